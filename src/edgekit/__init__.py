@@ -1,3 +1,21 @@
 """edgekit: mobile vision networks from Keras to TFLite and HLS, equal to the last bit."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgekit.keras_models import build_model
+
 __version__ = "0.1.0"
+__all__ = ["build_model"]
+
+_HOMES = {"build_model": "edgekit.keras_models"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for on first use, so that `import edgekit` stays fast."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'edgekit' has no attribute '{name}'")
