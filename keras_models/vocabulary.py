@@ -8,7 +8,7 @@ imports TensorFlow.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
@@ -28,9 +28,9 @@ class BatchNorm:
 
 @dataclass(frozen=True)
 class Act:
-    """What ends a layer; `name` is the activation layer's. LINEAR makes no layer."""
+    """What ends a layer. `kind` is "linear", "relu", "relu6" or the name of a Keras activation; LINEAR makes no layer."""
 
-    kind: Literal["linear", "relu", "relu6"]
+    kind: str
     name: str
 
 

@@ -1,0 +1,87 @@
+"""QFXModel: a Keras model of qkeras layers with QFX quantizers, that trains its binary points and can be saved and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import qkeras
+import tf_keras
+
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLookup, QFXTable, QFXWeight, binary_points_by_name
+
+
+class QActivation(qkeras.QActivation):  # type: ignore[misc]
+    """qkeras' layer, which cannot read back what it saves when its quantizer is an object."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        activation = config["activation"]
+        if isinstance(activation, dict):
+            activation = tf_keras.saving.deserialize_keras_object(activation)
+        return cls(**{**config, "activation": activation})
+
+
+class QFXModel(tf_keras.Model):  # type: ignore[misc]
+    """The binary points are trained as variables but are not weights: they are saved in the quantizers' configuration.
+
+    So `get_weights` is the list of kernels and biases of the folded float model, and `fit` trains both.
+    """
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        return [*super().trainable_variables, *(point.variable for point in binary_points(self))]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        with binary_points_by_name():
+            return super().from_config(config, custom_objects)
+
+
+CUSTOM_OBJECTS: dict[str, Any] = {
+    cls.__name__: cls
+    for cls in (
+        QFXModel,
+        QActivation,
+        QFXActivation,
+        QFXWeight,
+        QFXBias,
+        QFXLookup,
+        QFXTable,
+        qkeras.QConv2D,
+        qkeras.QDepthwiseConv2D,
+        qkeras.QDense,
+    )
+}
+"""What loading a saved QFXModel needs to know."""
+
+
+def quantizers(model: Any) -> Iterator[Any]:
+    """Every QFX quantizer of the model's layers, in layer order."""
+    for layer in model.layers:
+        for quantizer in (*getattr(layer, "quantizers", ()), getattr(layer, "quantizer", None)):
+            if isinstance(quantizer, QFXActivation | QFXWeight | QFXBias | QFXLookup | QFXTable):
+                yield quantizer
+
+
+def binary_points(model: Any) -> list[BinaryPoint]:
+    """Every binary point that training may move, each once. A layer that is not trainable keeps its own."""
+    found: dict[int, BinaryPoint] = {}
+    for layer in model.layers:
+        for quantizer in (*getattr(layer, "quantizers", ()), getattr(layer, "quantizer", None)):
+            if layer.trainable and isinstance(quantizer, QFXActivation | QFXWeight | QFXLookup):
+                found.setdefault(id(quantizer.point.root), quantizer.point.root)
+    return list(found.values())
+
+
+@contextmanager
+def unquantized(model: Any) -> Iterator[None]:
+    """Within, the model called eagerly computes in float."""
+    for quantizer in quantizers(model):
+        quantizer.active = False
+    try:
+        yield
+    finally:
+        for quantizer in quantizers(model):
+            quantizer.active = True

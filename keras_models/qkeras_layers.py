@@ -1,0 +1,253 @@
+"""QKerasLayers: the vocabulary that builds the quantized twin of a network out of qkeras layers and QFX quantizers.
+
+Batch norm is folded: a convolution is a QConv2D with bias and a QActivation that requantizes, under the names of the float model's
+layers. The binary points start at 0; calibrate.py chooses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+import qkeras
+import tf_keras
+
+from edgekit.errors import UnsupportedLayer
+from edgekit.graph import Padding, same_padding
+from edgekit.graph.ir import Pair
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLookup, QFXWeight
+from edgekit.keras_models.qfx_model import QActivation, QFXModel
+from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
+
+PLAIN_ACTIVATIONS = {"linear": "none", "relu": "relu", "relu6": "relu6"}
+"""Clamps that are fused into an op; any other function is a table."""
+
+
+@dataclass(frozen=True)
+class QValue:
+    """A quantized tensor. Its real values are `gain` times the float model's: a mean over n cells is kept as sum / 2**k."""
+
+    tensor: Any
+    point: BinaryPoint
+    signed: bool
+    gain: float = 1.0
+
+
+class QKerasLayers:
+    """`weight_gains` tells, for each layer whose input has a gain, what its float kernel must be multiplied by."""
+
+    def __init__(self, k_hot: int | None = None) -> None:
+        self.k_hot = k_hot
+        self.weight_gains: dict[str, float] = {}
+
+    def input(self, shape: tuple[int, int, int]) -> QValue:
+        point = BinaryPoint("input")
+        tensor = tf_keras.Input(shape, name="input")
+        return QValue(QActivation(QFXActivation(point, signed=True), name="input_quantize", trainable=False)(tensor), point, signed=True)
+
+    def conv(
+        self,
+        x: QValue,
+        name: str,
+        filters: int,
+        kernel: Pair,
+        *,
+        strides: Pair = (1, 1),
+        padding: Padding = NO_PADDING,
+        dilation: Pair = (1, 1),
+        batch_norm: BatchNorm | None = None,
+        activation: Act = LINEAR,
+        use_bias: bool = False,
+    ) -> QValue:
+        def layer(weight: QFXWeight, bias: QFXBias, keras_padding: str) -> Any:
+            return qkeras.QConv2D(
+                filters,
+                kernel,
+                strides=strides,
+                dilation_rate=dilation,
+                padding=keras_padding,
+                kernel_quantizer=weight,
+                bias_quantizer=bias,
+                name=name,
+            )
+
+        return self._convolve(x, name, layer, filters, 3, (kernel, strides, dilation, padding), activation)
+
+    def depthwise(
+        self,
+        x: QValue,
+        name: str,
+        kernel: Pair,
+        *,
+        strides: Pair = (1, 1),
+        padding: Padding = NO_PADDING,
+        dilation: Pair = (1, 1),
+        batch_norm: BatchNorm | None = None,
+        activation: Act = LINEAR,
+        use_bias: bool = False,
+    ) -> QValue:
+        def layer(weight: QFXWeight, bias: QFXBias, keras_padding: str) -> Any:
+            return qkeras.QDepthwiseConv2D(
+                kernel,
+                strides=strides,
+                dilation_rate=dilation,
+                padding=keras_padding,
+                depthwise_quantizer=weight,
+                bias_quantizer=bias,
+                name=name,
+            )
+
+        return self._convolve(x, name, layer, self.shape(x)[-1], 2, (kernel, strides, dilation, padding), activation)
+
+    def dense(
+        self, x: QValue, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, activation: Act = LINEAR
+    ) -> QValue:
+        tensor = x.tensor if len(self.shape(x)) == 1 else tf_keras.layers.Flatten(name=f"{name}_flatten")(x.tensor)
+
+        def layer(weight: QFXWeight, bias: QFXBias, _: str) -> Any:
+            return qkeras.QDense(units, kernel_quantizer=weight, bias_quantizer=bias, name=name)
+
+        # one binary point a tensor: every runtime has that FULLY_CONNECTED
+        return self._weighted(replace(x, tensor=tensor), name, layer, None, np.float32(0.0), "valid", activation)
+
+    def add(self, x: QValue, y: QValue, name: str, activation: Act = LINEAR) -> QValue:
+        self._no_gain(name, x, y)
+        y.point.share(x.point)
+        total = tf_keras.layers.Add(name=name)([x.tensor, y.tensor])
+        clamp = PLAIN_ACTIVATIONS.get(activation.kind, "none")
+        signed = clamp == "none" and (x.signed or y.signed)
+        layer_name = activation.name if clamp != "none" else f"{name}_quantize"
+        result = QActivation(QFXActivation(x.point, signed, clamp), name=layer_name)(total)
+        return self._looked_up(QValue(result, x.point, signed), activation)
+
+    def concat(self, values: list[QValue], name: str) -> QValue:
+        """Along the channels."""
+        self._no_gain(name, *values)
+        if len({value.signed for value in values}) > 1:
+            raise UnsupportedLayer(f"layer '{name}' joins tensors with and without a ReLU; give all of them one, or none.")
+        for value in values[1:]:
+            value.point.share(values[0].point)
+        return QValue(tf_keras.layers.Concatenate(name=name)([v.tensor for v in values]), values[0].point, values[0].signed)
+
+    def max_pool(self, x: QValue, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> QValue:
+        """Padded cells take no part."""
+        rows, columns = self.shape(x)[:2]
+        tensor, keras_padding = x.tensor, "valid"
+        if padding != NO_PADDING:
+            if padding == same_padding((rows, columns), pool, strides):
+                keras_padding = "same"
+            elif not x.signed:  # zero is the lowest value there is
+                tensor = zero_padding(tensor, name, padding)
+            else:
+                raise UnsupportedLayer(
+                    f"layer '{name}' pads a max-pool of signed values; use 'same' or 'valid' padding, or a ReLU before it."
+                )
+        layer = tf_keras.layers.MaxPooling2D(pool, strides=strides, padding=keras_padding, name=name)
+        return replace(x, tensor=layer(tensor))
+
+    def average_pool(self, x: QValue, name: str, pool: Pair, *, strides: Pair) -> QValue:
+        """A depthwise convolution with the constant 2**-k: sum / 2**k = mean * gain. Without padding."""
+        cells = pool[0] * pool[1]
+        doublings = ceil(log2(cells))
+
+        def layer(weight: QFXWeight, bias: QFXBias, keras_padding: str) -> Any:
+            return qkeras.QDepthwiseConv2D(
+                pool,
+                strides=strides,
+                padding=keras_padding,
+                depthwise_quantizer=weight,
+                bias_quantizer=bias,
+                depthwise_initializer=tf_keras.initializers.Constant(2.0**-doublings),
+                name=name,
+                trainable=False,
+            )
+
+        value = self._weighted(x, name, layer, 2, np.full(self.shape(x)[-1], doublings + 6.0, np.float32), "valid", LINEAR, keeps_sign=True)
+        return replace(value, gain=x.gain * cells / 2.0**doublings)
+
+    def global_pool(self, x: QValue, name: str) -> QValue:
+        """(1, 1, channels)."""
+        rows, columns = self.shape(x)[:2]
+        return self.average_pool(x, name, (rows, columns), strides=(1, 1))
+
+    def reshape(self, x: QValue, name: str, shape: tuple[int, ...]) -> QValue:
+        return replace(x, tensor=tf_keras.layers.Reshape(shape, name=name)(x.tensor))
+
+    def activate(self, x: QValue, activation: Act) -> QValue:
+        """A table, of a tensor that is quantized already."""
+        self._no_gain(activation.name, x)
+        return self._looked_up(x, activation)
+
+    def shape(self, x: QValue) -> tuple[int, ...]:
+        return tuple(x.tensor.shape[1:])
+
+    def model(self, inputs: QValue, outputs: QValue, name: str) -> QFXModel:
+        self._no_gain("the output", outputs)
+        source = inputs.tensor.node.input_tensors
+        return QFXModel(source, outputs.tensor, name=name)
+
+    def _convolve(
+        self,
+        x: QValue,
+        name: str,
+        layer: Callable[..., Any],
+        channels: int,
+        channel_axis: int,
+        window: tuple[Pair, Pair, Pair, Padding],
+        activation: Act,
+    ) -> QValue:
+        kernel, strides, dilation, padding = window
+        rows, columns, _ = self.shape(x)
+        keras_padding = "valid"
+        if padding != NO_PADDING:
+            if padding == same_padding((rows, columns), kernel, strides, dilation):
+                keras_padding = "same"
+            else:
+                x = replace(x, tensor=zero_padding(x.tensor, name, padding))
+        return self._weighted(x, name, layer, channel_axis, np.zeros(channels, np.float32), keras_padding, activation)
+
+    def _weighted(
+        self,
+        x: QValue,
+        name: str,
+        layer: Callable[..., Any],
+        channel_axis: int | None,
+        weight_point: Any,
+        keras_padding: str,
+        activation: Act,
+        keeps_sign: bool = False,
+    ) -> QValue:
+        """A layer with weights and the requantize that ends it."""
+        kernel, target = BinaryPoint(f"{name}/kernel", weight_point), BinaryPoint(name)
+        weight = QFXWeight(kernel, x.point, target, channel_axis, None if keeps_sign else self.k_hot)
+        accumulator = layer(weight, QFXBias(kernel, x.point, target), keras_padding)(x.tensor)
+        if x.gain != 1.0 and not keeps_sign:
+            self.weight_gains[name] = 1.0 / x.gain
+        clamp = PLAIN_ACTIVATIONS.get(activation.kind, "none")
+        signed = x.signed if keeps_sign else clamp == "none"
+        layer_name = activation.name if clamp != "none" else f"{name}_quantize"
+        result = QActivation(QFXActivation(target, signed, clamp), name=layer_name)(accumulator)
+        return self._looked_up(QValue(result, target, signed), activation)
+
+    def _looked_up(self, x: QValue, activation: Act) -> QValue:
+        if activation.kind in PLAIN_ACTIVATIONS:
+            return x
+        point = BinaryPoint(activation.name)
+        signed = activation.kind not in ("sigmoid", "hard_sigmoid", "exponential", "softplus")
+        table = QFXLookup(point, signed, activation.kind)
+        return QValue(QActivation(table, name=activation.name)(x.tensor), point, signed)
+
+    @staticmethod
+    def _no_gain(name: str, *values: QValue) -> None:
+        if any(value.gain != 1.0 for value in values):
+            raise UnsupportedLayer(
+                f"{name} follows a mean over a number of cells that is no power of two; only a layer with weights can absorb the factor."
+            )
+
+
+def zero_padding(tensor: Any, name: str, padding: Padding) -> Any:
+    cells = ((padding.top, padding.bottom), (padding.left, padding.right))
+    return tf_keras.layers.ZeroPadding2D(cells, name=f"{name}_pad")(tensor)

@@ -1,0 +1,64 @@
+"""From a float Keras model to its calibrated QFX twin: fold batch norm, build the qkeras layers, choose binary points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError
+from edgekit.keras_models.arch import build
+from edgekit.keras_models.calibrate import calibrate
+from edgekit.keras_models.keras_reader import FoldedWeights, replay
+from edgekit.keras_models.networks import request
+from edgekit.keras_models.qfx_model import QFXModel
+from edgekit.keras_models.qkeras_layers import QKerasLayers
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """`notes` tell what differs from the float model on purpose."""
+
+    model: QFXModel
+    notes: tuple[str, ...]
+
+
+def quantize(
+    model: Any, images: npt.NDArray[np.float32], *, k_hot: int | None = None, note: Callable[[str], None] = lambda _: None
+) -> Quantized:
+    """Post-training quantization of a float Keras model, or of one with other qkeras quantizers.
+
+    Args:
+        images: (count, *input shape) as the model takes them, to calibrate with.
+        k_hot: at most so many non-zero bits in a weight.
+
+    Raises:
+        UnsupportedLayer: the model has a layer that no exact op exists for.
+    """
+    note("reading the layers")
+    layers = QKerasLayers(k_hot)
+    twin, weights, notes = replay(model, layers)
+    transfer(weights, twin, layers.weight_gains)
+    calibrate(twin, images, note)
+    return Quantized(twin, tuple(notes))
+
+
+def build_qkeras_model(
+    name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, k_hot: int | None = None
+) -> QFXModel:
+    """The qkeras twin of `build_model`, from the same table: untrained, binary points at 0. Raises as `build_model` does."""
+    wanted = request(name, alpha=alpha, size=size, classes=classes)
+    return build(wanted.network.arch(wanted.alpha), QKerasLayers(k_hot), wanted.size, wanted.classes, wanted.model_name)
+
+
+def transfer(weights: dict[str, FoldedWeights], twin: QFXModel, gains: dict[str, float]) -> None:
+    """Puts folded float weights into the layers of the same names; `gains` undo the factors of mean pools."""
+    for name, folded in weights.items():
+        layer = twin.get_layer(name)
+        kernel = (folded.kernel * np.float32(gains.get(name, 1.0))).astype(np.float32)
+        if not (np.isfinite(kernel).all() and np.isfinite(folded.bias).all()):
+            raise EdgekitError(f"layer '{name}' holds NaN or infinite weights; nothing can be quantized from them")
+        layer.set_weights([kernel, folded.bias])

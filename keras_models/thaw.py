@@ -1,0 +1,120 @@
+"""thaw: an IntegerGraph becomes a QFXModel again: the qkeras layers and quantizers that a network is trained with.
+
+It is how the integers of a file are compared with Keras, and how training goes on from one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import qkeras
+import tf_keras
+
+from edgekit.graph import (
+    Activation,
+    Add,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    IntegerGraph,
+    Lookup,
+    MaxPool,
+    Padding,
+    Reshape,
+    same_padding,
+)
+from edgekit.graph.ir import ConvOp, WeightedOp, op_inputs
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXTable, QFXWeight
+from edgekit.keras_models.qfx_model import QActivation, QFXModel
+from edgekit.keras_models.qkeras_layers import zero_padding
+
+
+def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
+    """The model, and its Keras tensor for each tensor of the graph.
+
+    The graph must keep the contract. Weights are the graph's integers times 2**-f, which the quantizers leave as they are.
+    """
+    points = {name: BinaryPoint(name, float(tensor.binary_point)) for name, tensor in graph.tensors.items()}
+    for op in graph.ops:
+        if isinstance(op, Add | Concat | MaxPool | Reshape):
+            for name in op_inputs(op):
+                points[name].share(points[op.output])
+    source = graph.tensors[graph.input]
+    inputs = tf_keras.Input(source.shape, name="input")
+    quantize = QActivation(QFXActivation(points[graph.input], source.signed), name="input_quantize", trainable=False)
+    values = {graph.input: quantize(inputs)}
+    for op in graph.ops:
+        x = values[op_inputs(op)[0]]
+        output = graph.tensors[op.output]
+        if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+            values[op.output] = _requantized(graph, op, points, _weighted(graph, op, points, x))
+        elif isinstance(op, Add):
+            total = tf_keras.layers.Add(name=op.name)([values[name] for name in op.inputs])
+            values[op.output] = _requantized(graph, op, points, total)
+        elif isinstance(op, Concat):
+            values[op.output] = tf_keras.layers.Concatenate(name=op.name)([values[name] for name in op.inputs])
+        elif isinstance(op, MaxPool):
+            values[op.output] = _max_pool(graph, op, x)
+        elif isinstance(op, Lookup):
+            read = graph.tensors[op.input]
+            table = QFXTable(points[op.input], read.signed, points[op.output], output.signed, op.table.tolist())
+            values[op.output] = QActivation(table, name=op.name)(x)
+        else:
+            values[op.output] = tf_keras.layers.Reshape(output.shape, name=op.name)(x)
+    return QFXModel(inputs, [values[name] for name in graph.outputs], name=graph.name), values
+
+
+def _requantized(graph: IntegerGraph, op: WeightedOp | Add, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
+    output = graph.tensors[op.output]
+    quantizer = QFXActivation(points[op.output], output.signed, op.activation.value)
+    return QActivation(quantizer, name=f"{op.name}_{'quantize' if op.activation is Activation.NONE else op.activation.value}")(accumulator)
+
+
+def _weighted(graph: IntegerGraph, op: WeightedOp, points: dict[str, BinaryPoint], x: Any) -> Any:
+    channel_axis = {Conv2D: 3, DepthwiseConv2D: 2, Dense: None if len(set(op.weight_binary_points)) == 1 else 1}[type(op)]
+    each = np.array(op.weight_binary_points, np.float32)
+    kernel = BinaryPoint(f"{op.name}/kernel", each if channel_axis is not None else each[0])
+    weight = QFXWeight(kernel, points[op.input], points[op.output], channel_axis)
+    bias = QFXBias(kernel, points[op.input], points[op.output])
+    if isinstance(op, Dense):
+        if len(x.shape) > 2:
+            x = tf_keras.layers.Flatten(name=f"{op.name}_flatten")(x)
+        layer = qkeras.QDense(op.weights.shape[1], kernel_quantizer=weight, bias_quantizer=bias, name=op.name)
+    else:
+        layer, x = _convolution(graph, op, weight, bias, x)
+    result = layer(x)
+    real = np.ldexp(np.float32(op.weights), -each.astype(np.int32))
+    accumulator_points = each.astype(np.int32) + graph.tensors[op.input].binary_point
+    layer.set_weights([real.reshape(layer.get_weights()[0].shape), np.ldexp(np.float32(op.bias), -accumulator_points)])
+    return result
+
+
+def _convolution(graph: IntegerGraph, op: ConvOp, weight: QFXWeight, bias: QFXBias, x: Any) -> tuple[Any, Any]:
+    rows, columns = graph.tensors[op.input].shape[:2]
+    kernel = (op.weights.shape[0], op.weights.shape[1])
+    padding = "valid"
+    if op.padding != Padding():
+        if op.padding == same_padding((rows, columns), kernel, op.strides, op.dilation):
+            padding = "same"
+        else:
+            x = zero_padding(x, op.name, op.padding)
+    window: dict[str, Any] = {"strides": op.strides, "dilation_rate": op.dilation, "padding": padding, "name": op.name}
+    if isinstance(op, Conv2D):
+        return qkeras.QConv2D(op.weights.shape[3], kernel, kernel_quantizer=weight, bias_quantizer=bias, **window), x
+    return qkeras.QDepthwiseConv2D(kernel, depthwise_quantizer=weight, bias_quantizer=bias, **window), x
+
+
+def _max_pool(graph: IntegerGraph, op: MaxPool, x: Any) -> Any:
+    tensor = graph.tensors[op.input]
+    padding = "valid"
+    if op.padding != Padding():
+        if op.padding == same_padding(tensor.shape[:2], op.pool, op.strides):  # type: ignore[arg-type]
+            padding = "same"
+        else:  # Keras pads with zeros: lift the values so that the lowest one is zero, and lower them afterwards
+            lift = float(np.ldexp(-tensor.low, -tensor.binary_point))
+            x = zero_padding(tf_keras.layers.Rescaling(1.0, lift, name=f"{op.name}_lift")(x), op.name, op.padding)
+            x = tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, name=op.name)(x)
+            return tf_keras.layers.Rescaling(1.0, -lift, name=f"{op.name}_lower")(x)
+    return tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, padding=padding, name=op.name)(x)
