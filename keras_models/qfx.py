@@ -13,9 +13,10 @@ A weight's f is moved where the shift n = f_in + f_w - f_out would be 2 or leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import log
 from typing import Any
 
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT, WEIGHT_MAX, WEIGHT_STEP
@@ -27,11 +28,18 @@ import tensorflow as tf  # noqa: E402  after the choice of Keras
 from qkeras.quantizers import BaseQuantizer  # noqa: E402
 
 WEIGHT_LEVELS = WEIGHT_MAX // WEIGHT_STEP
-BIAS_MAX = float(1 << 24)
-"""Integers of 2 modulo 4 up to here are float32 numbers; the largest requantized one saturates any output anyway."""
+STEP_BITS = 2
+"""Weights are multiples of 4 = 2**2: whole numbers at binary point f - 2. Biases are such multiples, and 2."""
+BIAS_LEVELS = float(1 << 22)
+"""Biases 4 * level + 2 are below 2**24, float32 numbers, and large enough to saturate any output."""
+LN2 = log(2.0)
 UNBOUNDED = float(1 << 30)
 """qkeras clips weights to its quantizer's max() while training; ours saturate by themselves."""
 
+
+LEARNING_GAIN = 16.0
+"""Adam moves a variable by about the learning rate a step. A binary point counts in whole numbers, so its variable is in units
+of 16: a few dozen steps in one direction change it by one."""
 
 # --- binary points -------------------------------------------------------------------------------------------------------
 
@@ -40,8 +48,12 @@ class BinaryPoint:
     """A trainable binary point, or one an output channel. Tensors that meet in an Add or a Concat share theirs."""
 
     def __init__(self, name: str, value: Any = 0.0):
-        self._name, self._shared = name, None
-        self._variable = tf.Variable(value, dtype=tf.float32, name=f"{name}/binary_point")
+        self._name = name
+        self._shared: BinaryPoint | None = None
+        self._variable = self._make_variable(value)
+
+    def _make_variable(self, value: Any) -> Any:
+        return tf.Variable(tf.constant(value, tf.float32) / LEARNING_GAIN, name=f"{self._name}/binary_point")
 
     @property
     def root(self) -> BinaryPoint:
@@ -50,7 +62,7 @@ class BinaryPoint:
     def share(self, other: BinaryPoint) -> None:
         """From now on this is the other's binary point."""
         if self.root is not other.root:
-            self.root._shared = other.root  # type: ignore[assignment]
+            self.root._shared = other.root
 
     @property
     def name(self) -> str:
@@ -58,19 +70,21 @@ class BinaryPoint:
 
     @property
     def variable(self) -> Any:
-        """Real-valued; `rounded` is what counts."""
+        """What an optimizer moves: the binary point / LEARNING_GAIN."""
         return self.root._variable
 
+    def value(self) -> Any:
+        """The real-valued binary point, float32 () or (channels,), as an array."""
+        return self.variable.numpy() * LEARNING_GAIN
+
     def rounded(self) -> Any:
-        """The integer binary point as float32, straight-through."""
-        return _straight_through(tf.round, self.variable)
+        """The integer binary point as a float32 tensor, straight-through."""
+        real = self.variable * LEARNING_GAIN
+        return real + tf.stop_gradient(tf.round(real) - real)
 
     def assign(self, value: Any) -> None:
         """Sets it; from one for a tensor to one for each channel, too."""
-        if self.variable.shape == tf.TensorShape(tf.convert_to_tensor(value).shape):
-            self.variable.assign(value)
-        else:
-            self.root._variable = tf.Variable(value, dtype=tf.float32, name=f"{self.name}/binary_point")
+        self.root._variable = self.root._make_variable(value)
 
 
 _scope: ContextVar[dict[str, BinaryPoint]] = ContextVar("binary points of the model that is being read")
@@ -93,32 +107,43 @@ def _resolve(point: BinaryPoint | str) -> BinaryPoint:
 # --- arithmetic ----------------------------------------------------------------------------------------------------------
 
 
-def _straight_through(rounding: Callable[[Any], Any], x: Any) -> Any:
-    return x + tf.stop_gradient(rounding(x) - x)
-
-
 def power_of_two(exponent: Any) -> Any:
     """2**exponent for integer-valued float32 exponents in -126..127: exact, by writing the float's exponent field."""
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def exact(f: Any) -> Any:
-        value = tf.bitcast((tf.cast(f, tf.int32) + 127) * (1 << 23), tf.float32)
-        return value, lambda upstream: upstream * value * tf.math.log(2.0)
-
-    return exact(exponent)
+    return tf.bitcast((tf.cast(exponent, tf.int32) + 127) * (1 << 23), tf.float32)
 
 
-def _round_within(x: Any, low: Any, high: Any) -> Any:
-    """round(clip(x)), ties to even; the gradient is 1 inside and 0 outside."""
-    inside = tf.clip_by_value(x, low, high)
-    return inside + tf.stop_gradient(tf.round(inside) - inside)
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def fixed_point(x: Any, f: Any, low: Any, high: Any) -> Any:
+    """q * 2**-f with q = clip(round(x * 2**f), low, high), ties to even; `f` integer-valued, broadcast against x.
+
+    Straight-through gradients, with rounding taken for the identity (arXiv 1902.08153, equation 3, in terms of f):
+        d/dx = 1 inside the range, 0 outside        d/df = ln 2 * (x * [inside] - q * 2**-f)
+    """
+    nearest = tf.round(x * power_of_two(f))
+    clipped = tf.clip_by_value(nearest, low, high)
+    value = clipped * power_of_two(-f)
+
+    def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
+        inside = tf.cast(tf.equal(nearest, clipped), x.dtype)
+        by_point = LN2 * (x * inside - value) * upstream
+        shared = [axis for axis, size in enumerate(f.shape) if size == 1] if len(f.shape) else None
+        by_point = tf.reduce_sum(by_point, shared, keepdims=shared is not None)
+        return upstream * inside, by_point, None, None
+
+    return value, gradient
 
 
-def _k_hot_rounding(bits: int) -> Callable[[Any], Any]:
-    """Rounds a level in -31..31 to the nearest one with at most `bits` non-zero bits; of two as near, to the smaller."""
+def type_range(signed: bool) -> tuple[float, float]:
+    """Lowest and highest of 8 bits."""
+    return (-128.0, 127.0) if signed else (0.0, 255.0)
+
+
+def _k_hot(w: Any, f: Any, bits: int) -> Any:
+    """w * 2**f rounded to the nearest level in 0..31, with its sign, that has at most `bits` non-zero bits; then back."""
     allowed = [level for level in range(WEIGHT_LEVELS + 1) if bin(level).count("1") <= bits]
     nearest = tf.constant([min(allowed, key=lambda a: abs(a - level)) for level in range(WEIGHT_LEVELS + 1)], tf.float32)
-    return lambda levels: tf.sign(levels) * tf.gather(nearest, tf.cast(tf.abs(levels), tf.int32))
+    level = tf.cast(tf.clip_by_value(tf.round(tf.abs(w) * power_of_two(f)), 0.0, float(WEIGHT_LEVELS)), tf.int32)
+    return w + tf.stop_gradient(tf.sign(w) * tf.gather(nearest, level) * power_of_two(-f) - w)
 
 
 def legal_weight_point(f_w: Any, f_in: Any, f_out: Any) -> Any:
@@ -161,27 +186,15 @@ class QFXActivation(_QFX):
             self.point.assign(binary_point)
 
     def __call__(self, x: Any) -> Any:
-        if not self.active:
-            return {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[self.activation](x)
-        f = self.point.rounded()
-        low, high = self.clamp(f)
-        return _round_within(x * power_of_two(f), low, high) * power_of_two(-f)
-
-    def clamp(self, f: Any) -> tuple[Any, Any]:
-        """Lowest and highest integer; as edgekit.graph.clamp_range, but f may be a tensor."""
-        low = -128.0 if self.signed and self.activation == "none" else 0.0
-        high = 127.0 if self.signed else 255.0
-        if self.activation != "relu6":
-            return low, high
-        six = 6.0 * power_of_two(tf.clip_by_value(f, -1.0, 8.0))
-        return low, tf.where(f >= -1.0, tf.minimum(six, high), high)
+        x = {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[self.activation](x)
+        return fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
 
     def get_config(self) -> dict[str, Any]:
         return {
             "point": self.point.name,
             "signed": self.signed,
             "activation": self.activation,
-            "binary_point": float(self.point.variable.numpy()),
+            "binary_point": float(self.point.value()),
         }
 
 
@@ -217,10 +230,9 @@ class QFXWeight(_QFX):
         f = self.binary_point()
         if self.channel_axis is not None:
             f = tf.reshape(f, [-1 if axis == self.channel_axis else 1 for axis in range(len(w.shape))])
-        levels = _round_within(w * power_of_two(f) / WEIGHT_STEP, -float(WEIGHT_LEVELS), float(WEIGHT_LEVELS))
         if self.k_hot is not None:
-            levels = _straight_through(_k_hot_rounding(self.k_hot), levels)
-        return levels * WEIGHT_STEP * power_of_two(-f)
+            w = _k_hot(w, f - STEP_BITS, self.k_hot)
+        return fixed_point(w, f - STEP_BITS, -float(WEIGHT_LEVELS), float(WEIGHT_LEVELS))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -229,7 +241,7 @@ class QFXWeight(_QFX):
             "target": self.target.name,
             "channel_axis": self.channel_axis,
             "k_hot": self.k_hot,
-            "binary_point": self.point.variable.numpy().tolist(),
+            "binary_point": self.point.value().tolist(),
         }
 
 
@@ -244,9 +256,9 @@ class QFXBias(_QFX):
         if not self.active:
             return b
         f_in = self.source.rounded()
-        f = f_in + legal_weight_point(self.kernel.rounded(), f_in, self.target.rounded())
-        quarters = _round_within((b * power_of_two(f) - 2.0) / 4.0, -BIAS_MAX / 4, BIAS_MAX / 4 - 1)
-        return (quarters * 4.0 + 2.0) * power_of_two(-f)
+        f = tf.stop_gradient(f_in + legal_weight_point(self.kernel.rounded(), f_in, self.target.rounded()))
+        two = 2.0 * power_of_two(-f)
+        return fixed_point(b - two, f - STEP_BITS, -BIAS_LEVELS, BIAS_LEVELS - 1.0) + two
 
     def get_config(self) -> dict[str, Any]:
         return {"kernel": self.kernel.name, "source": self.source.name, "target": self.target.name}
@@ -265,16 +277,14 @@ class QFXLookup(_QFX):
         real = tf_keras.activations.get(self.function)(x)
         if not self.active:
             return real
-        f = self.point.rounded()
-        low, high = (-128.0, 127.0) if self.signed else (0.0, 255.0)
-        return _round_within(real * power_of_two(f), low, high) * power_of_two(-f)
+        return fixed_point(real, self.point.rounded(), *type_range(self.signed))
 
     def get_config(self) -> dict[str, Any]:
         return {
             "point": self.point.name,
             "signed": self.signed,
             "function": self.function,
-            "binary_point": float(self.point.variable.numpy()),
+            "binary_point": float(self.point.value()),
         }
 
 
@@ -308,5 +318,5 @@ class QFXTable(_QFX):
             "point": self.point.name,
             "signed": self.signed,
             "table": [int(entry) for entry in self.table.numpy()],
-            "binary_point": float(self.point.variable.numpy()),
+            "binary_point": float(self.point.value()),
         }
