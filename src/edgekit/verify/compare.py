@@ -38,9 +38,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class TensorResult:
-    """`largest`: largest distance; of integers in LSB. `magnitude`: largest |value| of the baseline."""
+    """`largest`: largest distance; of integers in LSB. `magnitude`: largest |value| of the baseline, of floats only."""
 
     name: str
+    is_float: bool
     values: int
     differing: int
     largest: float
@@ -88,6 +89,7 @@ class Comparison:
 class _TensorCount:
     """What is known of one tensor after some chunks."""
 
+    is_float: bool
     values: int = 0
     differing: int = 0
     largest: float = 0.0
@@ -185,7 +187,7 @@ def _count(counts: dict[str, _TensorCount], expected: Values, actual: Values, st
             return f"tensor '{name}' has shape {other.shape[1:]}, the baseline's has {one.shape[1:]}"
         if (one.dtype.kind == "f") != (other.dtype.kind == "f"):
             return f"tensor '{name}' is {other.dtype}, the baseline's is {one.dtype}"
-        _count_tensor(counts.setdefault(name, _TensorCount()), name, one, other, start)
+        _count_tensor(counts.setdefault(name, _TensorCount(one.dtype.kind == "f")), name, one, other, start)
     return None
 
 
@@ -193,15 +195,16 @@ def _count_tensor(count: _TensorCount, name: str, expected: Array, actual: Array
     count.values += expected.size
     if not expected.size:
         return
-    if expected.dtype.kind == "f":
-        count.magnitude = max(count.magnitude, float(np.nanmax(np.abs(expected), initial=0.0)))
-        differs = expected.view(f"u{expected.itemsize}") != actual.astype(expected.dtype, copy=False).view(f"u{expected.itemsize}")
+    if count.is_float:  # bit by bit: a NaN equals itself, and 0.0 is not -0.0
+        bits = f"u{expected.itemsize}"
+        differs = np.ascontiguousarray(expected).view(bits) != np.ascontiguousarray(actual, expected.dtype).view(bits)
+        count.magnitude = max(count.magnitude, float(np.fmax.reduce(np.abs(expected), axis=None)))
     else:
         differs = expected != actual
     where = np.flatnonzero(differs)
     if not len(where):
         return
-    wide = np.float64 if expected.dtype.kind == "f" else np.int64
+    wide = np.float64 if count.is_float else np.int64
     expected_values, actual_values = expected.reshape(-1)[where].astype(wide), actual.reshape(-1)[where].astype(wide)
     with np.errstate(invalid="ignore"):
         distance = float(np.abs(expected_values - actual_values).max())
@@ -214,4 +217,4 @@ def _count_tensor(count: _TensorCount, name: str, expected: Array, actual: Array
 
 def _tensor_results(counts: Mapping[str, _TensorCount], order: Sequence[str]) -> tuple[TensorResult, ...]:
     rows = [(name, counts[name]) for name in order if name in counts]
-    return tuple(TensorResult(name, c.values, c.differing, c.largest, c.magnitude, c.first) for name, c in rows)
+    return tuple(TensorResult(name, c.is_float, c.values, c.differing, c.largest, c.magnitude, c.first) for name, c in rows)
