@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from edgekit import __version__
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import check
@@ -31,7 +32,7 @@ KINDS = ("tflite", "hls")
 WEIGHT_ORIGINS = ("random", "file", "trained")
 MODEL_BYTES_MAX = (2 << 30) - 1
 """A flatbuffer, and a protobuf, ends here."""
-PACKAGES = ("edgekit", "tensorflow", "tf_keras", "qkeras", "hls4ml", "ai-edge-litert", "onnx", "numpy")
+PACKAGES = ("tensorflow", "tf_keras", "qkeras", "hls4ml", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
 
 Option: TypeAlias = str | int | float | bool | None
 
@@ -102,7 +103,7 @@ def bundle_plan(
 
 def versions() -> dict[str, str]:
     """Of Python and the packages whose version may change a bundle's bytes."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "edgekit": __version__}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
