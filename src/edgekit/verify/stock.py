@@ -27,8 +27,8 @@ def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> tuple[InputT
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
         raise EdgekitError(f"model.tflite cannot be read: {describe(error)}; export again") from error
-    if len(inputs) != 1:
-        raise EdgekitError(f"model.tflite has {len(inputs)} inputs; edgekit verifies networks with one")
+    if len(inputs) != 1 or not outputs:
+        raise EdgekitError(f"model.tflite has {len(inputs)} inputs and {len(outputs)} outputs; edgekit verifies networks with one input")
     return _input_type(inputs[0], preprocessing), {detail["name"]: np.dtype(detail["dtype"]).kind == "f" for detail in outputs}
 
 
