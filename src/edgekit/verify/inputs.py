@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any, TypeAlias
 
@@ -140,14 +140,20 @@ def _photographs(shape: tuple[int, ...], count: int, rng: np.random.Generator) -
     """Random crops of scikit-learn's two photographs, as pixels 0..255 (rows, columns, channels)."""
     if not count:
         return
-    from sklearn.datasets import load_sample_images
-
-    photographs = load_sample_images().images
+    photographs = _sample_photographs()
     for i in range(count):
         image = photographs[i % len(photographs)]
         size = int(rng.integers(int(CROP_MIN * min(image.shape[:2])), min(image.shape[:2]), endpoint=True))
         top, left = (int(rng.integers(0, length - size, endpoint=True)) for length in image.shape[:2])
         yield _fit(image[top : top + size, left : left + size], shape)
+
+
+@cache
+def _sample_photographs() -> list[Array]:
+    """uint8 (rows, columns, 3), scikit-learn's own."""
+    from sklearn.datasets import load_sample_images
+
+    return list(load_sample_images().images)
 
 
 def _fit(image: Array, shape: tuple[int, ...]) -> Array:
