@@ -91,6 +91,8 @@ def _structure(graph: IntegerGraph) -> Iterator[Violation]:
             yield Violation(name, 0, f"shape {tensor.shape} is empty")
         if abs(tensor.binary_point) > BINARY_POINT_MAX:
             yield Violation(name, 0, f"binary point {tensor.binary_point} is outside +-{BINARY_POINT_MAX}")
+    if graph.input in graph.outputs:
+        yield Violation(graph.input, 0, "is the input; an output has to be computed by an op")
     ready = {graph.input}
     for name in (graph.input, *graph.outputs):
         if name not in graph.tensors:
@@ -228,7 +230,7 @@ def _accumulator_rules(graph: IntegerGraph, op: WeightedOp) -> Iterator[Violatio
         elif n > SHIFT_ALWAYS_EXACT and bound >= ACCUMULATOR_FLOAT32:
             yield Violation(name, 3, f"{where} shifts by {n} > 16 and its accumulator may reach {bound} >= 2**25")
         elif bound << _left_shift(n) >= ACCUMULATOR_MAX:
-            yield Violation(name, 3, f"{where}: its accumulator may reach {bound}, which leaves int32 where it is shifted by {-n}")
+            yield Violation(name, 3, f"{where}: its accumulator may reach {bound}, {2 ** _left_shift(n)} times which leaves int32")
 
 
 def _left_shift(n: int) -> int:
