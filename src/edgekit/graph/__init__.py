@@ -20,6 +20,8 @@ from edgekit.graph.ir import (
     op_inputs,
     same_padding,
 )
+from edgekit.graph.onnx_read import read_onnx
+from edgekit.graph.onnx_write import write_onnx
 from edgekit.graph.reference import quantize_input, run
 from edgekit.graph.requantize import Requantize, requantize_of, shifts_of
 
@@ -44,9 +46,11 @@ __all__ = [
     "equal",
     "op_inputs",
     "quantize_input",
+    "read_onnx",
     "requantize_of",
     "run",
     "same_padding",
     "shifts_of",
     "violations",
+    "write_onnx",
 ]

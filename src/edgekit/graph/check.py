@@ -41,8 +41,8 @@ BIAS_MODULUS, BIAS_REMAINDER = 4, 2
 SHIFT_NEVER = 2
 SHIFT_ALWAYS_EXACT, ACCUMULATOR_FLOAT32 = 16, 1 << 25
 ACCUMULATOR_MAX = 1 << 31
-BINARY_POINT_MAX = 64
-"""Keeps every scale, and the product of two, a normal float32."""
+BINARY_POINT_MAX = 63
+"""Keeps every scale, and the product of two, a normal float32: 2**-126 is the lowest."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def _structure(graph: IntegerGraph) -> Iterator[Violation]:
             yield Violation(name, 0, f"shape {tensor.shape} is empty")
         if abs(tensor.binary_point) > BINARY_POINT_MAX:
             yield Violation(name, 0, f"binary point {tensor.binary_point} is outside +-{BINARY_POINT_MAX}")
+    if graph.input in graph.outputs:
+        yield Violation(graph.input, 0, "is the input; an output has to be computed by an op")
     ready = {graph.input}
     for name in (graph.input, *graph.outputs):
         if name not in graph.tensors:
@@ -227,5 +229,14 @@ def _accumulator_rules(graph: IntegerGraph, op: WeightedOp) -> Iterator[Violatio
             yield Violation(name, 2, f"{where} shifts by {n}, outside {SHIFT_MIN}..{SHIFT_MAX}")
         elif n > SHIFT_ALWAYS_EXACT and bound >= ACCUMULATOR_FLOAT32:
             yield Violation(name, 3, f"{where} shifts by {n} > 16 and its accumulator may reach {bound} >= 2**25")
-        elif bound << max(0, -n) >= ACCUMULATOR_MAX:
-            yield Violation(name, 3, f"{where}: its accumulator may reach {bound}, which leaves int32")
+        elif bound << _left_shift(n) >= ACCUMULATOR_MAX:
+            yield Violation(name, 3, f"{where}: its accumulator may reach {bound}, {2 ** _left_shift(n)} times which leaves int32")
+
+
+def _left_shift(n: int) -> int:
+    """How far TFLite shifts an accumulator left, in int32, before it multiplies.
+
+    Its multiplier lies in [1/2, 1): 2**-n is 1/2 * 2**(1-n), so already n = 0 doubles. A depthwise convolution with weight 4, bias
+    2**30 + 2 and n = 0 gives 127 in XNNPACK and, the sign bit being reached, -128 in the reference and optimized kernels.
+    """
+    return max(0, 1 - n)

@@ -1,0 +1,217 @@
+"""Random integer graphs under the contract, and inputs for them: what every executor is tested on.
+
+A graph is a function of its seed. Weights, biases and shifts are drawn together, so that most outputs lie inside the clamp
+and some at its ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from edgekit.graph import (
+    Activation,
+    Add,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    IntegerGraph,
+    Lookup,
+    MaxPool,
+    Padding,
+    Reshape,
+    Tensor,
+    check,
+    same_padding,
+)
+from edgekit.graph.ir import OP_TYPES, window_count
+
+SHIFTS = (-2, -1, 0, 1, *range(3, 17))
+TO_THE_END = (Dense, Reshape)
+"""These leave no map for a convolution: drawn rarely, so that graphs grow deep first."""
+
+
+def random_graph(
+    rng: np.random.Generator, op_types: Sequence[type] = OP_TYPES, length: int = 6, side: int = 9, channels: int = 9
+) -> IntegerGraph:
+    """A graph of at least `length` ops of the given types, on maps of up to `side` x `side` x `channels`."""
+    shape = (int(rng.integers(1, side + 1)), int(rng.integers(1, side + 1)), int(rng.integers(1, channels + 1)))
+    first = Tensor("input", shape, bool(rng.integers(2)), int(rng.integers(-2, 9)))
+    growing = _Growing(rng, tuple(op_types), channels, {"input": first})
+    while len(growing.ops) < length:
+        chance = np.array([0.25 if kind in TO_THE_END else 1.0 for kind in op_types])
+        kind = op_types[int(rng.choice(len(op_types), p=chance / chance.sum()))]
+        growing.grow(kind, growing.pick())
+    read = {name for op in growing.ops for name in (op.inputs if isinstance(op, Add | Concat) else (op.input,))}
+    outputs = tuple(name for name in growing.tensors if name not in read or (name != "input" and rng.random() < 0.1))
+    graph = IntegerGraph("random", growing.tensors, tuple(growing.ops), "input", outputs)
+    check(graph)
+    return graph
+
+
+def random_inputs(rng: np.random.Generator, graph: IntegerGraph, noise: int = 2) -> np.ndarray[Any, Any]:
+    """All lowest, all highest, all zero, a checkerboard of the extremes, and `noise` random ones: (noise + 4, *shape)."""
+    tensor = graph.tensors[graph.input]
+    cells = np.indices(tensor.shape).sum(axis=0) % 2
+    special = [np.full(tensor.shape, value) for value in (tensor.low, tensor.high, 0)]
+    special.append(np.where(cells == 0, tensor.low, tensor.high))
+    drawn = rng.integers(tensor.low, tensor.high + 1, (noise, *tensor.shape))
+    return np.concatenate([np.stack(special), drawn]).astype(tensor.dtype)
+
+
+def integer_graphs(op_types: Sequence[type] = OP_TYPES, length: int = 6) -> st.SearchStrategy[IntegerGraph]:
+    """A hypothesis strategy: graphs of 1 to `length` ops (or a few more, where an add needs a branch)."""
+    seeds, lengths = st.integers(0, 2**32 - 1), st.integers(1, length)
+    return st.builds(lambda seed, size: random_graph(np.random.default_rng(seed), op_types, size), seeds, lengths)
+
+
+def one_layer(op: Conv2D | DepthwiseConv2D | Dense, source: Tensor, output: Tensor) -> IntegerGraph:
+    """A graph of a single op, for hand-made vectors."""
+    return IntegerGraph("one_layer", {source.name: source, output.name: output}, (op,), source.name, (output.name,))
+
+
+@dataclass
+class _Growing:
+    rng: np.random.Generator
+    op_types: tuple[type, ...]
+    channels: int
+    tensors: dict[str, Tensor]
+    ops: list[Any] = field(default_factory=list)
+
+    def pick(self) -> Tensor:
+        """Mostly the newest tensor, so that the graph gets deep."""
+        names = list(self.tensors)
+        return self.tensors[names[-1] if self.rng.random() < 0.7 else names[int(self.rng.integers(len(names)))]]
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def integer(self, low: int, high: int) -> int:
+        """low..high, both included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def add(self, kind: type, output: Tensor, **fields: Any) -> Tensor:
+        name = f"{kind.__name__.lower()}_{len(self.ops)}"
+        output = replace(output, name=f"{name}_out")
+        self.tensors[output.name] = output
+        self.ops.append(kind(name=name, output=output.name, **fields))
+        return output
+
+    def grow(self, kind: type, source: Tensor) -> None:
+        """Adds an op of this kind that reads `source`, or nothing where it cannot."""
+        if kind in (Conv2D, DepthwiseConv2D, MaxPool):
+            if len(source.shape) == 3:
+                self.window(kind, source)
+        elif kind is Dense:
+            if prod(source.shape) <= 2000:
+                self.dense(source)
+        elif kind is Add:
+            other = self.partner(source, same_type=False)
+            output = replace(source, signed=self.chance(0.5))
+            self.add(Add, output, inputs=(source.name, other.name), activation=self.activation(output))
+        elif kind is Concat:
+            other = self.partner(source, same_type=True)
+            total = source.shape[-1] + other.shape[-1]
+            if total <= 64:
+                self.add(Concat, replace(source, shape=(*source.shape[:-1], total)), inputs=(source.name, other.name))
+        elif kind is Lookup:
+            output = replace(source, signed=self.chance(0.5), binary_point=self.integer(-2, 8))
+            table = self.rng.integers(output.low, output.high + 1, 256).astype(output.dtype)
+            self.add(Lookup, output, input=source.name, table=table)
+        elif kind is Reshape:
+            self.add(Reshape, replace(source, shape=self.other_shape(source.shape)), input=source.name)
+
+    def other_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Three lengths (often), two or one, of the same product."""
+        total, rank = prod(shape), int(self.rng.choice([3, 3, 2, 1]))
+        lengths = []
+        for _ in range(rank - 1):
+            divisors = [d for d in range(1, min(total, 12) + 1) if total % d == 0]
+            lengths.append(divisors[self.integer(0, len(divisors) - 1)])
+            total //= lengths[-1]
+        return (*lengths, total)
+
+    def partner(self, source: Tensor, same_type: bool) -> Tensor:
+        """Another tensor that can be added to (or joined with) `source`: one that is there, or a new depthwise branch, or itself."""
+        fits = [
+            tensor
+            for tensor in self.tensors.values()
+            if tensor.shape == source.shape
+            and tensor.binary_point == source.binary_point
+            and tensor.name != source.name
+            and (tensor.signed == source.signed or not same_type)
+        ]
+        if fits:
+            return fits[self.integer(0, len(fits) - 1)]
+        if len(source.shape) == 3 and DepthwiseConv2D in self.op_types and self.chance(0.9):
+            signed = source.signed if same_type else self.chance(0.5)
+            return self.weighted(DepthwiseConv2D, source, (1, 1, source.shape[2]), replace(source, signed=signed), fixed=True)
+        return source
+
+    def activation(self, output: Tensor) -> Activation:
+        choices = [Activation.NONE, Activation.RELU] + [Activation.RELU6] * (output.binary_point >= -1)
+        return choices[self.integer(0, len(choices) - 1)]
+
+    def window(self, kind: type, source: Tensor) -> None:
+        rows, columns, depth = source.shape
+        kernel = (self.integer(1, 4), self.integer(1, 4)) if self.chance(0.5) else (3, 3)
+        strides = (1, 1) if self.chance(0.5) else (self.integer(1, 3), self.integer(1, 3))
+        dilation = (1, 1) if self.chance(0.7) or kind is MaxPool else (self.integer(1, 3), self.integer(1, 3))
+        mode = self.integer(0, 2)
+        if mode == 0:
+            padding = same_padding((rows, columns), kernel, strides, dilation)
+        elif mode == 1:
+            padding = Padding()
+        else:
+            most = [min(3, taps - 1) if kind is MaxPool else 3 for taps in (kernel[0], kernel[0], kernel[1], kernel[1])]
+            padding = Padding(*(self.integer(0, value) for value in most))
+        out_rows = window_count(rows, kernel[0], strides[0], dilation[0], padding.top + padding.bottom)
+        out_columns = window_count(columns, kernel[1], strides[1], dilation[1], padding.left + padding.right)
+        largest = max(padding.top, padding.bottom) >= kernel[0] or max(padding.left, padding.right) >= kernel[1]
+        if out_rows < 1 or out_columns < 1 or (kind is MaxPool and largest):
+            return
+        shape = (out_rows, out_columns)
+        if kind is MaxPool:
+            self.add(MaxPool, replace(source, shape=(*shape, depth)), input=source.name, pool=kernel, strides=strides, padding=padding)
+            return
+        channels = self.integer(1, self.channels) if kind is Conv2D else depth
+        weights = (*kernel, depth, channels) if kind is Conv2D else (*kernel, depth)
+        output = replace(source, shape=(*shape, channels))
+        self.weighted(kind, source, weights, output, strides=strides, padding=padding, dilation=dilation)
+
+    def dense(self, source: Tensor) -> None:
+        features = self.integer(1, 2 * self.channels)
+        self.weighted(Dense, source, (prod(source.shape), features), replace(source, shape=(features,)))
+
+    def weighted(self, kind: type, source: Tensor, shape: tuple[int, ...], like: Tensor, fixed: bool = False, **fields: Any) -> Tensor:
+        """Shifts first; then a bias and weights of a size that suits them. `fixed` keeps the type of `like`."""
+        channels = shape[-1]
+        output = like if fixed else replace(like, signed=self.chance(0.5), binary_point=self.integer(-2, 8))
+        weights = self.weights(shape)
+        taps = np.abs(weights.astype(np.int64)).reshape(-1, channels).sum(axis=0)
+        fitting = np.log2(np.maximum(taps, 1)).round().astype(int) + self.integer(-1, 2)
+        shifts = fitting if self.chance(0.7) else self.rng.choice(SHIFTS, channels)
+        if self.chance(0.4):  # one binary point for the tensor
+            shifts = np.full(channels, shifts[0])
+        shifts = np.clip(np.where(shifts == 2, 3, shifts), SHIFTS[0], SHIFTS[-1])
+        points = tuple(int(n) - source.binary_point + output.binary_point for n in shifts)
+        spread = 1 << np.maximum(shifts.astype(np.int64) + 6, 3)
+        bias = (self.rng.integers(-spread, spread + 1) // 4 * 4 + 2).astype(np.int32)
+        fields |= {"weights": weights, "bias": bias, "weight_binary_points": points, "activation": self.activation(output)}
+        return self.add(kind, output, input=source.name, **fields)
+
+    def weights(self, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        style = self.integer(0, 3)
+        if style == 0:  # the extremes only
+            return self.rng.choice(np.array([-124, 124], np.int8), shape)
+        if style == 1:  # all at one extreme
+            return np.full(shape, 124 if self.chance(0.5) else -124, np.int8)
+        if style == 2:  # mostly zeros and small: shifts of 3 and less leave something
+            return self.rng.choice(np.array([0, 0, 0, 0, 4, -4, 8], np.int8), shape)
+        return (4 * self.rng.integers(-31, 32, shape)).astype(np.int8)

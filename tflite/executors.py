@@ -1,0 +1,107 @@
+"""The executors of TFLite files on this machine: one for each of LiteRT's kernel sets.
+
+Outputs come from the file as it is. What is between comes from its probe copy, in which every tensor is an output.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError
+from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.graph import IntegerGraph
+from edgekit.tflite.reader import parse, probe
+from edgekit.tflite.writer import logical, stored, write_tflite
+
+RunOne = Callable[[npt.NDArray[Any]], Values]
+
+
+def _missing(artifact: Artifact) -> str | None:
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        return "ai-edge-litert is not installed: pip install ai-edge-litert"
+    if artifact.tflite is None and artifact.graph is None:
+        return "there is no TFLite file"
+    return None
+
+
+def _executor(name: str, resolver: str) -> Executor:
+    def open_(artifact: Artifact, note: Note) -> AbstractContextManager[Run]:
+        return _open(artifact, note, resolver)
+
+    return Executor(f"tflite-{name}", _missing, open_)
+
+
+@contextmanager
+def _open(artifact: Artifact, note: Note, resolver: str) -> Iterator[Run]:
+    graph, tflite = artifact.graph, artifact.tflite
+    if tflite is None:
+        if graph is None:
+            raise EdgekitError("there is no TFLite file to run")
+        note("writing the TFLite file")
+        tflite = write_tflite(graph)
+    parse(tflite)
+    note("loading the TFLite file")
+    outputs = _load(tflite, resolver)
+    between = _load(probe(tflite, None if graph is None else graph.tensors), resolver)
+
+    def run(inputs: npt.NDArray[Any]) -> Values:
+        batch = _stored_inputs(graph, inputs)
+        images = [{**between(image), **outputs(image)} for image in batch]
+        values = {name: np.stack([image[name] for image in images]) for name in (images[0] if images else {})}
+        return values if graph is None else _logical_values(graph, inputs, values)
+
+    yield run
+
+
+def _load(tflite: bytes, resolver: str) -> RunOne:
+    """A function from one input without batch to the file's outputs without batch, as stored."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(model_content=tflite, experimental_op_resolver_type=OpResolverType[resolver])
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise EdgekitError(f"LiteRT does not load the TFLite file: {error}") from error
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) != 1 or not len(inputs[0]["shape"]) or inputs[0]["shape"][0] != 1:
+        raise EdgekitError(f"the TFLite file has {len(inputs)} inputs; one with batch 1 is expected")
+    source = inputs[0]
+
+    def run(image: npt.NDArray[Any]) -> Values:
+        if image.dtype != source["dtype"] or image.shape != tuple(source["shape"][1:]):
+            wanted = f"{np.dtype(source['dtype'])} {tuple(source['shape'][1:])}"
+            raise EdgekitError(f"the TFLite file takes {wanted} inputs, not {image.dtype} {image.shape}")
+        interpreter.set_tensor(source["index"], image[np.newaxis])
+        interpreter.invoke()
+        values = {details["name"]: interpreter.get_tensor(details["index"]) for details in outputs}
+        return {name: value[0] if value.shape[:1] == (1,) else value for name, value in values.items()}
+
+    return run
+
+
+def _stored_inputs(graph: IntegerGraph | None, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if graph is None:
+        return inputs
+    tensor = graph.tensors[graph.input]
+    if inputs.size and not (tensor.low <= inputs.min() and inputs.max() <= tensor.high):
+        raise EdgekitError(f"inputs leave {tensor.low}..{tensor.high} of tensor '{tensor.name}'")
+    return stored(tensor, inputs)
+
+
+def _logical_values(graph: IntegerGraph, inputs: npt.NDArray[Any], values: Values) -> Values:
+    found = {name: logical(tensor, values[name]) for name, tensor in graph.tensors.items() if name in values}
+    return {graph.input: inputs.astype(graph.tensors[graph.input].dtype), **found}
+
+
+EXECUTORS: tuple[Executor, ...] = (
+    _executor("reference", "BUILTIN_REF"),
+    _executor("optimized", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
+    _executor("xnnpack", "BUILTIN"),
+)
+"""LiteRT's reference kernels, its optimized ones, and XNNPACK with the optimized ones for what it does not take."""
