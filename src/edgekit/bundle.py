@@ -1,0 +1,252 @@
+"""A bundle: the folder that edgekit exports, with a manifest that says what it is and how it was made.
+
+    manifest.json    the Manifest below as JSON
+    model.onnx       the integer graph, of an exact network
+    model.tflite     of kind "tflite"
+    everything else  of kind "hls": the HLS project, in the folder itself
+
+What is read here may come from anyone: every field is checked, no name leaves the folder, only plain files are opened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from edgekit import __version__
+from edgekit.errors import EdgekitError
+from edgekit.executor import Artifact
+from edgekit.graph import check
+from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
+
+GRAPH, TFLITE = "model.onnx", "model.tflite"
+KINDS = ("tflite", "hls")
+WEIGHT_ORIGINS = ("random", "file", "trained")
+MODEL_BYTES_MAX = (2 << 30) - 1
+"""A flatbuffer, and a protobuf, ends here."""
+PACKAGES = ("tensorflow", "tf_keras", "qkeras", "hls4ml", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
+
+Option: TypeAlias = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where weights came from: `origin` "random" with its seed, "file" with name and SHA-256, "trained" with the data's name in `file`."""
+
+    origin: str
+    seed: int | None = None
+    file: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network's input is made of pixels 0..255, a channel each (or one value for all): (pixel - mean) / std."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`target` is a device for kind "tflite" and a board for "hls"; `files` holds the SHA-256, in hex, of each file but the manifest."""
+
+    kind: str
+    network: str
+    options: Mapping[str, Option]
+    precision: str
+    target: str
+    weights: WeightsSource
+    preprocessing: Preprocessing
+    versions: Mapping[str, str]
+    command: tuple[str, ...]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """`changed`: name of each file that is no longer what was exported, and how. A changed model is not loaded into `artifact`."""
+
+    folder: Path
+    manifest: Manifest
+    artifact: Artifact
+    changed: Mapping[str, str]
+
+
+def bundle_plan(
+    files: Mapping[str, bytes],
+    *,
+    kind: str,
+    network: str,
+    options: Mapping[str, Option],
+    precision: str,
+    target: str,
+    weights: WeightsSource,
+    preprocessing: Preprocessing,
+    command: tuple[str, ...],
+) -> Plan:
+    """The files and their manifest, ready to write. `command` is what the user typed, as a list of words."""
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    manifest = Manifest(kind, network, options, precision, target, weights, preprocessing, versions(), command, hashes)
+    text = json.dumps({"schema": SCHEMA, **dataclasses.asdict(manifest)}, indent=2) + "\n"
+    parse_manifest(text.encode())  # what is written can be read
+    return Plan({**files, MANIFEST: text.encode()})
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages whose version may change a bundle's bytes."""
+    found = {"python": platform.python_version(), "edgekit": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Reads and checks a bundle. Raises EdgekitError where it is no bundle, or its manifest or an unchanged model is broken."""
+    if not folder.is_dir():
+        raise EdgekitError(f"{folder} is no folder; name one that 'edgekit export' or 'edgekit hls' wrote")
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise EdgekitError(f"{folder} has no {MANIFEST}; name a folder that 'edgekit export' or 'edgekit hls' wrote")
+    manifest = parse_manifest(_read(path, MANIFEST_BYTES_MAX))
+    changed = {name: problem for name, digest in manifest.files.items() if (problem := _change(folder, name, digest))}
+
+    def model(name: str) -> bytes | None:
+        return _read(folder / name, MODEL_BYTES_MAX) if name in manifest.files and name not in changed else None
+
+    onnx = model(GRAPH)
+    graph = None
+    if onnx is not None:
+        from edgekit.graph.onnx_read import read_onnx  # type: ignore[import-not-found, unused-ignore]  # onnx is slow to import
+
+        graph = read_onnx(onnx)
+        check(graph)
+    hls_project = folder if manifest.kind == "hls" and not changed else None
+    return Bundle(folder, manifest, Artifact(graph, model(TFLITE), hls_project), changed)
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """JSON -> Manifest. Raises EdgekitError naming the field that is wrong."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EdgekitError(f"{MANIFEST} is not JSON: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise EdgekitError(f"{MANIFEST} is not of schema '{SCHEMA}'; export again with this version of edgekit")
+    weights, preprocessing = _object(data, "weights"), _object(data, "preprocessing")
+    manifest = Manifest(
+        kind=_choice(data, "kind", KINDS),
+        network=_text(data, "network"),
+        options=_map(data, "options", str | int | float | bool | None),
+        precision=_text(data, "precision"),
+        target=_text(data, "target"),
+        weights=WeightsSource(
+            _choice(weights, "origin", WEIGHT_ORIGINS, "weights."),
+            _field(weights, "seed", int | None, "weights."),
+            _field(weights, "file", str | None, "weights."),
+            _field(weights, "sha256", str | None, "weights."),
+        ),
+        preprocessing=Preprocessing(_numbers(preprocessing, "mean"), _numbers(preprocessing, "std")),
+        versions=_map(data, "versions", str),
+        command=tuple(_list(data, "command", str)),
+        files=_map(data, "files", str),
+    )
+    if 0.0 in manifest.preprocessing.std or not manifest.preprocessing.mean:
+        raise _wrong("preprocessing", "needs a mean, and a std that is not 0")
+    for name, digest in manifest.files.items():
+        check_name(name)
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            raise _wrong("files", f"'{name}' has no SHA-256")
+    if manifest.kind == "tflite" and TFLITE not in manifest.files:
+        raise _wrong("files", f"a bundle of kind 'tflite' has a {TFLITE}")
+    if manifest.kind == "hls" and GRAPH not in manifest.files:
+        raise _wrong("files", f"a bundle of kind 'hls' has a {GRAPH}")
+    return manifest
+
+
+def _change(folder: Path, name: str, digest: str) -> str | None:
+    """How a file differs from what was exported, or None. Never opens what is no plain file inside the folder."""
+    path = folder / name
+    if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+        return "is a link now"
+    if not path.is_file():
+        return "is missing"
+    try:
+        with path.open("rb") as file:
+            return None if _digest(file) == digest else "changed since it was exported"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _digest(file: Any) -> str:
+    total = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        total.update(chunk)
+    return total.hexdigest()
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise EdgekitError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) > most:
+        raise EdgekitError(f"{path} is larger than {most} bytes")
+    return content
+
+
+def _wrong(field: str, problem: str) -> EdgekitError:
+    return EdgekitError(f"{MANIFEST}: '{field}' {problem}; export again")
+
+
+def _field(data: Mapping[str, Any], name: str, kind: Any, path: str = "") -> Any:
+    value = data.get(name)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind == int | None):
+        raise _wrong(path + name, f"is of type {type(value).__name__}, not {getattr(kind, '__name__', kind)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _wrong(path + name, "is not a finite number")
+    return value
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    text = _field(data, name, str)
+    if not text.isprintable() or not 0 < len(text) <= 1000:
+        raise _wrong(name, "is empty, very long, or has unprintable characters")
+    return str(text)
+
+
+def _choice(data: Mapping[str, Any], name: str, known: tuple[str, ...], path: str = "") -> str:
+    value = _field(data, name, str, path)
+    if value not in known:
+        raise _wrong(path + name, f"is {value!r}, not one of {', '.join(known)}")
+    return str(value)
+
+
+def _object(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return dict(_field(data, name, dict))
+
+
+def _map(data: Mapping[str, Any], name: str, kind: Any) -> dict[str, Any]:
+    found = _object(data, name)
+    return {key: _field(found, key, kind, f"{name}.") for key in found}
+
+
+def _list(data: Mapping[str, Any], name: str, kind: Any, path: str = "") -> list[Any]:
+    values = _field(data, name, list, path)
+    return [_field({name: value}, name, kind, path) for value in values]
+
+
+def _numbers(data: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    return tuple(float(value) for value in _list(data, name, int | float, "preprocessing."))

@@ -1,0 +1,78 @@
+"""The command `edgekit`: which commands there are, and what every one of them does with errors.
+
+Exit codes: 0 done; 1 the check that was asked for failed; 2 the request cannot be carried out; 130 interrupted.
+Command modules import what is heavy inside their functions, so that `edgekit --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from edgekit import __version__
+from edgekit.cli import doctor, verify
+from edgekit.cli.output import claim_stdout, print_json
+from edgekit.errors import EdgekitError
+
+REFUSED, INTERRUPTED = 2, 130
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+for command in (verify.verify, doctor.doctor):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgekit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None:
+    """Mobile vision networks from Keras to TFLite and HLS, equal to the last bit."""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Runs one command and exits."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = words[: words.index("--")] if "--" in words else words
+    debug, as_json = "--debug" in options, "--json" in options
+    if as_json:
+        claim_stdout()
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        code = app([word for word in words if word != "--debug"], prog_name="edgekit", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `edgekit ... | head`: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted", as_json, debug, INTERRUPTED)
+    except (EdgekitError, typer.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        code = _fail(message, as_json, debug, REFUSED)
+    except Exception as error:
+        message = (
+            f"unexpected {type(error).__name__}: {error}\nThis is a fault of edgekit. Run again with --debug and report what it shows."
+        )
+        code = _fail(message, as_json, debug, REFUSED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, as_json: bool, debug: bool, code: int) -> int:
+    if debug:
+        traceback.print_exc()
+    if as_json:
+        print_json({"error": message})
+    elif message:  # empty where help was shown
+        print(f"edgekit: {message}", file=sys.stderr)
+    return code

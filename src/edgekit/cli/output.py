@@ -1,0 +1,58 @@
+"""What commands print: one JSON object for programs on stdout, or text for people; progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, TextIO
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
+
+_claimed: TextIO | None = None
+
+
+def claim_stdout() -> None:
+    """Keeps stdout for `print_json`. Whatever else writes there, compilers and C++ libraries too, goes to stderr."""
+    global _claimed
+    sys.stdout.flush()
+    _claimed = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Prints `data`; NaN and infinity, which JSON has not, are a fault of the caller."""
+    stream = _claimed or sys.stdout
+    print(json.dumps(data, indent=2, allow_nan=False), file=stream, flush=True)
+
+
+@contextmanager
+def executor_progress(shown: bool) -> Iterator[Callable[[str, str, int, int], None]]:
+    """A line for each executor, on stderr, while it works; silent if not `shown` or stderr is no terminal."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[name]:<16}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks: dict[str, Any] = {}
+
+        def update(name: str, text: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(text, name=name, total=total)
+            progress.update(tasks[name], description=text, completed=done)
+
+        yield update

@@ -1,0 +1,36 @@
+"""edgekit verify DIR: bit by bit, on every executor there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit.cli.output import Json, executor_progress, print_json
+
+FAILED = 1
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What 'edgekit export' or 'edgekit hls' wrote.", show_default=False)],
+    inputs: Annotated[int, typer.Option(min=1, max=100_000, help="Number of photographs, noise and extreme inputs.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise and of which parts of the photographs are taken.")] = 0,
+    executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare every executor bit by bit; exit code 1 if any bit differs."""
+    from rich.console import Console
+
+    from edgekit.bundle import open_bundle
+    from edgekit.verify import as_json, show
+    from edgekit.verify import verify as run_verify
+
+    with executor_progress(shown=not json) as progress:
+        report = run_verify(open_bundle(folder), count=inputs, seed=seed, executors=executor or None, progress=progress)
+    if json:
+        print_json(as_json(report))
+    else:
+        show(report, Console())
+    if not report.passed:
+        raise typer.Exit(FAILED)

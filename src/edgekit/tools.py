@@ -1,0 +1,80 @@
+"""Programs that edgekit calls: where each is found, by which variable it can be pointed to, and how to get it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from edgekit.errors import EdgekitError
+
+VERSION_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Tool:
+    """`commands`: names to look for on the PATH, best first. `variable`: an environment variable with a path or name instead."""
+
+    name: str
+    purpose: str
+    commands: tuple[str, ...]
+    variable: str
+    install: str
+    version_option: str = "--version"
+
+
+GXX = Tool("g++", "C simulation of HLS projects", ("g++", "clang++"), "EDGEKIT_CXX", "apt install g++")
+MAKE = Tool("make", "building projects and firmware", ("make",), "EDGEKIT_MAKE", "apt install make")
+QEMU = Tool(
+    "qemu-aarch64", "the emulated Raspberry Pi", ("qemu-aarch64-static", "qemu-aarch64"), "EDGEKIT_QEMU", "apt install qemu-user-static"
+)
+VITIS_HLS = Tool("vitis_hls", "HLS synthesis", ("vitis_hls", "vitis-run"), "EDGEKIT_VITIS_HLS", "AMD Vitis, then source its settings64.sh")
+VIVADO = Tool("vivado", "bitstreams", ("vivado",), "EDGEKIT_VIVADO", "AMD Vivado, then source its settings64.sh", "-version")
+ADB = Tool("adb", "Android devices", ("adb",), "EDGEKIT_ADB", "apt install adb")
+SSH = Tool("ssh", "Raspberry Pi and boards over the network", ("ssh",), "EDGEKIT_SSH", "apt install openssh-client", "-V")
+TOOLS: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in (GXX, MAKE, QEMU, VITIS_HLS, VIVADO, ADB, SSH)})
+
+
+def find(tool: Tool) -> Path | None:
+    """Where the tool is, or None. If its variable is set, only that counts."""
+    override = os.environ.get(tool.variable)
+    for command in (override,) if override else tool.commands:
+        found = shutil.which(command)
+        if found:
+            return Path(found).absolute()
+    return None
+
+
+def missing_reason(tool: Tool) -> str | None:
+    """Why the tool cannot be used and what to do about it, or None."""
+    if find(tool) is not None:
+        return None
+    override = os.environ.get(tool.variable)
+    if override:
+        return f"{tool.variable} is '{override}', which is no program that can be run"
+    return f"{tool.name} is not installed: {tool.install}; or set {tool.variable} to its path"
+
+
+def require(tool: Tool) -> Path:
+    """Where the tool is. Raises EdgekitError that says how to get it."""
+    found = find(tool)
+    if found is None:
+        raise EdgekitError(missing_reason(tool) or tool.name)
+    return found
+
+
+def version(tool: Tool, path: Path) -> str:
+    """The first line in which the program tells its version, or what went wrong."""
+    try:
+        done = subprocess.run(
+            [path, tool.version_option], capture_output=True, text=True, errors="replace", timeout=VERSION_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"does not tell its version: {error}"
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+    told = [line for line in lines if any(letter.isdigit() for letter in line)]
+    return (told or lines or ["does not tell its version"])[0]

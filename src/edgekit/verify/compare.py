@@ -1,0 +1,217 @@
+"""The comparison: every tensor that a candidate and the baseline both expose, value by value, with equality.
+
+Inputs go through in chunks: all executors run one chunk, it is counted, its tensors are dropped. So memory holds one chunk's
+tensors of two executors, whatever the number of inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.verify.executors import describe
+from edgekit.verify.variation import OutputVariation, VariationCount
+
+Array: TypeAlias = npt.NDArray[Any]
+
+Progress: TypeAlias = Callable[[str, str, int, int], None]
+"""Told executor, what it is doing, inputs done, inputs in total."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that differs: `index` is within the tensor of one input."""
+
+    tensor: str
+    input: int
+    index: tuple[int, ...]
+    expected: float
+    actual: float
+
+
+@dataclass(frozen=True)
+class TensorResult:
+    """`largest`: largest distance; of integers in LSB. `magnitude`: largest |value| of the baseline, of floats only."""
+
+    name: str
+    is_float: bool
+    values: int
+    differing: int
+    largest: float
+    magnitude: float
+    first: Difference | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One candidate against the baseline; `tensors` in graph order. `error` says why it was not compared to the end."""
+
+    name: str
+    tensors: tuple[TensorResult, ...] = ()
+    error: str | None = None
+
+    @property
+    def values(self) -> int:
+        return sum(tensor.values for tensor in self.tensors)
+
+    @property
+    def differing(self) -> int:
+        return sum(tensor.differing for tensor in self.tensors)
+
+    @property
+    def largest(self) -> float:
+        return max((tensor.largest for tensor in self.tensors), default=0.0)
+
+    @property
+    def first(self) -> Difference | None:
+        """In the first tensor, in graph order, that differs."""
+        return next((tensor.first for tensor in self.tensors if tensor.first is not None), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`error` says why the baseline failed; then nothing was compared."""
+
+    baseline: str
+    results: tuple[Result, ...]
+    outputs: tuple[OutputVariation, ...]
+    error: str | None = None
+
+
+@dataclass
+class _TensorCount:
+    """What is known of one tensor after some chunks."""
+
+    is_float: bool
+    values: int = 0
+    differing: int = 0
+    largest: float = 0.0
+    magnitude: float = 0.0
+    first: Difference | None = None
+
+
+@dataclass
+class _Candidate:
+    executor: Executor
+    run: Run | None = None
+    error: str | None = None
+    counts: dict[str, _TensorCount] = field(default_factory=dict)
+
+
+def compare(
+    artifact: Artifact,
+    executors: Sequence[Executor],
+    inputs: Array,
+    *,
+    order: Sequence[str],
+    outputs: Sequence[str],
+    chunk: int,
+    progress: Progress,
+) -> Comparison:
+    """The first executor is the baseline, each other one a candidate. All are opened once.
+
+    Args:
+        inputs: (count, *shape), as the executors take them.
+        order: names of tensors in graph order; others follow as the baseline gives them.
+        outputs: names of the tensors that every executor has to expose; at least one.
+        chunk: number of inputs that go through at a time.
+    """
+    with ExitStack() as stack:
+        candidates = [_open(executor, artifact, stack, len(inputs), progress) for executor in executors]
+        baseline, rest = candidates[0], candidates[1:]
+        variation: dict[str, VariationCount] = {name: VariationCount() for name in outputs}
+        names: list[str] = list(order)
+        for start in range(0, len(inputs), chunk):
+            if baseline.error:
+                break
+            batch = inputs[start : start + chunk]
+            expected = _run(baseline, batch, outputs, start, len(inputs), progress)
+            if expected is None:
+                break
+            names = list(dict.fromkeys([*names, *expected]))
+            for name in outputs:
+                variation[name].add(expected[name])
+            for candidate in rest:
+                actual = _run(candidate, batch, outputs, start, len(inputs), progress)
+                if actual is not None:
+                    candidate.error = _count(candidate.counts, expected, actual, start)
+    results = tuple(Result(c.executor.name, _tensor_results(c.counts, names), c.error) for c in rest)
+    measured = tuple(count.result(name) for name, count in variation.items()) if baseline.error is None else ()
+    return Comparison(baseline.executor.name, results, measured, baseline.error)
+
+
+def _open(executor: Executor, artifact: Artifact, stack: ExitStack, total: int, progress: Progress) -> _Candidate:
+    note: Note = lambda text: progress(executor.name, text, 0, total)  # noqa: E731
+    note("opening")
+    try:
+        return _Candidate(executor, stack.enter_context(executor.open(artifact, note)))
+    except Exception as error:  # a failure of this executor, named in the report; the others go on
+        return _Candidate(executor, error=describe(error))
+
+
+def _run(candidate: _Candidate, batch: Array, outputs: Sequence[str], done: int, total: int, progress: Progress) -> Values | None:
+    if candidate.run is None or candidate.error:
+        return None
+    progress(candidate.executor.name, "running", done, total)
+    try:
+        values = candidate.run(batch)
+    except Exception as error:
+        candidate.error = describe(error)
+        return None
+    lacking = [name for name in outputs if name not in values]
+    if lacking:
+        candidate.error = f"does not expose the network's output '{lacking[0]}'"
+        return None
+    short = [name for name in values if len(values[name]) != len(batch)]
+    if short:
+        candidate.error = f"gave {len(values[short[0]])} of '{short[0]}' for {len(batch)} inputs"
+        return None
+    return values
+
+
+def _count(counts: dict[str, _TensorCount], expected: Values, actual: Values, start: int) -> str | None:
+    """Adds one chunk to the counts; returns what makes the two incomparable, or None."""
+    for name in (name for name in expected if name in actual):  # the outputs, at least
+        one, other = np.asarray(expected[name]), np.asarray(actual[name])
+        if one.shape != other.shape:
+            return f"tensor '{name}' has shape {other.shape[1:]}, the baseline's has {one.shape[1:]}"
+        if (one.dtype.kind == "f") != (other.dtype.kind == "f"):
+            return f"tensor '{name}' is {other.dtype}, the baseline's is {one.dtype}"
+        _count_tensor(counts.setdefault(name, _TensorCount(one.dtype.kind == "f")), name, one, other, start)
+    return None
+
+
+def _count_tensor(count: _TensorCount, name: str, expected: Array, actual: Array, start: int) -> None:
+    count.values += expected.size
+    if not expected.size:
+        return
+    if count.is_float:  # bit by bit: a NaN equals itself, and 0.0 is not -0.0
+        bits = f"u{expected.itemsize}"
+        differs = np.ascontiguousarray(expected).view(bits) != np.ascontiguousarray(actual, expected.dtype).view(bits)
+        count.magnitude = max(count.magnitude, float(np.fmax.reduce(np.abs(expected), axis=None)))
+    else:
+        differs = expected != actual
+    where = np.flatnonzero(differs)
+    if not len(where):
+        return
+    wide = np.float64 if count.is_float else np.int64
+    expected_values, actual_values = expected.reshape(-1)[where].astype(wide), actual.reshape(-1)[where].astype(wide)
+    with np.errstate(invalid="ignore"):
+        distance = float(np.abs(expected_values - actual_values).max())
+    count.differing += len(where)
+    count.largest = max(count.largest, math.inf if math.isnan(distance) else distance)
+    if count.first is None:
+        number, *index = (int(i) for i in np.unravel_index(where[0], expected.shape))
+        count.first = Difference(name, start + number, tuple(index), expected_values[0].item(), actual_values[0].item())
+
+
+def _tensor_results(counts: Mapping[str, _TensorCount], order: Sequence[str]) -> tuple[TensorResult, ...]:
+    rows = [(name, counts[name]) for name in order if name in counts]
+    return tuple(TensorResult(name, c.is_float, c.values, c.differing, c.largest, c.magnitude, c.first) for name, c in rows)

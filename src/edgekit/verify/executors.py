@@ -1,0 +1,73 @@
+"""Which executors there are, in the order in which reports list them. Each is loaded when it is asked for, and no sooner."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgekit.errors import UnknownName
+from edgekit.executor import Artifact, Executor
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name."""
+
+    name: str
+    module: str
+    attribute: str
+
+
+ENTRIES = (
+    Entry("reference", "edgekit.verify.reference", "EXECUTOR"),
+    Entry("keras", "edgekit.keras_models.executors", "EXECUTORS"),
+    Entry("onnxruntime", "edgekit.verify.onnxruntime", "EXECUTOR"),
+    Entry("tflite-reference", "edgekit.tflite.executors", "EXECUTORS"),
+    Entry("tflite-optimized", "edgekit.tflite.executors", "EXECUTORS"),
+    Entry("tflite-xnnpack", "edgekit.tflite.executors", "EXECUTORS"),
+    Entry("hls-csim", "edgekit.hls.executors", "EXECUTORS"),
+)
+NAMES = tuple(entry.name for entry in ENTRIES)
+
+
+@dataclass(frozen=True)
+class Available:
+    """An executor's name, and either the executor or the reason why it cannot run here."""
+
+    name: str
+    executor: Executor | None
+    reason: str = ""
+
+
+def executors_for(artifact: Artifact, names: Sequence[str] | None = None) -> tuple[Available, ...]:
+    """The executors of these names (default: all), in the fixed order. Raises UnknownName."""
+    wanted = NAMES if names is None else names
+    for name in wanted:
+        if name not in NAMES:
+            raise UnknownName("executor", name, NAMES)
+    return tuple(_look(entry, artifact) for entry in ENTRIES if entry.name in wanted)
+
+
+def load(entry: Entry) -> Executor:
+    """Imports the module. Raises ImportError, also where the module does not have the executor."""
+    found = getattr(importlib.import_module(entry.module), entry.attribute, ())
+    for executor in (found,) if isinstance(found, Executor) else tuple(found):
+        if executor.name == entry.name:
+            return executor
+    raise ImportError(f"{entry.module}.{entry.attribute} has no executor '{entry.name}'")
+
+
+def _look(entry: Entry, artifact: Artifact) -> Available:
+    try:
+        executor = load(entry)
+        reason = executor.missing(artifact)
+    except Exception as error:  # whatever an optional package throws on import: it is the reason, and it is shown
+        return Available(entry.name, None, describe(error))
+    return Available(entry.name, None, reason) if reason is not None else Available(entry.name, executor)
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -1,0 +1,169 @@
+"""What the executors are fed: photographs, noise and extremes, as the values that the network's input tensor holds.
+
+Everything is first an image of pixels 0..255 (float64) or, for noise and extremes, a value between the input's lowest and
+highest; it is deterministic for a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.bundle import Preprocessing
+from edgekit.errors import EdgekitError
+from edgekit.graph import IntegerGraph, quantize_input
+
+Array: TypeAlias = npt.NDArray[Any]
+
+PIXEL_MAX = 255.0
+CROP_MIN = 0.3
+"""Smallest crop of a photograph, as a share of its shorter side."""
+
+
+@dataclass(frozen=True)
+class InputType:
+    """Of the input tensor: `shape` without batch; values are of `dtype` and within low..high; `zero` stands for real 0.
+
+    `quantize` takes real values to the tensor's values; of a float tensor it only rounds to its dtype.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    low: float
+    high: float
+    zero: float
+    quantize: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """`values` (count, *shape); `labels` say in a word or two what each one is."""
+
+    values: Array
+    labels: tuple[str, ...]
+
+
+def graph_input(graph: IntegerGraph) -> InputType:
+    tensor = graph.tensors[graph.input]
+    return InputType(tensor.shape, tensor.dtype, tensor.low, tensor.high, 0, partial(quantize_input, tensor))
+
+
+def quantized_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: float, zero_point: int) -> InputType:
+    """Of a stock file: what it stores, real value = (q - zero_point) * scale."""
+    limits = np.iinfo(dtype)
+
+    def quantize(real: Array) -> Array:
+        return np.clip(np.rint(real / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+    return InputType(shape, dtype, limits.min, limits.max, zero_point, quantize)
+
+
+def float_input(shape: tuple[int, ...], preprocessing: Preprocessing) -> InputType:
+    """float32 between what pixels 0 and 255 become."""
+    low, high = (normalize(np.full((1, 1, len(preprocessing.mean)), pixel), preprocessing) for pixel in (0.0, PIXEL_MAX))
+    return InputType(shape, np.dtype(np.float32), float(low.min()), float(high.max()), 0.0, lambda real: real.astype(np.float32))
+
+
+def normalize(pixels: Array, preprocessing: Preprocessing) -> Array:
+    """Pixels 0..255 (..., channels) -> what the network takes, real."""
+    for values in (preprocessing.mean, preprocessing.std):
+        if len(values) not in (1, pixels.shape[-1]):
+            raise EdgekitError(f"the preprocessing has {len(values)} channels, the network's input has {pixels.shape[-1]}")
+    return (pixels - np.array(preprocessing.mean)) / np.array(preprocessing.std)
+
+
+def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None) -> Inputs:
+    """`count` inputs: extremes (at most half), then as many photographs as noise. `images`, if given, come on top.
+
+    Args:
+        images: pixels 0..255 (number, rows, columns, 1 or 3), of any size.
+    """
+    if count < 1:
+        raise EdgekitError(f"cannot compare over {count} inputs; 64 is a good number")
+    rng = np.random.default_rng(seed)
+    extremes = list(_extremes(kind))[: count // 2]
+    photographs = (count - len(extremes) + 1) // 2
+    noise = count - len(extremes) - photographs
+
+    def real(pixels: Array) -> Array:
+        return kind.quantize(normalize(pixels, preprocessing)).reshape(kind.shape)
+
+    named = [(f"photograph {i}", real(pixels)) for i, pixels in enumerate(_photographs(kind.shape, photographs, rng))]
+    named += [(f"noise {i}", _noise(kind, rng)) for i in range(noise)]
+    named += [(label, np.broadcast_to(value, kind.shape)) for label, value in extremes]
+    if images is not None:
+        named += [(f"image {i}", real(_fit(image, kind.shape))) for i, image in enumerate(images)]
+    values = np.stack([value.astype(kind.dtype) for _, value in named])
+    return Inputs(values, tuple(label for label, _ in named))
+
+
+def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Rows, columns, channels; an input that is no map counts as one row of grey pixels."""
+    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (1, prod(shape), 1)
+
+
+def _noise(kind: InputType, rng: np.random.Generator) -> Array:
+    if kind.dtype.kind == "f":
+        return rng.uniform(kind.low, kind.high, kind.shape)
+    return rng.integers(int(kind.low), int(kind.high), kind.shape, endpoint=True)
+
+
+def _extremes(kind: InputType) -> Iterator[tuple[str, Array]]:
+    """What drives accumulators, clamps and padding to their ends. Values of the tensor, in its shape."""
+    low, high, zero = (np.full(kind.shape, value) for value in (kind.low, kind.high, kind.zero))
+    rows, columns, channels = _map_shape(kind.shape)
+    row, column, channel = (axis.reshape(kind.shape) for axis in np.indices((rows, columns, channels)))
+    yield "all lowest", low
+    yield "all highest", high
+    yield "all zero", zero
+    yield "checkerboard", np.where((row + column) % 2 == 0, high, low)
+    yield "checkerboard, inverted", np.where((row + column) % 2 == 0, low, high)
+    yield "channels alternate", np.where(channel % 2 == 0, high, low)
+    yield "rows alternate", np.where(row % 2 == 0, high, low)
+    yield "columns alternate", np.where(column % 2 == 0, high, low)
+    yield "impulse in the middle", np.where((row == rows // 2) & (column == columns // 2), high, zero)
+    yield "impulse in the first corner", np.where((row == 0) & (column == 0), high, zero)
+    yield "impulse in the last corner", np.where((row == rows - 1) & (column == columns - 1), low, zero)
+    yield "frame", np.where((row == 0) | (column == 0) | (row == rows - 1) | (column == columns - 1), high, low)
+    ramp = low + (high - low) * (row + column) / max(1, rows + columns - 2)
+    yield "ramp", np.clip(ramp if kind.dtype.kind == "f" else np.rint(ramp), kind.low, kind.high)
+    yield "left half highest", np.where(column < columns // 2, high, low)
+
+
+def _photographs(shape: tuple[int, ...], count: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Random crops of scikit-learn's two photographs, as pixels 0..255 (rows, columns, channels)."""
+    if not count:
+        return
+    photographs = _sample_photographs()
+    for i in range(count):
+        image = photographs[i % len(photographs)]
+        size = int(rng.integers(int(CROP_MIN * min(image.shape[:2])), min(image.shape[:2]), endpoint=True))
+        top, left = (int(rng.integers(0, length - size, endpoint=True)) for length in image.shape[:2])
+        yield _fit(image[top : top + size, left : left + size], shape)
+
+
+@cache
+def _sample_photographs() -> list[Array]:
+    """uint8 (rows, columns, 3), scikit-learn's own."""
+    from sklearn.datasets import load_sample_images
+
+    return list(load_sample_images().images)
+
+
+def _fit(image: Array, shape: tuple[int, ...]) -> Array:
+    """An image of any size as pixels 0..255, float64, in the network's size and number of channels."""
+    from PIL import Image
+
+    rows, columns, channels = _map_shape(shape)
+    grey = channels != 3 or image.ndim == 2 or image.shape[-1] == 1
+    pixels = np.clip(np.rint(image), 0, PIXEL_MAX).astype(np.uint8)
+    picture = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
+    picture = picture.convert("L" if grey else "RGB").resize((columns, rows), Image.Resampling.BILINEAR)
+    fitted = np.asarray(picture, np.float64)
+    return np.repeat(fitted[..., np.newaxis], channels, axis=-1) if grey else fitted

@@ -1,0 +1,168 @@
+"""verify(): from an opened bundle to a report. What to compare with what, on which inputs, and what counts as a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy.typing as npt
+
+from edgekit.bundle import Bundle
+from edgekit.errors import EdgekitError
+from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
+from edgekit.verify.compare import Comparison, Progress, compare
+from edgekit.verify.executors import Available, executors_for
+from edgekit.verify.inputs import InputType, graph_input, make_inputs
+from edgekit.verify.report import Report
+
+BASELINE = "reference"
+COUNT = 64
+CHUNK_VALUES = 1 << 25
+"""Tensor values of one executor that are in memory at a time."""
+CHUNK_MAX = 64
+STOCK_GROWTH = 64
+"""All tensors of a stock network hold about so many times the values of its input (MobileNetV2: 47)."""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What the comparison needs to know of the network. `outputs`: by tensor name, whether it is float."""
+
+    input: InputType
+    order: tuple[str, ...]
+    outputs: dict[str, bool]
+    values: int
+
+
+def verify(
+    bundle: Bundle,
+    *,
+    count: int = COUNT,
+    seed: int = 0,
+    executors: Sequence[str] | None = None,
+    images: npt.NDArray[Any] | None = None,
+    progress: Progress = lambda *_: None,
+) -> Report:
+    """Compares every executor that runs here with the baseline: the numpy reference, or for a stock file the first that runs.
+
+    Args:
+        count: number of photographs, noise and extreme inputs.
+        executors: names; default all. Naming one that cannot run here is an error. The baseline is always there.
+        images: further inputs, pixels 0..255 (number, rows, columns, 1 or 3).
+
+    Raises:
+        EdgekitError: nothing can be compared: fewer than two executors run here, an unknown or missing one was asked for.
+    """
+    if bundle.changed:
+        return _report(bundle, seed, failures=tuple(f"{name}: {problem}; export again" for name, problem in bundle.changed.items()))
+    exact = bundle.artifact.graph is not None
+    wanted = [BASELINE, *executors] if executors is not None and exact else executors
+    found = executors_for(bundle.artifact, wanted)
+    _check_enough(found, executors)
+    subject = _subject(bundle)
+    inputs = make_inputs(subject.input, bundle.manifest.preprocessing, count=count, seed=seed, images=images)
+    comparison = compare(
+        bundle.artifact,
+        [one.executor for one in found if one.executor is not None],
+        inputs.values,
+        order=subject.order,
+        outputs=tuple(subject.outputs),
+        chunk=max(1, min(CHUNK_MAX, CHUNK_VALUES // subject.values)),
+        progress=progress,
+    )
+    tolerance = _tolerance(bundle, subject)
+    return _report(
+        bundle,
+        seed,
+        labels=inputs.labels,
+        missing=tuple(one for one in found if one.executor is None),
+        comparison=comparison,
+        tolerance=tolerance,
+        failures=tuple(_failures(comparison, subject, tolerance)),
+    )
+
+
+def _tolerance(bundle: Bundle, subject: _Subject) -> float | None:
+    """None where all outputs are integers."""
+    if not any(subject.outputs.values()):
+        return None
+    return DYNAMIC_KERNELS if bundle.manifest.precision == "dynamic" else FLOAT_KERNELS
+
+
+def _subject(bundle: Bundle) -> _Subject:
+    graph, tflite = bundle.artifact.graph, bundle.artifact.tflite
+    if graph is not None:
+        order = (graph.input, *(op.output for op in graph.ops))
+        values = sum(prod(tensor.shape) for tensor in graph.tensors.values())
+        return _Subject(graph_input(graph), order, dict.fromkeys(graph.outputs, False), values)
+    if tflite is None:
+        raise EdgekitError(f"{bundle.folder} holds no model to run; export again")
+    from edgekit.verify.stock import stock_signature
+
+    kind, outputs = stock_signature(tflite, bundle.manifest.preprocessing)
+    return _Subject(kind, (), outputs, STOCK_GROWTH * prod(kind.shape))
+
+
+def _check_enough(found: Sequence[Available], asked: Sequence[str] | None) -> None:
+    lacking = [one for one in found if one.executor is None]
+    for one in lacking:
+        if asked is not None and one.name in asked:
+            raise EdgekitError(f"executor '{one.name}' cannot run here: {one.reason}")
+    if len(found) - len(lacking) < 2:
+        reasons = "".join(f"\n  {one.name}: {one.reason}" for one in lacking)
+        raise EdgekitError(f"nothing to compare: fewer than two executors can run this here.{reasons}")
+
+
+def _failures(comparison: Comparison, subject: _Subject, tolerance: float | None) -> Iterator[str]:
+    """Integers fail where they differ. Of floats only the outputs are judged: between them kernels fuse and reorder as they like."""
+    base = comparison.baseline
+    if comparison.error:
+        yield f"{base}, the baseline, failed: {comparison.error}"
+    for result in comparison.results:
+        if result.error:
+            yield f"{result.name} failed: {result.error}"
+        integers = [tensor for tensor in result.tensors if not tensor.is_float]
+        differing = sum(tensor.differing for tensor in integers)
+        if differing:
+            yield f"{result.name} differs from {base} in {differing:,} of {sum(tensor.values for tensor in integers):,} integers"
+        for tensor in result.tensors:
+            limit = (tolerance or 0.0) * max(1.0, tensor.magnitude)
+            if tensor.is_float and tensor.name in subject.outputs and not tensor.largest <= limit:
+                yield f"{result.name}: output '{tensor.name}' is up to {tensor.largest:.3g} from {base}, more than {limit:.3g}"
+    for output in comparison.outputs:
+        if output.constant:
+            yield f"output '{output.name}' is the same for all {output.inputs} inputs: agreeing on it proves nothing"
+
+
+def _report(
+    bundle: Bundle,
+    seed: int,
+    *,
+    labels: tuple[str, ...] = (),
+    missing: tuple[Available, ...] = (),
+    comparison: Comparison | None = None,
+    tolerance: float | None = None,
+    failures: tuple[str, ...],
+) -> Report:
+    manifest = bundle.manifest
+    return Report(
+        bundle={
+            "folder": str(bundle.folder),
+            "kind": manifest.kind,
+            "network": manifest.network,
+            "precision": manifest.precision,
+            "target": manifest.target,
+        },
+        exact=bundle.artifact.graph is not None,
+        seed=seed,
+        labels=labels,
+        baseline=comparison.baseline if comparison else None,
+        results=comparison.results if comparison else (),
+        missing=missing,
+        outputs=comparison.outputs if comparison else (),
+        changed=bundle.changed,
+        tolerance=tolerance,
+        failures=failures,
+    )

@@ -1,0 +1,45 @@
+"""What a stock TFLite file takes and gives, read with the LiteRT runtime: there is no integer graph to ask."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from edgekit.bundle import Preprocessing
+from edgekit.errors import EdgekitError
+from edgekit.verify.executors import describe
+from edgekit.verify.inputs import InputType, float_input, quantized_input
+
+INPUT_ELEMENTS_MAX = 1 << 26
+"""A file that asks for more is broken or hostile."""
+
+
+def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> tuple[InputType, dict[str, bool]]:
+    """The input's type, and for each output, by tensor name, whether it is float. Raises EdgekitError."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_content=tflite)
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    except (ValueError, RuntimeError) as error:
+        raise EdgekitError(f"model.tflite cannot be read: {describe(error)}; export again") from error
+    if len(inputs) != 1 or not outputs:
+        raise EdgekitError(f"model.tflite has {len(inputs)} inputs and {len(outputs)} outputs; edgekit verifies networks with one input")
+    return _input_type(inputs[0], preprocessing), {detail["name"]: np.dtype(detail["dtype"]).kind == "f" for detail in outputs}
+
+
+def _input_type(detail: dict[str, Any], preprocessing: Preprocessing) -> InputType:
+    batch, *rest = (int(size) for size in detail["shape"]) if len(detail["shape"]) else (0,)
+    shape, dtype = tuple(rest), np.dtype(detail["dtype"])
+    if batch != 1 or not shape or min(shape) < 1 or math.prod(shape) > INPUT_ELEMENTS_MAX:
+        raise EdgekitError(f"model.tflite takes inputs of shape {(batch, *shape)}; edgekit exports with batch 1 and fixed sizes")
+    if dtype == np.float32:
+        return float_input(shape, preprocessing)
+    scale, zero_point = detail["quantization"]
+    if dtype.kind not in "iu" or not (math.isfinite(scale) and scale > 0):
+        raise EdgekitError(f"model.tflite takes {dtype} with scale {scale}; edgekit verifies float32 and quantized integer inputs")
+    return quantized_input(shape, dtype, float(scale), int(zero_point))
