@@ -1,0 +1,135 @@
+"""Images to train, calibrate and verify with: scikit-learn's digits and photographs, and folders of image files.
+
+All images are float32 (count, size, size, 3) in -1..1, which is what every network here takes: pixel / 127.5 - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError
+
+FloatImages: TypeAlias = npt.NDArray[np.float32]
+
+HELD_OUT = 0.25
+SPLIT_SEED = 0
+CROP_MIN = 0.4
+"""Least side of a random crop, as a part of the photograph's shorter side."""
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Images:
+    """`images` float32 (count, size, size, 3) in -1..1, `labels` int64 (count,), `classes` the name of each label.
+
+    Where nothing says what an image shows, `classes` is empty and all labels are 0.
+    """
+
+    images: FloatImages
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Split:
+    train: Images
+    held_out: Images
+
+
+def digits(size: int) -> Split:
+    """The 1797 handwritten digits of scikit-learn, 8x8 grey pixels enlarged to (size, size, 3), a quarter of each class held out.
+
+    The split is the same on every call.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    small, labels = load_digits(return_X_y=True)
+    # Bilinear: an 8x8 image has no detail that a better filter could keep, and nothing leaves the range of the pixels.
+    grey = np.stack([_resize(image, (size, size)) for image in small.reshape(-1, 8, 8)])
+    images = np.repeat((grey / 8 - 1)[..., np.newaxis], 3, axis=3).astype(np.float32)  # pixels are 0..16
+    train, held_out = train_test_split(np.arange(len(labels)), test_size=HELD_OUT, random_state=SPLIT_SEED, stratify=labels)
+    parts = (Images(images[part], labels[part].astype(np.int64), tuple("0123456789")) for part in (train, held_out))
+    return Split(*parts)
+
+
+def photographs(size: int, count: int, seed: int = 0) -> FloatImages:
+    """`count` random square crops, half of them mirrored, of scikit-learn's two photographs. The same for the same seed."""
+    from sklearn.datasets import load_sample_images
+
+    rng = np.random.default_rng(seed)
+    photos = load_sample_images().images
+
+    def crop() -> npt.NDArray[Any]:
+        photo = photos[rng.integers(len(photos))]
+        side = int(min(photo.shape[:2]) * rng.uniform(CROP_MIN, 1))
+        top, left = (int(rng.integers(length - side + 1)) for length in photo.shape[:2])
+        cut = photo[top : top + side, left : left + side]
+        cut = cut[:, ::-1] if rng.integers(2) else cut
+        return np.stack([_resize(channel, (size, size)) for channel in np.moveaxis(cut, 2, 0)], axis=2)
+
+    crops = np.stack([crop() for _ in range(count)]) if count else np.zeros((0, size, size, 3))
+    return (crops / 127.5 - 1).astype(np.float32)
+
+
+def image_folder(path: Path, size: int, limit: int | None = None) -> Images:
+    """The image files of a folder, or of its sub-folders, one a class, by name. Each is scaled so that its shorter side is `size` and
+    cut to its centre.
+
+    Args:
+        limit: read this many at most, evenly spread over the sorted files.
+
+    Raises:
+        EdgekitError: no such folder, no images in it, images both beside and inside sub-folders, or a file that cannot be read.
+    """
+    if not path.is_dir():
+        raise EdgekitError(f"'{path}' is not a folder; give one that holds images")
+    own = list(_image_files(path))
+    of_classes = {folder.name: list(_image_files(folder)) for folder in sorted(path.iterdir()) if folder.is_dir()}
+    of_classes = {name: files for name, files in of_classes.items() if files}
+    if own and of_classes:
+        inside = ", ".join(list(of_classes)[:4])
+        raise EdgekitError(f"'{path}' has images of its own and in sub-folders ({inside}); put all into sub-folders, one a class, or none")
+    files = [(file, 0) for file in own] or [(file, label) for label, group in enumerate(of_classes.values()) for file in group]
+    if not files:
+        raise EdgekitError(f"no images in '{path}'; looked for files ending in {', '.join(SUFFIXES)}, there and in its sub-folders")
+    if limit is not None and limit < len(files):
+        files = [files[i * len(files) // limit] for i in range(limit)]
+    images = np.stack([read_image(file, size) for file, _ in files])
+    return Images(images, np.array([label for _, label in files], np.int64), tuple(of_classes))
+
+
+def read_image(file: Path, size: int) -> FloatImages:
+    """One image file as (size, size, 3) in -1..1. Raises EdgekitError, which names the file, if it is not a whole image."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            square = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
+    except Exception as error:  # pillow's decoders raise errors of many types on a broken file
+        raise EdgekitError(f"cannot read the image '{file}': {error}; repair or remove it") from error
+    return (np.asarray(square, np.float32) / 127.5 - 1).astype(np.float32)
+
+
+def _image_files(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and not file.is_dir():
+            yield file
+
+
+def _resize(plane: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """Bilinear; in floats, so that nothing is rounded."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+    return np.asarray(image.resize(shape, Image.Resampling.BILINEAR))

@@ -1,0 +1,180 @@
+"""A user's own Keras or QKeras model as a file. A file from outside is read as data: its configuration is looked through before
+anything is made of it, and only classes on a list of image layers are made."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+from edgekit.errors import EdgekitError, UnsupportedLayer
+from edgekit.keras_models.hdf5 import open_hdf5, read_member, require_file
+from edgekit.keras_models.legacy_keras import import_keras
+
+MODELS = {"Functional", "Model", "Sequential"}
+LAYERS = {
+    *("Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "Cropping2D", "Dense"),
+    *("DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer", "LayerNormalization"),
+    *("LeakyReLU", "MaxPooling2D", "Multiply", "Permute", "ReLU", "Rescaling", "Reshape", "SeparableConv2D", "Softmax"),
+    *("SpatialDropout2D", "UpSampling2D", "ZeroPadding2D"),
+}
+PARTS = {
+    *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones"),
+    *("Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"),
+    *("L1", "L1L2", "L2", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "Policy"),
+}
+"""Initializers, regularizers, constraints and number types inside a layer."""
+FUNCTIONS = {
+    *("elu", "exponential", "gelu", "hard_sigmoid", "linear", "relu", "relu6", "selu", "sigmoid", "softmax", "softplus", "softsign"),
+    *("swish", "tanh"),
+}
+QKERAS_LAYERS = {
+    *("QActivation", "QAdaptiveActivation", "QAveragePooling2D", "QBatchNormalization", "QConv2D", "QConv2DBatchnorm"),
+    *("QConv2DTranspose", "QDense", "QDepthwiseConv2D", "QDepthwiseConv2DBatchnorm", "QGlobalAveragePooling2D", "QSeparableConv2D"),
+}
+QKERAS_PARTS = {
+    *("Clip", "QInitializer", "bernoulli", "binary", "quantized_bits", "quantized_linear", "quantized_po2", "quantized_relu"),
+    *("quantized_relu_po2", "quantized_sigmoid", "quantized_tanh", "quantized_ulaw", "stochastic_binary", "stochastic_ternary", "ternary"),
+}
+KERAS_MODULE = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|initializers|regularizers|constraints|mixed_precision)(\.\w+)*)?")
+CALL = re.compile(r"(\w+)(\([\w\s.,=+-]*\))?")
+"""How qkeras writes a quantizer as text, as in quantized_bits(8, 0, alpha=1)."""
+
+
+@cache
+def custom_objects() -> dict[str, Any]:
+    """Class name -> class, of what a model file may hold beyond Keras' own: qkeras's layers and quantizers, and what edgekit modules
+    add to this dictionary (they name their classes in it when they are imported)."""
+    import_keras()
+    import qkeras
+    import qkeras.qlayers
+
+    class QActivation(qkeras.QActivation):  # type: ignore[misc]
+        """qkeras saves a quantizer object in its QActivation as a dictionary, and does not make it an object again."""
+
+        __module__ = qkeras.QActivation.__module__  # so that a file names qkeras, as if qkeras had written it
+
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> Any:
+            activation = config["activation"]
+            return cls(**{**config, "activation": qkeras.get_quantizer(activation) if isinstance(activation, dict) else activation})
+
+    homes = (qkeras, qkeras.qlayers)
+    classes = {name: getattr(home, name) for name in (*QKERAS_LAYERS, *QKERAS_PARTS) for home in homes if hasattr(home, name)}
+    return classes | {"QActivation": QActivation}
+
+
+def load_model(path: Path) -> Any:
+    """The tf_keras.Model in a .keras or .h5 file, without its training state.
+
+    Raises:
+        UnsupportedLayer: a layer, or a part of one, of a class that is not on the lists here (Lambda, for one); it is named.
+        EdgekitError: no such file, truncated, not a Keras model, or refused for what it reaches outside itself.
+    """
+    keras = import_keras()
+    config = _config_of(path)
+    _vet(config, path)
+    with open_hdf5(path):
+        pass  # the weights are looked through before Keras reads them
+    try:
+        if is_zipfile(path):
+            model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, custom_objects(), safe_mode=True)
+        else:
+            model = keras.models.model_from_json(json.dumps(config), custom_objects())
+        model.load_weights(path)
+    except Exception as error:  # Keras and its layers raise errors of every type on a configuration that does not fit
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EdgekitError(f"cannot build the model in '{path}': {reason}") from error
+    return model
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Writes a .keras file, whole or not at all. Raises EdgekitError if the name ends otherwise or the folder cannot be written."""
+    if path.suffix != ".keras":
+        raise EdgekitError(f"'{path}' should end in .keras, the file form of a Keras model")
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+            whole = Path(folder) / path.name
+            model.save(whole, save_format="keras")
+            whole.replace(path)
+    except OSError as error:
+        raise EdgekitError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def _config_of(path: Path) -> dict[str, Any]:
+    require_file(path)
+    if is_zipfile(path):
+        if path.suffix != ".keras":
+            raise EdgekitError(f"'{path}' is an archive; Keras reads one only under a name that ends in .keras")
+        text: Any = read_member(path, "config.json")
+    else:
+        with open_hdf5(path) as file:
+            text = file.attrs.get("model_config")
+        if text is None:
+            raise EdgekitError(f"'{path}' holds no model, weights at most; name the network and give this file as its weights")
+    try:
+        config = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise EdgekitError(f"'{path}': its configuration is not JSON ({error})") from error
+    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
+        raise EdgekitError(f"'{path}' is not a functional or sequential Keras model")
+    return config
+
+
+def _vet(config: dict[str, Any], path: Path) -> None:
+    """Raises UnsupportedLayer for the first object that is not on the lists."""
+    try:
+        for layer, problem in _problems(config, "the model"):
+            raise UnsupportedLayer(
+                f"'{path}': {layer} {problem}, which edgekit does not load. It loads {', '.join(sorted(LAYERS | QKERAS_LAYERS))}"
+            )
+    except RecursionError as error:
+        raise EdgekitError(f"'{path}': its configuration is nested too deeply") from error
+
+
+def _problems(node: Any, layer: str) -> Iterator[tuple[str, str]]:
+    """Every object in a configuration that must not be made: (the layer it is in, what it is)."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _problems(item, layer)
+    if not isinstance(node, dict):
+        return
+    if "class_name" in node:
+        config = node.get("config")
+        if isinstance(config, dict) and isinstance(config.get("name"), str):
+            layer = f"layer '{config['name']}'"
+        problem = _object_problem(node)
+        if problem:
+            yield layer, problem
+    for key, value in node.items():
+        if isinstance(value, str) and (key.endswith("quantizer") or "activation" in key) and not _is_known_call(value):
+            yield layer, f"has {key} '{value}'"
+        else:
+            yield from _problems(value, layer)
+
+
+def _object_problem(node: dict[str, Any]) -> str | None:
+    name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
+    if not isinstance(name, str):
+        return f"has a class name that is no text, {name!r}"
+    if name == "function":
+        function = node.get("config")
+        fine = module == "builtins" and function in FUNCTIONS and registered in (None, function)
+        return None if fine else f"has a function '{function}' of module '{module}'"
+    custom = custom_objects().get(name)
+    if custom is not None:
+        known = module in (None, custom.__module__)
+    else:
+        known = name in MODELS | LAYERS | PARTS and (module is None or bool(KERAS_MODULE.fullmatch(str(module))))
+    fine = known and (registered is None or registered == name or str(registered).endswith(f">{name}"))
+    return None if fine else f"is or has a {name}" + (f" of module '{module}'" if module else "")
+
+
+def _is_known_call(text: str) -> bool:
+    call = CALL.fullmatch(text)
+    return bool(call) and (call[1] in FUNCTIONS or call[1] in custom_objects())  # type: ignore[index]
