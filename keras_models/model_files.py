@@ -83,7 +83,7 @@ def load_model(path: Path) -> Any:
         pass  # the weights are looked through before Keras reads them
     try:
         if is_zipfile(path):
-            model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, custom_objects(), safe_mode=True)
+            model = keras.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)
         else:
             model = keras.models.model_from_json(json.dumps(config), custom_objects())
         model.load_weights(path)
@@ -118,12 +118,17 @@ def _config_of(path: Path) -> dict[str, Any]:
         if text is None:
             raise EdgekitError(f"'{path}' holds no model, weights at most; name the network and give this file as its weights")
     try:
-        config = json.loads(text)
+        config = json.loads(text, object_hook=_without_training)
     except (ValueError, TypeError, RecursionError) as error:
         raise EdgekitError(f"'{path}': its configuration is not JSON ({error})") from error
     if not isinstance(config, dict) or config.get("class_name") not in MODELS:
         raise EdgekitError(f"'{path}' is not a functional or sequential Keras model")
     return config
+
+
+def _without_training(node: dict[str, Any]) -> dict[str, Any]:
+    """Losses and optimizers are not loaded, so they need no looking through."""
+    return {key: value for key, value in node.items() if key != "compile_config"}
 
 
 def _vet(config: dict[str, Any], path: Path) -> None:

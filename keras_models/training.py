@@ -45,7 +45,7 @@ def fit(model: Any, data: Images, *, epochs: int, learning_rate: float, seed: in
         on_step: called after every batch.
 
     Raises:
-        EdgekitError: a label that the model has no logit for, nothing to train with or for, or a loss that is no longer finite.
+        EdgekitError: a label that the model has no logit for, nothing to train with or for, or a loss or weight that is no longer finite.
     """
     keras = import_keras()
     classes = model.output_shape[-1]
@@ -68,12 +68,13 @@ def fit(model: Any, data: Images, *, epochs: int, learning_rate: float, seed: in
             chosen = order[(batch - 1) * size : batch * size]
             loss, right = train_on(data.images[chosen], data.labels[chosen])
             losses, hits = losses + float(loss), hits + float(right)
-            if not np.isfinite(losses):
-                raise EdgekitError(f"the loss left the finite numbers in epoch {epoch}; try a learning rate below {learning_rate:g}")
             step = Step(epoch, epochs, batch, batches, losses / batch, hits / batch)
             if on_step:
                 on_step(step)
         history.append(step)
+        # Weights too: a ReLU turns NaN into 0, and the loss then looks healthy.
+        if not np.isfinite(losses) or not all(np.isfinite(weight).all() for weight in model.get_weights()):
+            raise EdgekitError(f"the loss or a weight is no longer finite after epoch {epoch}; try a learning rate below {learning_rate:g}")
     # The moving averages of a short training still remember its start. Through 27 layers that can cost all accuracy.
     measure_statistics(model, data.images[rng.permutation(len(data))[:STATISTICS_IMAGES]])
     return tuple(history)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
-
-from edgekit.keras_models.legacy_keras import import_keras
 
 
 @pytest.fixture(autouse=True)
 def fresh_session() -> Iterator[None]:
     yield
-    import_keras().backend.clear_session()
+    if "tf_keras" in sys.modules:
+        sys.modules["tf_keras"].backend.clear_session()
