@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Note, Run, Values
 from edgekit.graph import IntegerGraph
-from edgekit.tflite.reader import parse, probe
+from edgekit.tflite.reader import parse, probe, smallest_softmax_scale
 from edgekit.tflite.writer import logical, stored, write_tflite
 
 RunOne = Callable[[npt.NDArray[Any]], Values]
@@ -30,11 +30,24 @@ def _missing(artifact: Artifact) -> str | None:
     return None
 
 
-def _executor(name: str, resolver: str) -> Executor:
+def _missing_reference(artifact: Artifact) -> str | None:
+    """The reference SOFTMAX ends the process, by a CHECK, where beta * scale * 2**26 is not above 1: logits that hardly vary."""
+    missing = _missing(artifact)
+    if missing or artifact.tflite is None or artifact.graph is not None:
+        return missing
+    scale = smallest_softmax_scale(artifact.tflite)
+    if scale is not None and scale * 2**26 <= 1:
+        return (
+            f"its SOFTMAX would abort: beta times the input scale is {scale:.1e}, it needs more than 2**-26 (does the model vary at all?)"
+        )
+    return None
+
+
+def _executor(name: str, resolver: str, missing: Callable[[Artifact], str | None] = _missing) -> Executor:
     def open_(artifact: Artifact, note: Note) -> AbstractContextManager[Run]:
         return _open(artifact, note, resolver)
 
-    return Executor(f"tflite-{name}", _missing, open_)
+    return Executor(f"tflite-{name}", missing, open_)
 
 
 @contextmanager
@@ -100,7 +113,7 @@ def _logical_values(graph: IntegerGraph, inputs: npt.NDArray[Any], values: Value
 
 
 EXECUTORS: tuple[Executor, ...] = (
-    _executor("reference", "BUILTIN_REF"),
+    _executor("reference", "BUILTIN_REF", _missing_reference),
     _executor("optimized", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
     _executor("xnnpack", "BUILTIN"),
 )

@@ -70,6 +70,21 @@ def probe(tflite: bytes, names: Collection[str] | None = None) -> bytes:
     return pack(model)
 
 
+def smallest_softmax_scale(tflite: bytes) -> float | None:
+    """Smallest beta * input scale among the quantized SOFTMAX ops of the file, or None when there are none."""
+    model = parse(tflite)
+    kinds = [_op_version(code).name for code in model.operatorCodes or []]
+    scales = []
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators or []:
+            inputs = _indices(op.inputs)
+            if kinds[op.opcodeIndex] == "SOFTMAX" and op.builtinOptions is not None and inputs and inputs[0] != OPTIONAL:
+                quantization = subgraph.tensors[inputs[0]].quantization
+                if quantization is not None and quantization.scale is not None:
+                    scales += [float(op.builtinOptions.beta) * float(scale) for scale in quantization.scale]
+    return min(scales, default=None)
+
+
 def _op_version(code: Any) -> OpVersion:
     from ai_edge_litert import schema_py_generated as schema
 
