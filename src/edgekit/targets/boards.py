@@ -1,0 +1,84 @@
+"""FPGA boards as data: each board has a part, and a part has resources. Sources: the vendors' data sheets and board files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgekit.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a part has: six-input LUTs, flip-flops, 36-kbit block RAMs, DSP slices, 288-kbit UltraRAMs."""
+
+    lut: int
+    ff: int
+    bram36: int
+    dsp: int
+    uram: int = 0
+
+
+PLANNING_SHARES = {"lut": 0.70, "ff": 0.50, "bram36": 0.80, "dsp": 0.80, "uram": 0.80}
+"""The share of each resource that a design may plan with, so that timing still closes."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A device in one package and speed grade. `processing_system` is the name of its PS block in Vivado's IP catalog."""
+
+    name: str
+    resources: Resources
+    processing_system: str
+    hp_port_bits: int
+
+    @property
+    def planned(self) -> Resources:
+        """What a design may plan to use, rounded down."""
+        return Resources(**{name: int(getattr(self.resources, name) * share) for name, share in PLANNING_SHARES.items()})
+
+
+@dataclass(frozen=True)
+class Board:
+    """`board_part` is the identifier of its Vivado board file; `clock_mhz` the clock that a design gets unless told otherwise."""
+
+    name: str
+    title: str
+    part: Part
+    board_part: str
+    clock_mhz: float = 100.0
+
+    @property
+    def clock_period_ns(self) -> float:
+        return 1000.0 / self.clock_mhz
+
+
+def _zynqmp(name: str, resources: Resources) -> Part:
+    return Part(name, resources, processing_system="zynq_ultra_ps_e", hp_port_bits=128)
+
+
+XCZU3EG = _zynqmp("xczu3eg-sbva484-1-i", Resources(lut=70_560, ff=141_120, bram36=216, dsp=360))
+XCZU7EV = _zynqmp("xczu7ev-ffvc1156-2-e", Resources(lut=230_400, ff=460_800, bram36=312, dsp=1_728, uram=96))
+XCZU9EG = _zynqmp("xczu9eg-ffvb1156-2-e", Resources(lut=274_080, ff=548_160, bram36=912, dsp=2_520))
+XCK26 = _zynqmp("xck26-sfvc784-2LV-c", Resources(lut=117_120, ff=234_240, bram36=144, dsp=1_248, uram=64))
+XC7Z020 = Part(
+    "xc7z020clg400-1", Resources(lut=53_200, ff=106_400, bram36=140, dsp=220), processing_system="processing_system7", hp_port_bits=64
+)
+
+BOARDS: dict[str, Board] = {
+    board.name: board
+    for board in (
+        Board("ultra96", "Avnet Ultra96-V2", XCZU3EG, "avnet.com:ultra96v2:part0:1.2"),
+        Board("ultra96_v1", "Avnet Ultra96-V1", replace(XCZU3EG, name="xczu3eg-sbva484-1-e"), "avnet.com:ultra96v1:part0:1.2"),
+        Board("pynq_z2", "TUL Pynq-Z2", XC7Z020, "tul.com.tw:pynq-z2:part0:1.0"),
+        Board("zcu104", "Xilinx ZCU104", XCZU7EV, "xilinx.com:zcu104:part0:1.1"),
+        Board("zcu102", "Xilinx ZCU102", XCZU9EG, "xilinx.com:zcu102:part0:3.4"),
+        Board("kv260", "Xilinx Kria KV260", XCK26, "xilinx.com:kv260_som:part0:1.4"),
+    )
+}
+
+
+def board(name: str) -> Board:
+    """The board of that name. Raises UnknownName."""
+    if name not in BOARDS:
+        raise UnknownName("board", name, BOARDS)
+    return BOARDS[name]
