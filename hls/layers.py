@@ -88,7 +88,7 @@ class _Call(FunctionCallTemplate):
 
 _MAP = {"n_positions": "unsigned", "n_chan": "unsigned"}
 _CLAMP = {"low": "int", "high": "int"}
-_POOL = [
+_POOL = (
     "in_height",
     "in_width",
     "n_chan",
@@ -102,7 +102,7 @@ _POOL = [
     "pad_left",
     "padded_height",
     "padded_width",
-]
+)
 
 _CONFIGS: tuple[tuple[type, str, dict[str, str]], ...] = (
     (EdgekitRequantize, "requantize_config", {**_MAP, **_CLAMP, "n_wide": "unsigned"}),
