@@ -201,5 +201,12 @@ def test_the_terminal_report_shows_numbers_reasons_and_verdict(graph: IntegerGra
     register(make.executor("reference"), make.executor("one", wrong_at("map", (2, 3, 1), -3)), make.executor("two", missing="no compiler"))
     text = report_text(verify(make.bundle(Artifact(graph))), width)
     assert max(len(line) for line in text.splitlines()) <= width
-    for words in ("29,312", "3 LSB", "'map'", "not run: no compiler", "FAILED: one differs from reference in 1 of 29,312", "64 distinct"):
+    for words in (
+        "29,312",
+        "3 LSB",
+        "'map' [2, 3, 1] of input 0",
+        "two not run: no compiler",
+        "FAILED: one differs from reference in 1 of 29,312",
+        "64 distinct",
+    ):
         assert words in text, words

@@ -10,13 +10,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated, NoReturn
 
 import typer
 
 from edgekit import __version__
 from edgekit.cli import doctor, verify
-from edgekit.cli.output import claim_stdout, print_json
+from edgekit.cli.output import claimed_stdout, print_json
 from edgekit.errors import EdgekitError
 
 REFUSED, INTERRUPTED = 2, 130
@@ -45,27 +46,32 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if argv is None else argv)
     options = words[: words.index("--")] if "--" in words else words
     debug, as_json = "--debug" in options, "--json" in options
-    if as_json:
-        claim_stdout()
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with claimed_stdout() if as_json else nullcontext():
+        code = _run([word for word in words if word != "--debug"], as_json, debug)
+    sys.exit(code)
+
+
+def _run(words: list[str], as_json: bool, debug: bool) -> int:
+    """The exit code."""
     try:
-        code = app([word for word in words if word != "--debug"], prog_name="edgekit", standalone_mode=False)
+        code = app(words, prog_name="edgekit", standalone_mode=False)
         sys.stdout.flush()
+        return code if isinstance(code, int) else 0
     except BrokenPipeError:  # `edgekit ... | head`: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 0
+        return 0
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted", as_json, debug, INTERRUPTED)
+        return _fail("interrupted", as_json, debug, INTERRUPTED)
     except (EdgekitError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-        code = _fail(message, as_json, debug, REFUSED)
+        return _fail(message, as_json, debug, REFUSED)
     except Exception as error:
         message = (
             f"unexpected {type(error).__name__}: {error}\nThis is a fault of edgekit. Run again with --debug and report what it shows."
         )
-        code = _fail(message, as_json, debug, REFUSED)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _fail(message, as_json, debug, REFUSED)
 
 
 def _fail(message: str, as_json: bool, debug: bool, code: int) -> int:

@@ -16,12 +16,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and n
 _claimed: TextIO | None = None
 
 
-def claim_stdout() -> None:
+@contextmanager
+def claimed_stdout() -> Iterator[None]:
     """Keeps stdout for `print_json`. Whatever else writes there, compilers and C++ libraries too, goes to stderr."""
     global _claimed
     sys.stdout.flush()
-    _claimed = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
+        os.dup2(2, 1)
+        _claimed = stream
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            _claimed = None
+            os.dup2(stream.fileno(), 1)
 
 
 def print_json(data: dict[str, Any]) -> None:

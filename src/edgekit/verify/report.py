@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -113,9 +113,11 @@ def render(report: Report) -> RenderableType:
     lines: list[RenderableType] = [_headline(report)]
     if report.results or report.missing:
         lines.append(_table(report))
+    for result in report.results:
+        lines += [Text(text, "red") for text in _details(report, result)]
+    lines += [Text(f"{one.name} not run: {one.reason}", "yellow") for one in report.missing]
     lines += [_variation_line(one) for one in report.outputs]
-    lines += [Text(f"{name}: {problem}", "red") for name, problem in report.changed.items()]
-    lines += [_verdict(report)]
+    lines.append(_verdict(report))
     return Group(*lines)
 
 
@@ -134,31 +136,38 @@ def _table(report: Report) -> Table:
     table.add_column("executor", no_wrap=True)
     for name in ("tensors", "values", "differing", "largest"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("first difference", overflow="fold")
+    table.add_column("first difference", no_wrap=True, overflow="ellipsis")  # in full below the table
     if report.baseline:
-        table.add_row(Text(report.baseline), "", "", "", "", Text("the baseline", "dim"))
+        table.add_row(report.baseline, "", "", "", "", Text("the baseline", "dim"))
     for result in report.results:
-        numbers = (str(len(result.tensors)), f"{result.values:,}", f"{result.differing:,}", _distance(report, result.largest))
+        where, style = result.first.tensor if result.first else "none", "red" if result.first else "green"
         if result.error:
-            table.add_row(Text(result.name, "red"), *numbers, Text(f"failed: {result.error}", "red"))
-        elif result.differing:
-            table.add_row(Text(result.name, "red"), *numbers, _first_text(report, result.first))
-        else:
-            table.add_row(Text(result.name, "green"), *numbers, Text("none", "green"))
+            where, style = "failed", "bold red"
+        numbers = (str(len(result.tensors)), f"{result.values:,}", f"{result.differing:,}", _distance(result))
+        table.add_row(result.name, *numbers, Text(where, style))
     for one in report.missing:
-        table.add_row(Text(one.name, "yellow"), "-", "-", "-", "-", Text(f"not run: {one.reason}", "yellow"))
+        table.add_row(one.name, *("-" * 4), Text("not run", "yellow"))
     return table
 
 
-def _first_text(report: Report, first: Difference | None) -> Text:
-    if first is None:
-        return Text("")
-    where = f"'{first.tensor}' {list(first.index)} of input {first.input} ({report.labels[first.input]})"
-    return Text(f"{where}: {first.actual:g}, not {first.expected:g}", "red")
+def _details(report: Report, result: Result) -> Iterator[str]:
+    """Why an executor failed, where it differs first, and how much its float outputs differ."""
+    if result.error:
+        yield f"{result.name} failed: {result.error}"
+    first = result.first
+    if first is not None:
+        where = f"'{first.tensor}' {list(first.index)} of input {first.input} ({report.labels[first.input]})"
+        yield f"{result.name} first differs in {where}: {first.actual:.9g}, not {first.expected:.9g}"
+    outputs = {one.name for one in report.outputs}
+    for tensor in result.tensors:
+        if tensor.is_float and tensor.differing and tensor.name in outputs:
+            share = f"{tensor.differing:,} of {tensor.values:,} values"
+            yield f"{result.name}: output '{tensor.name}' differs in some bit of {share}, by at most {tensor.largest:.3g}"
 
 
-def _distance(report: Report, largest: float) -> str:
-    return f"{largest:.3g}" if report.tolerance is not None else f"{largest:.0f} LSB"
+def _distance(result: Result) -> str:
+    """Of the tensor that is furthest off; in LSB where all are integers."""
+    return f"{result.largest:.3g}" if any(tensor.is_float for tensor in result.tensors) else f"{result.largest:.0f} LSB"
 
 
 def _variation_line(one: OutputVariation) -> Text:
@@ -173,7 +182,8 @@ def _verdict(report: Report) -> Text:
         return Text("\n".join(f"FAILED: {failure}" for failure in report.failures), "bold red")
     engines = len(report.results) + 1
     if report.tolerance is not None:
-        return Text(f"PASSED: {engines} executors agree within {report.tolerance:g} of the largest value", "bold green")
+        agree = f"outputs of {engines} executors agree within {report.tolerance:g} of the largest value; no claim about bits"
+        return Text(f"PASSED: {agree}", "bold green")
     total = sum(result.values for result in report.results)
     return Text(f"PASSED: {engines} executors, {total:,} comparisons, no differing bit", "bold green")
 

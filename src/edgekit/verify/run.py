@@ -101,8 +101,8 @@ def _subject(bundle: Bundle) -> _Subject:
         raise EdgekitError(f"{bundle.folder} holds no model to run; export again")
     from edgekit.verify.stock import stock_signature
 
-    kind, outputs = stock_signature(tflite, bundle.manifest.preprocessing)
-    return _Subject(kind, (), outputs, STOCK_GROWTH * prod(kind.shape))
+    found = stock_signature(tflite, bundle.manifest.preprocessing)
+    return _Subject(found.input, found.order, found.outputs, STOCK_GROWTH * prod(found.input.shape))
 
 
 def _check_enough(found: Sequence[Available], asked: Sequence[str] | None) -> None:

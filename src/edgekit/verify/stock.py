@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,22 @@ INPUT_ELEMENTS_MAX = 1 << 26
 """A file that asks for more is broken or hostile."""
 
 
-def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> tuple[InputType, dict[str, bool]]:
-    """The input's type, and for each output, by tensor name, whether it is float. Raises EdgekitError."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+@dataclass(frozen=True)
+class Signature:
+    """`order`: names of the tensors that ops compute, in graph order. `outputs`: by tensor name, whether it is float."""
+
+    input: InputType
+    order: tuple[str, ...]
+    outputs: dict[str, bool]
+
+
+def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> Signature:
+    """Raises EdgekitError for a damaged file, or one that has not one input of batch 1."""
     from ai_edge_litert.interpreter import Interpreter
 
+    from edgekit.tflite.reader import parse
+
+    subgraph = parse(tflite).subgraphs[0]
     try:
         interpreter = Interpreter(model_content=tflite)
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -29,7 +40,10 @@ def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> tuple[InputT
         raise EdgekitError(f"model.tflite cannot be read: {describe(error)}; export again") from error
     if len(inputs) != 1 or not outputs:
         raise EdgekitError(f"model.tflite has {len(inputs)} inputs and {len(outputs)} outputs; edgekit verifies networks with one input")
-    return _input_type(inputs[0], preprocessing), {detail["name"]: np.dtype(detail["dtype"]).kind == "f" for detail in outputs}
+    floats = {detail["name"]: np.dtype(detail["dtype"]).kind == "f" for detail in outputs}
+    computed = (index for operator in subgraph.operators for index in operator.outputs)
+    order = tuple(subgraph.tensors[index].name.decode() for index in computed)
+    return Signature(_input_type(inputs[0], preprocessing), order, floats)
 
 
 def _input_type(detail: dict[str, Any], preprocessing: Preprocessing) -> InputType:
