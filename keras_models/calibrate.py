@@ -99,8 +99,8 @@ def _listed(outputs: Any) -> list[Any]:
 
 
 def _clamped(quantizer: Any, x: Any) -> Any:
-    if isinstance(quantizer, QFXActivation) and quantizer.activation != "none":
-        return np.clip(x, 0.0, 6.0 if quantizer.activation == "relu6" else None)
+    if isinstance(quantizer, QFXActivation) and quantizer.clamp != "none":
+        return np.clip(x, 0.0, 6.0 if quantizer.clamp == "relu6" else None)
     return x
 
 

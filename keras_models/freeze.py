@@ -183,10 +183,7 @@ def _activation(state: _Freezing, layer: Any, x: Any) -> str:
         return state.write(Lookup(layer.name, x, layer.name, table), tensor)
     if not isinstance(quantizer, QFXActivation) or not isinstance(x, _Accumulator):
         raise UnsupportedLayer(f"layer '{layer.name}' does not end a layer with weights or a sum with a QFX quantizer.")
-    activation = Activation(quantizer.activation)
-    point = _integer(quantizer.point)
-    if activation is Activation.RELU6 and point < -1:
-        activation = Activation.RELU  # 6 is below one step there; QFXActivation clamps at the type's end, too
+    activation, point = Activation(quantizer.clamp), _integer(quantizer.point)
     name = x.op.name
     op = replace(x.op, output=name, activation=activation)
     return state.write(op, Tensor(name, _shape(layer), quantizer.signed, point))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 
@@ -11,5 +12,7 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # qkeras imports tensorflow.keras, which this makes Keras 2
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tf_keras
+
+    warnings.filterwarnings("ignore", "The `keras.constraints.serialize", UserWarning)  # qkeras saves its quantizers through that function
 
     return tf_keras

@@ -15,8 +15,9 @@ from zipfile import is_zipfile
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.keras_models.hdf5 import open_hdf5, read_member, require_file
 from edgekit.keras_models.legacy_keras import import_keras
+from edgekit.plan import write_file
 
-MODELS = {"Functional", "Model", "Sequential"}
+MODELS = {"Functional", "Model", "QFXModel", "Sequential"}
 LAYERS = {
     *("Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "Cropping2D", "Dense"),
     *("DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer", "LayerNormalization"),
@@ -48,25 +49,16 @@ CALL = re.compile(r"(\w+)(\([\w\s.,=+-]*\))?")
 
 @cache
 def custom_objects() -> dict[str, Any]:
-    """Class name -> class, of what a model file may hold beyond Keras' own: qkeras's layers and quantizers, and what edgekit modules
-    add to this dictionary (they name their classes in it when they are imported)."""
+    """Class name -> class, of what a model file may hold beyond Keras' own: qkeras' layers and quantizers, and QFX."""
     import_keras()
     import qkeras
     import qkeras.qlayers
 
-    class QActivation(qkeras.QActivation):  # type: ignore[misc]
-        """qkeras saves a quantizer object in its QActivation as a dictionary, and does not make it an object again."""
-
-        __module__ = qkeras.QActivation.__module__  # so that a file names qkeras, as if qkeras had written it
-
-        @classmethod
-        def from_config(cls, config: dict[str, Any]) -> Any:
-            activation = config["activation"]
-            return cls(**{**config, "activation": qkeras.get_quantizer(activation) if isinstance(activation, dict) else activation})
+    from edgekit.keras_models.qfx_model import CUSTOM_OBJECTS
 
     homes = (qkeras, qkeras.qlayers)
     classes = {name: getattr(home, name) for name in (*QKERAS_LAYERS, *QKERAS_PARTS) for home in homes if hasattr(home, name)}
-    return classes | {"QActivation": QActivation}
+    return classes | CUSTOM_OBJECTS
 
 
 def load_model(path: Path) -> Any:
@@ -98,10 +90,10 @@ def save_model(model: Any, path: Path) -> None:
     if path.suffix != ".keras":
         raise EdgekitError(f"'{path}' should end in .keras, the file form of a Keras model")
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
             whole = Path(folder) / path.name
             model.save(whole, save_format="keras")
-            whole.replace(path)
+            write_file(path, whole.read_bytes())
     except OSError as error:
         raise EdgekitError(f"cannot write '{path}': {error.strerror or error}") from error
 

@@ -177,23 +177,23 @@ class _QFX(BaseQuantizer):  # type: ignore[misc]
 
 
 class QFXActivation(_QFX):
-    """8-bit activations, unsigned or signed, clamped by `activation`: "none", "relu" or "relu6"."""
+    """8-bit activations, unsigned or signed, clamped by `clamp`: "none", "relu" or "relu6"."""
 
-    def __init__(self, point: BinaryPoint | str, signed: bool, activation: str = "none", binary_point: float | None = None):
+    def __init__(self, point: BinaryPoint | str, signed: bool, clamp: str = "none", binary_point: float | None = None):
         super().__init__()
-        self.point, self.signed, self.activation = _resolve(point), signed, activation
+        self.point, self.signed, self.clamp = _resolve(point), signed, clamp
         if binary_point is not None:
             self.point.assign(binary_point)
 
     def __call__(self, x: Any) -> Any:
-        x = {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[self.activation](x)
+        x = {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[self.clamp](x)
         return fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
 
     def get_config(self) -> dict[str, Any]:
         return {
             "point": self.point.name,
             "signed": self.signed,
-            "activation": self.activation,
+            "clamp": self.clamp,
             "binary_point": float(self.point.value()),
         }
 

@@ -13,14 +13,14 @@ from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLoo
 
 
 class QActivation(qkeras.QActivation):  # type: ignore[misc]
-    """qkeras' layer, which cannot read back what it saves when its quantizer is an object."""
+    """qkeras' layer, which saves a quantizer object as a dictionary and does not make it an object again."""
+
+    __module__ = qkeras.QActivation.__module__  # so that a file names qkeras, as if qkeras had written it
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         activation = config["activation"]
-        if isinstance(activation, dict):
-            activation = tf_keras.saving.deserialize_keras_object(activation)
-        return cls(**{**config, "activation": activation})
+        return cls(**{**config, "activation": qkeras.get_quantizer(activation) if isinstance(activation, dict) else activation})
 
 
 class QFXModel(tf_keras.Model):  # type: ignore[misc]
@@ -40,21 +40,9 @@ class QFXModel(tf_keras.Model):  # type: ignore[misc]
 
 
 CUSTOM_OBJECTS: dict[str, Any] = {
-    cls.__name__: cls
-    for cls in (
-        QFXModel,
-        QActivation,
-        QFXActivation,
-        QFXWeight,
-        QFXBias,
-        QFXLookup,
-        QFXTable,
-        qkeras.QConv2D,
-        qkeras.QDepthwiseConv2D,
-        qkeras.QDense,
-    )
+    cls.__name__: cls for cls in (QFXModel, QActivation, QFXActivation, QFXWeight, QFXBias, QFXLookup, QFXTable)
 }
-"""What loading a saved QFXModel needs to know."""
+"""What a saved QFXModel names beyond Keras and qkeras."""
 
 
 def quantizers(model: Any) -> Iterator[Any]:

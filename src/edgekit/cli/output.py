@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -64,3 +66,35 @@ def executor_progress(shown: bool) -> Iterator[Callable[[str, str, int, int], No
             progress.update(tasks[name], description=text, completed=done)
 
         yield update
+
+
+@contextmanager
+def status(shown: bool) -> Iterator[Callable[[str], None]]:
+    """One line on stderr that says what is being done; on no terminal, a line each time."""
+    if not shown:
+        yield lambda _: None
+        return
+    if not sys.stderr.isatty():
+        yield lambda text: print(f"edgekit: {text}", file=sys.stderr)
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as line:
+        yield lambda text: line.update(text)
+
+
+def print_warnings(warnings: Iterable[str], notes: Iterable[str]) -> None:
+    """On stderr, so that results can be piped; warnings are loud."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    for text in warnings:
+        console.print(Text(f"WARNING: {text}", "bold yellow"))
+    for text in notes:
+        console.print(Text(f"note: {text}", "dim"))
+
+
+def as_plain(result: Any) -> dict[str, Any]:
+    """A dataclass as JSON takes it: paths become text."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(result).items()}

@@ -1,0 +1,39 @@
+"""edgekit export MODEL --target DEVICE: a bundle for a device."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edgekit.cli.options import Alpha, Calibration, Classes, Model, Output, Seed, Size, Weights, command_line
+from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status
+
+
+def export(
+    model: Model,
+    target: Annotated[str, typer.Option(help="The device, such as rpi4.", show_default=False)],
+    precision: Annotated[str, typer.Option(help="qfx (exact everywhere), float32, float16, dynamic, int8 or int16x8.")] = "qfx",
+    alpha: Alpha = None,
+    size: Size = None,
+    classes: Classes = None,
+    weights: Weights = None,
+    calibration: Calibration = None,
+    seed: Seed = 0,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Write a TFLite bundle for a device."""
+    from edgekit.pipeline import ModelRequest, export_model
+
+    request = ModelRequest(model, alpha, size, classes, weights, calibration, seed)
+    with status(shown=not json) as note:
+        done = export_model(request, target=target, precision=precision, output=output, command=command_line(), note=note)
+    if json:
+        print_json(as_plain(done))
+        return
+    print_warnings(done.warnings, done.notes)
+    print(f"{done.name}, {done.precision}, for {done.target}: {done.folder}")
+    for name, length in done.sizes.items():
+        print(f"  {name:<16} {length:>12,} bytes")
+    print(f"Next: edgekit verify {done.folder}")

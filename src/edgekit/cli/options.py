@@ -1,0 +1,31 @@
+"""Options that several commands share: which model, and with what images it is quantized."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Argument(help="A network that `edgekit models` lists, a .keras or .h5 file, or an integer graph as .onnx.", show_default=False),
+]
+Alpha = Annotated[float | None, typer.Option(help="Width multiplier of a network.", show_default="the network's")]
+Size = Annotated[int | None, typer.Option(help="Rows and columns of the image.", show_default="the network's")]
+Classes = Annotated[int | None, typer.Option(help="Number of classes.", show_default="1000")]
+Weights = Annotated[Path | None, typer.Option(help="Keras weights for the network, .h5 or .keras.", show_default="random ones")]
+Calibration = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Images to choose number ranges with, or 'digits'.", show_default="crops of two photographs"),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of random weights.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.", show_default="named after the model")
+]
+
+
+def command_line() -> tuple[str, ...]:
+    """What the user typed, for the manifest; without --json and --debug, which change no file."""
+    return ("edgekit", *(word for word in sys.argv[1:] if word not in ("--json", "--debug")))

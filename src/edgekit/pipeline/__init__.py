@@ -1,0 +1,7 @@
+"""The main jobs from start to end, as functions with the words of the command line: load, train, export, write an HLS project."""
+
+from edgekit.pipeline.export import export_model
+from edgekit.pipeline.hls_project import write_hls_project
+from edgekit.pipeline.source import ModelRequest, load_source
+
+__all__ = ["ModelRequest", "export_model", "load_source", "write_hls_project"]

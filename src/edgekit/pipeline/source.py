@@ -1,0 +1,166 @@
+"""What the user named as MODEL: a network of the zoo, a Keras or QKeras file, or an integer graph as ONNX."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.bundle import Option, Preprocessing, WeightsSource
+from edgekit.errors import EdgekitError
+from edgekit.graph import IntegerGraph, check
+from edgekit.keras_models.networks import NETWORKS, network_of
+
+Note: TypeAlias = Callable[[str], None]
+FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
+PIXELS_TO_ONE = Preprocessing((127.5,), (127.5,))
+CALIBRATION_COUNT, CALIBRATION_SEED = 64, 1
+STATISTICS_COUNT = 16
+DEFAULT_SEED = 0
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """`model`: a zoo name or a file. `weights`, `alpha`, `size` and `classes` belong to a zoo name; None is the network's default.
+
+    `calibration`: a folder of images, "digits", or None for crops of scikit-learn's two photographs.
+    """
+
+    model: str
+    alpha: float | None = None
+    size: int | None = None
+    classes: int | None = None
+    weights: Path | None = None
+    calibration: str | None = None
+    seed: int = DEFAULT_SEED
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that is ready to export. Exactly one of `keras` (float, or other qkeras quantizers), `qfx` and `graph` is there.
+
+    `warnings` are what the user must know, `notes` what is good to know.
+    """
+
+    name: str
+    options: dict[str, Option]
+    weights: WeightsSource
+    preprocessing: Preprocessing
+    keras: Any = None
+    qfx: Any = None
+    graph: IntegerGraph | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
+    """Builds or reads what was asked for.
+
+    Raises:
+        UnknownName: neither a zoo name nor a file.
+        EdgekitError: a file that cannot be read, weights that do not fit, options that do not belong to this kind of model.
+    """
+    if request.model.lower().endswith(FILE_SUFFIXES) or Path(request.model).is_file():
+        _refuse_zoo_options(request)
+        path = Path(request.model)
+        return _read_graph(path) if path.suffix == ".onnx" else _read_keras(path, note)
+    network_of(request.model)
+    return _build(request, note)
+
+
+def calibration_images(request: ModelRequest, shape: tuple[int, ...], note: Note) -> npt.NDArray[np.float32]:
+    """(count, *shape) normalized images to choose binary points and ranges with. Raises EdgekitError."""
+    from edgekit.keras_models import data
+
+    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
+        raise EdgekitError(f"calibration images are square with 3 channels; this model takes {shape}")
+    size = shape[0]
+    if request.calibration is None:
+        note(f"calibrating with {CALIBRATION_COUNT} crops of two sample photographs")
+        return data.photographs(size, CALIBRATION_COUNT, CALIBRATION_SEED)
+    if request.calibration == "digits":
+        return data.digits(size).train.images[:CALIBRATION_COUNT]
+    return data.image_folder(Path(request.calibration), size, limit=CALIBRATION_COUNT).images
+
+
+def _build(request: ModelRequest, note: Note) -> Source:
+    from edgekit.keras_models.build import build_model
+    from edgekit.keras_models.networks import request as check_request
+
+    defaults: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
+    wanted = check_request(request.model, **{name: value for name, value in defaults.items() if value is not None})
+    options: dict[str, Option] = {"alpha": wanted.alpha, "size": wanted.size, "classes": wanted.classes}
+    network = NETWORKS[request.model]
+    pixels = network.preprocessing
+    preprocessing = Preprocessing((-pixels.shift * pixels.divisor,), (pixels.divisor,))
+    note(f"building {wanted.model_name}")
+    model = build_model(request.model, alpha=wanted.alpha, size=wanted.size, classes=wanted.classes)
+    if request.weights is not None:
+        from edgekit.keras_models.weights import import_weights
+
+        note(f"loading weights from {request.weights}")
+        imported = import_weights(model, request.weights)
+        weights = WeightsSource("file", file=request.weights.name, sha256=_sha256(request.weights))
+        return Source(wanted.model_name, options, weights, preprocessing, keras=model, notes=(imported.note,))
+    from edgekit.keras_models.data import photographs
+    from edgekit.keras_models.random_weights import randomize
+
+    note("drawing random weights")
+    randomize(model, photographs(wanted.size, STATISTICS_COUNT, request.seed), request.seed)
+    warning = (
+        f"no --weights given: {request.model} gets RANDOM weights (seed {request.seed}). Its outputs mean nothing; "
+        "sizes, latency and bit-exactness can be judged, accuracy cannot."
+    )
+    weights = WeightsSource("random", seed=request.seed)
+    return Source(wanted.model_name, options, weights, preprocessing, keras=model, warnings=(warning,))
+
+
+def _read_keras(path: Path, note: Note) -> Source:
+    from edgekit.keras_models.model_files import load_model
+
+    note(f"reading {path}")
+    model = load_model(path)
+    from edgekit.keras_models.qfx_model import QFXModel
+
+    weights = WeightsSource("file", file=path.name, sha256=_sha256(path))
+    if len(model.inputs) != 1 or any(size is None for size in model.inputs[0].shape[1:]):
+        raise EdgekitError(
+            f"'{path}' takes inputs of shape {[tuple(i.shape[1:]) for i in model.inputs]}; one input of a fixed size is supported"
+        )
+    options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
+    kind = {"qfx": model} if isinstance(model, QFXModel) else {"keras": model}
+    return Source(model.name, options, weights, PIXELS_TO_ONE, **kind, notes=("assuming that the model takes pixels / 127.5 - 1",))
+
+
+def _read_graph(path: Path) -> Source:
+    from edgekit.graph.onnx_read import read_onnx
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EdgekitError(f"cannot read '{path}': {error.strerror}") from error
+    graph = read_onnx(content)
+    check(graph)
+    weights = WeightsSource("file", file=path.name, sha256=hashlib.sha256(content).hexdigest())
+    options: dict[str, Option] = {"size": graph.tensors[graph.input].shape[0]}
+    return Source(graph.name, options, weights, PIXELS_TO_ONE, graph=graph, notes=("assuming that the model takes pixels / 127.5 - 1",))
+
+
+def _refuse_zoo_options(request: ModelRequest) -> None:
+    given = [name for name in ("alpha", "size", "classes", "weights") if getattr(request, name) is not None]
+    if given:
+        raise EdgekitError(
+            f"'{request.model}' is a file, which settles --{', --'.join(given)} itself; leave {'it' if len(given) == 1 else 'them'} out"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
+        )
