@@ -113,7 +113,7 @@ def _config_of(path: Path) -> dict[str, Any]:
         config = json.loads(text, object_hook=_without_training)
     except (ValueError, TypeError, RecursionError) as error:
         raise EdgekitError(f"'{path}': its configuration is not JSON ({error})") from error
-    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
+    if not isinstance(config, dict) or str(config.get("class_name")) not in MODELS:
         raise EdgekitError(f"'{path}' is not a functional or sequential Keras model")
     return config
 
@@ -160,7 +160,7 @@ def _object_problem(node: dict[str, Any]) -> str | None:
     if not isinstance(name, str):
         return f"has a class name that is no text, {name!r}"
     if name == "function":
-        function = node.get("config")
+        function = str(node.get("config"))
         fine = module == "builtins" and function in FUNCTIONS and registered in (None, function)
         return None if fine else f"has a function '{function}' of module '{module}'"
     custom = custom_objects().get(name)

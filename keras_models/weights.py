@@ -48,6 +48,8 @@ def import_weights(model: Any, source: Path) -> ImportedWeights:
     """
     with open_hdf5(source) as file:
         found, wanted = _tensors_of(file, source, model), _layers_of(model)
+        if not wanted:
+            raise EdgekitError(f"the model has no weights, so there is nothing to read '{source}' for")
         pairs, new_head = _match(found, wanted, source)
         values = {variable.name: _values(dataset, variable.name, source) for dataset, variable in pairs}
     model.set_weights([values[variable.name] if variable.name in values else variable.numpy() for variable in model.weights])
@@ -55,7 +57,8 @@ def import_weights(model: Any, source: Path) -> ImportedWeights:
 
 
 def _layers_of(model: Any) -> Tensors:
-    return {layer.name: list(layer.weights) for layer in model.layers if layer.weights}
+    """In the order in which Keras writes a layer's weights, which for a model inside the model is not that of `weights`."""
+    return {layer.name: [*layer.trainable_weights, *layer.non_trainable_weights] for layer in model.layers if layer.weights}
 
 
 def _tensors_of(file: Any, source: Path, model: Any) -> Tensors:

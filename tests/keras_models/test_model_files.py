@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import edgekit
 from edgekit.errors import EdgekitError, UnsupportedLayer
@@ -143,6 +145,34 @@ def test_refuses_before_anything_is_made(name: str, write: Callable[..., Path], 
     monkeypatch.setattr(keras.models, "model_from_json", made)
     with pytest.raises(UnsupportedLayer, match=message):
         load_model(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 1000) | st.sampled_from(["", "relu", "Dense", "Lambda", "keras.layers", "os", "last"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["class_name", "config", "module", "name"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.integers(0, 1 << 30), value=JSON)
+def test_a_configuration_with_anything_in_it_gives_one_clear_error(path: int, value: Any, tmp_path: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        places = list(slots(config))
+        container, key = places[path % len(places)]
+        container[key] = value
+
+    with pytest.raises(EdgekitError):  # even where the change does no harm: the archive has no weights
+        load_model(as_keras(evil(change), tmp_path / "model"))
+
+
+def slots(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a JSON value that holds another one."""
+    for key in list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+        yield node, key
+        yield from slots(node[key])
 
 
 def test_files_that_are_no_models(tmp_path: Path) -> None:

@@ -85,6 +85,27 @@ def test_file_without_top(rng: np.random.Generator, tmp_path: Path) -> None:
     assert_equal(model.get_weights(), values[:-2] + head)
 
 
+def test_model_inside_the_model(rng: np.random.Generator, tmp_path: Path) -> None:
+    def nested() -> Any:
+        layers = import_keras().layers
+        norms = [layers.BatchNormalization(name="first"), layers.BatchNormalization(name="second")]  # all weights of one shape
+        inside = import_keras().Sequential([layers.Input((4,)), *norms], name="inside")
+        return import_keras().Sequential([layers.Input((4,)), inside, layers.Dense(2, name="head")])
+
+    saved, model = nested(), nested()
+    values = fill(saved, rng)
+    saved.save_weights(tmp_path / "weights.h5")
+    import_weights(model, tmp_path / "weights.h5")
+    assert_equal(model.get_weights(), values)
+
+
+def test_model_without_weights(tmp_path: Path) -> None:
+    small_model().save_weights(tmp_path / "weights.h5")
+    layers = import_keras().layers
+    with pytest.raises(EdgekitError, match="has no weights"):
+        import_weights(import_keras().Sequential([layers.Input((2,)), layers.ReLU()]), tmp_path / "weights.h5")
+
+
 def test_missing_truncated_or_another_kind_of_file(tmp_path: Path) -> None:
     model = small_model()
     whole = tmp_path / "whole.h5"
