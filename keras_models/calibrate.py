@@ -52,7 +52,7 @@ def calibrate(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[
     for layer in model.layers:
         for quantizer in getattr(layer, "quantizers", ()):
             if isinstance(quantizer, QFXWeight) and layer.trainable:
-                note(f"weights of {layer.name}")
+                note("choosing the weights' binary points")
                 quantizer.point.assign(best_weight_point(layer.get_weights()[0], quantizer.channel_axis))
 
 

@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
 def import_keras() -> Any:
     """The module tf_keras. TensorFlow's start-up messages are kept quiet unless TF_CPP_MIN_LOG_LEVEL is set."""
+    if "tf_keras" in sys.modules:
+        return sys.modules["tf_keras"]
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # qkeras imports tensorflow.keras, which this makes Keras 2
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return _import()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    with _stderr_kept_back():
+        return _import()
+
+
+def _import() -> Any:
+    import tensorflow as tf
     import tf_keras
 
+    tf.constant(0)  # looks for devices, and says so
     warnings.filterwarnings("ignore", "The `keras.constraints.serialize", UserWarning)  # qkeras saves its quantizers through that function
-
     return tf_keras
+
+
+@contextmanager
+def _stderr_kept_back() -> Iterator[None]:
+    """What C++ code writes to stderr before its logging is set up no log level stops. It is shown if an exception passes."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(terminal, 2)
+            kept.seek(0)
+            sys.stderr.write(kept.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
