@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import prod
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Note, Run, Values
-from edgekit.hls.project import DESCRIPTION
+from edgekit.hls.description import Description, read_description
 
 COMPILER_VARIABLE = "EDGEKIT_CXX"
 FLAGS = ("-std=c++14", "-O2", "-w", "-I.", "-isystem", "firmware/ap_types", '-DWEIGHTS_DIR="firmware/weights"')
@@ -47,7 +46,7 @@ def open_simulation(project: Path, note: Note) -> Iterator[Run]:
     Raises:
         EdgekitError: no compiler, no project in that folder, or it does not compile.
     """
-    description = _read_description(project)
+    description = read_description(project)
     with tempfile.TemporaryDirectory(prefix="edgekit-csim-") as name:
         folder = Path(name)
         note("compiling the C simulation")
@@ -66,26 +65,22 @@ def compile_simulation(project: Path, folder: Path) -> Path:
         raise EdgekitError(f"the C simulation cannot be compiled: {missing_compiler()}")
     program = folder / "simulate"
     command = [cxx, *FLAGS, *SOURCES, "-o", str(program)]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=COMPILE_SECONDS_MAX, check=False)
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=COMPILE_SECONDS_MAX, check=False)
+    except subprocess.TimeoutExpired:
+        raise EdgekitError(f"{cxx} did not compile the C simulation in {project} within {COMPILE_SECONDS_MAX} s") from None
     if done.returncode != 0:
         raise EdgekitError(f"the C simulation in {project} does not compile with {cxx}:\n{_tail(done.stderr)}")
     return program
 
 
-def _read_description(project: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((project / DESCRIPTION).read_text()))
-    except (OSError, ValueError) as error:
-        raise EdgekitError(f"{project} is no HLS project of edgekit: {DESCRIPTION} cannot be read ({error})") from None
-
-
-def _run(project: Path, program: Path, description: dict[str, Any], inputs: npt.NDArray[Any], folder: Path) -> Values:
+def _run(project: Path, program: Path, description: Description, inputs: npt.NDArray[Any], folder: Path) -> Values:
     """Shares the batch out between the processors."""
-    source = description["input"]
-    if list(inputs.shape[1:]) != source["shape"]:
-        raise ValueError(f"inputs have shape {inputs.shape[1:]}, tensor '{source['name']}' has {source['shape']}")
-    batch = inputs.astype(_dtype(source))
-    parts = np.array_split(batch, max(1, min(len(batch), len(os.sched_getaffinity(0)))))
+    source = description.input
+    if inputs.shape[1:] != source.shape:
+        raise ValueError(f"inputs have shape {inputs.shape[1:]}, tensor '{source.name}' has {source.shape}")
+    batch = inputs.astype(source.dtype)
+    parts = np.array_split(batch, max(1, min(len(batch), os.cpu_count() or 1)))
     children: list[subprocess.Popen[str]] = []
     try:
         with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -97,7 +92,8 @@ def _run(project: Path, program: Path, description: dict[str, Any], inputs: npt.
                 children.append(subprocess.Popen(command, cwd=project, text=True, stdin=nothing, stdout=nothing, stderr=messages))
             for child, part in zip(children, parts, strict=True):
                 _wait(child, len(part))
-            return {source["name"]: batch} | _unpack(description, b"".join(taken.read_bytes() for _, taken in files), len(batch))
+            written = [_table(description, taken, len(part)) for part, (_, taken) in zip(parts, files, strict=True)]
+            return {source.name: batch, **_unpack(description, written)}
     finally:
         for child in children:
             child.kill()
@@ -115,21 +111,29 @@ def _wait(child: subprocess.Popen[str], images: int) -> None:
         raise EdgekitError(f"the C simulation {how}: {_tail(messages) or 'it said nothing'}")
 
 
-def _unpack(description: dict[str, Any], output: bytes, images: int) -> dict[str, npt.NDArray[Any]]:
-    """Tensor name -> (images, *shape), from the bytes that the simulation wrote: per image the outputs, then the layers."""
-    outputs, layers = description["outputs"], description["layers"]
-    sizes = [prod(tensor["shape"]) for tensor in outputs] + [layer["values"] for layer in layers]
-    if len(output) != images * sum(sizes):
-        raise EdgekitError(f"the C simulation wrote {len(output)} bytes for {images} images, not {images * sum(sizes)}")
-    table = np.frombuffer(output, np.uint8).reshape(images, sum(sizes))
-    pieces = np.split(table, np.cumsum(sizes)[:-1], axis=1)
-    shown = [(tensor, piece) for layer, piece in zip(layers, pieces[len(outputs) :], strict=True) for tensor in layer["tensors"]]
-    shown += zip(outputs, pieces, strict=False)  # last, so that a value from an output stream is the one that counts
-    return {tensor["name"]: np.ascontiguousarray(piece).view(_dtype(tensor)).reshape(images, *tensor["shape"]) for tensor, piece in shown}
+def _table(description: Description, written: Path, images: int) -> npt.NDArray[np.uint8]:
+    """What one process wrote: (images, bytes an image)."""
+    values = sum(_sizes(description))
+    if written.stat().st_size != images * values:
+        raise EdgekitError(f"the C simulation wrote {written.stat().st_size} bytes for {images} images, not {images * values}")
+    return np.fromfile(written, np.uint8).reshape(images, values)
 
 
-def _dtype(tensor: dict[str, Any]) -> type[np.integer[Any]]:
-    return np.int8 if tensor["signed"] else np.uint8
+def _sizes(description: Description) -> list[int]:
+    return [output.values for output in description.outputs] + [layer.values for layer in description.layers]
+
+
+def _unpack(description: Description, written: list[npt.NDArray[np.uint8]]) -> dict[str, npt.NDArray[Any]]:
+    """Tensor name -> (batch, *shape). An output's values are those of its stream, though its layer is traced too."""
+    ends = np.cumsum(_sizes(description)).tolist()
+    spans = [slice(*ends_of) for ends_of in pairwise([0, *ends])]
+    outputs, layers = description.outputs, description.layers
+    places = {tensor: span for layer, span in zip(layers, spans[len(outputs) :], strict=True) for tensor in layer.tensors}
+    places |= zip(outputs, spans[: len(outputs)], strict=True)
+    return {
+        tensor.name: np.concatenate([table[:, span] for table in written]).view(tensor.dtype).reshape(-1, *tensor.shape)
+        for tensor, span in places.items()
+    }
 
 
 def _tail(text: str, lines: int = 20) -> str:

@@ -39,6 +39,8 @@ from edgekit.graph import (
 Layer: TypeAlias = dict[str, Any]
 Shape: TypeAlias = tuple[int, int, int]
 Int64: TypeAlias = npt.NDArray[np.int64]
+NAME_MAX = 48
+"""Longer op names are cut in the C++; the number before them keeps them apart."""
 STREAM_READERS_MAX = 7
 """hls4ml copies a stream for at most as many readers."""
 
@@ -100,7 +102,7 @@ def lower(graph: IntegerGraph) -> Network:
     network.inputs = [name]
     network.tensors[graph.input] = name
     for index, op in enumerate(_needed(graph)):
-        name = f"n{index}_{re.sub('[^A-Za-z0-9]+', '_', op.name).strip('_').lower()}"
+        name = f"n{index}_{re.sub('[^A-Za-z0-9]+', '_', op.name).strip('_').lower()[:NAME_MAX]}"
         _LOWER[type(op)](network, graph, op, name)
     for index, output in enumerate(graph.outputs):
         if network.tensors[output] in (*network.inputs, *network.outputs):  # hls4ml cannot end where it starts, nor twice in one layer

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from importlib import resources
-from math import prod
 from pathlib import Path
 from string import Template
 from typing import Any, TypeAlias
@@ -16,13 +14,12 @@ from edgekit import __version__
 from edgekit.graph import IntegerGraph, Tensor, run
 from edgekit.graph.ir import IntArray
 from edgekit.hls.convert import network_to_hls4ml
-from edgekit.hls.lower import Network, lower
+from edgekit.hls.description import FILE_NAME, Description, describe, to_json
+from edgekit.hls.lower import lower
 from edgekit.targets.boards import Board
 
 Plan: TypeAlias = dict[str, bytes]
 
-DESCRIPTION = "network.json"
-"""Names the tensors that the simulation shows, in the order in which it writes them."""
 TEST_SEED = 96
 
 
@@ -64,9 +61,9 @@ def plan_simulation(graph: IntegerGraph, board: Board) -> Plan:
         write_sources(model, folder)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         plan = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-    description = _describe(graph, network)
-    plan[DESCRIPTION] = (json.dumps(description, indent=1) + "\n").encode()
-    plan["network_io.h"] = _network_io(graph, model, description).encode()
+    description = describe(graph, network)
+    plan[FILE_NAME] = to_json(description)
+    plan["network_io.h"] = _network_io(model, description).encode()
     plan["simulate.cpp"] = _template("simulate.cpp").template.encode()
     return plan
 
@@ -82,36 +79,18 @@ def _template(name: str) -> Template:
     return Template(resources.files("edgekit.hls").joinpath("templates", name).read_text())
 
 
-def _describe(graph: IntegerGraph, network: Network) -> dict[str, Any]:
-    """The graph's tensors as the simulation writes them: the outputs, then each traced layer, with the tensors that it carries."""
-
-    def entry(name: str) -> dict[str, Any]:
-        tensor = graph.tensors[name]
-        return {"name": name, "shape": list(tensor.shape), "signed": tensor.signed}
-
-    traced = [layer["name"] for layer in network.layers if layer.get("trace")]
-    carried = {layer: [entry(name) for name, carrier in network.tensors.items() if carrier == layer] for layer in traced}
-    return {
-        "graph": graph.name,
-        "input": entry(graph.input),
-        "outputs": [entry(name) for name in graph.outputs],
-        "layers": [{"name": layer, "values": prod(network.shapes[layer]), "tensors": tensors} for layer, tensors in carried.items()],
-    }
-
-
-def _network_io(graph: IntegerGraph, model: Any, description: dict[str, Any]) -> str:
+def _network_io(model: Any, description: Description) -> str:
     """The header that tells the simulation programs the network's types and sizes."""
-    source = graph.tensors[graph.input]
+    source, outputs = description.input, description.outputs
     types = [variable.type.name for variable in model.get_output_variables()]
-    sizes = [prod(graph.tensors[name].shape) for name in graph.outputs]
     return _template("network_io.h").substitute(
-        input_values=prod(source.shape),
+        input_values=source.values,
         input_type=model.get_input_variables()[0].type.name,
         input_signed="true" if source.signed else "false",
-        traced=", ".join(f'{{"{layer["name"]}", {layer["values"]}}}' for layer in description["layers"]),
+        traced=", ".join(f'{{"{layer.name}", {layer.values}}}' for layer in description.layers),
         declare_outputs="\n".join(f'    hls::stream<{kind}> output{i}("output{i}");' for i, kind in enumerate(types)),
         outputs=", ".join(f"output{i}" for i in range(len(types))),
-        take_outputs="\n".join(f"    take(output{i}, {size}, values);" for i, size in enumerate(sizes)),
+        take_outputs="\n".join(f"    take(output{i}, {output.values}, values);" for i, output in enumerate(outputs)),
     )
 
 

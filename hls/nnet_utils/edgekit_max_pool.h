@@ -67,7 +67,8 @@ Row:
 
             unsigned column;
             if (window_ends<CONFIG_T::pool_width, CONFIG_T::stride_width, CONFIG_T::out_width>(x, column)) {
-                res_T largest = cells[0];
+                res_T largest; // hls4ml's tokens declare assignment, but no copy
+                largest = cells[0];
                 for (unsigned i = 1; i < CONFIG_T::pool_width; i++) {
                     #pragma HLS UNROLL
                     for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
@@ -80,8 +81,9 @@ Row:
                 rows[y % CONFIG_T::pool_height][column] = largest;
                 unsigned row;
                 if (window_ends<CONFIG_T::pool_height, CONFIG_T::stride_height, CONFIG_T::out_height>(y, row)) {
-                    res_T out = largest;
+                    res_T out;
                     PRAGMA_DATA_PACK(out)
+                    out = largest;
                     for (unsigned i = 0; i < CONFIG_T::pool_height; i++) {
                         #pragma HLS UNROLL
                         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {

@@ -1,0 +1,115 @@
+"""The executor around the simulation: what it says when it cannot run, and that a failing child stays a child."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hand_graphs import Builder
+from test_hls_project import every_kernel, needs_compiler, write
+
+from edgekit.errors import ContractError, EdgekitError
+from edgekit.executor import Artifact
+from edgekit.graph import IntegerGraph
+from edgekit.hls.executors import EXECUTORS
+from edgekit.hls.lower import lower
+from edgekit.hls.project import plan_project
+from edgekit.targets.boards import board
+
+(CSIM,) = EXECUTORS
+
+
+def broken() -> IntegerGraph:
+    """A weight that is no multiple of 4."""
+    graph = every_kernel()
+    graph.ops[0].weights[0, 0, 0, 0] = 5  # type: ignore[union-attr]
+    return graph
+
+
+def test_without_a_compiler_it_says_which_variable_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EDGEKIT_CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    artifact = Artifact(graph=every_kernel())
+    assert CSIM.missing(artifact) == "no g++; install it (Debian: apt install g++) or set EDGEKIT_CXX to a C++ compiler"
+    monkeypatch.setenv("EDGEKIT_CXX", "/no/such/compiler")
+    assert "EDGEKIT_CXX is '/no/such/compiler', which is no program here" in str(CSIM.missing(artifact))
+
+
+def test_what_cannot_be_simulated_is_said() -> None:
+    assert CSIM.missing(Artifact(tflite=b"")) == "it needs an HLS project or an integer graph"
+    assert "breaks rule 1: weight 5" in str(CSIM.missing(Artifact(graph=broken())))
+
+
+def test_a_graph_that_breaks_the_contract_is_refused() -> None:
+    with pytest.raises(ContractError, match="weight 5"):
+        plan_project(broken(), board("ultra96"))
+
+
+def test_too_many_readers_are_refused() -> None:
+    """hls4ml copies a stream 7 times: seven ops may read one tensor, eight may not."""
+
+    def graph(readers: int) -> IntegerGraph:
+        b = Builder(np.random.default_rng(0))
+        x = b.tensor("x", (1, 1, 1), signed=True, binary_point=0)
+        return b.graph(*(b.lookup(f"y{i}", x, signed=True) for i in range(readers)))
+
+    assert len(lower(graph(7)).outputs) == 7
+    with pytest.raises(EdgekitError, match="tensor 'x' of 'hand made' is read 8 times"):
+        lower(graph(8))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"graph": "g", "input": 1}', b"\xff"])
+def test_a_folder_that_is_no_project_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "network.json").write_bytes(content)
+    with pytest.raises(EdgekitError, match="is no HLS project of edgekit"), CSIM.open(Artifact(hls_project=tmp_path), lambda _: None):
+        pass
+
+
+@pytest.mark.csim
+@needs_compiler
+def test_a_project_that_does_not_compile_is_reported(tmp_path: Path) -> None:
+    write({**plan_project(every_kernel(), board("ultra96")), "simulate.cpp": b"this is not C++"}, tmp_path)
+    with pytest.raises(EdgekitError, match="does not compile"), CSIM.open(Artifact(hls_project=tmp_path), lambda _: None):
+        pass
+
+
+@pytest.mark.csim
+@needs_compiler
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("__builtin_trap();", "was killed by signal"),
+        ('std::fprintf(stderr, "lost"); return 3;', "ended with code 3: lost"),
+        ("return 0;", "wrote 0 bytes for"),
+    ],
+)
+def test_a_simulation_that_crashes_is_reported(tmp_path: Path, body: str, message: str) -> None:
+    """The program is replaced by one that fails: what the network's own C++ would do, were it wrong."""
+    plan = {"network.json": plan_project(every_kernel(), board("ultra96"))["network.json"], "firmware/edgekit_network.cpp": b""}
+    program = '#include <cstdio>\nint main(int, char **a) { std::fclose(std::fopen(a[2], "wb")); ' + body + " }\n"
+    write({**plan, "simulate.cpp": program.encode()}, tmp_path)
+    with CSIM.open(Artifact(hls_project=tmp_path), lambda _: None) as run, pytest.raises(EdgekitError, match=message):
+        run(np.zeros((3, 4, 4, 2), np.int8))
+
+
+@pytest.mark.csim
+@needs_compiler
+def test_a_project_on_disk_is_simulated_as_it_stands_and_only_read(tmp_path: Path) -> None:
+    """A project whose weights were changed on disk computes other integers than the graph: the files are what runs."""
+    graph = every_kernel()
+    write(plan_project(graph, board("ultra96")), tmp_path)
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    inputs = np.random.default_rng(1).integers(-128, 127, (2, 4, 4, 2)).astype(np.int8)
+    notes: list[str] = []
+    with CSIM.open(Artifact(graph=graph, hls_project=tmp_path), notes.append) as run:
+        first = run(inputs)
+        weights = tmp_path / "firmware" / "weights" / "w2.txt"
+        weights.write_text(", ".join("0" for _ in weights.read_text().split(",")))
+        second = run(inputs)
+    assert notes == ["compiling the C simulation"]
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+    changed = json.loads((tmp_path / "network.json").read_bytes())["layers"][0]["tensors"][0]["name"]
+    assert np.any(first[changed] != second[changed])
