@@ -1,0 +1,40 @@
+# The two commands that a newcomer needs, `make demo` and `make test`, and a few for developers.
+# Each makes .venv first, once for the versions in constraints.txt.
+
+PYTHON ?= $(shell scripts/find-python)
+DEMO := demo.py
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test test-slow bench lint clean install
+
+demo: install
+	$(BIN)/python $(DEMO)
+
+test: lint
+	$(BIN)/pytest -m "not slow" -n 2
+
+test-slow: install
+	$(BIN)/pytest -m slow
+
+bench: install
+	$(BIN)/python benchmarks/bench.py
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(INSTALLED)
+
+$(INSTALLED): constraints.txt pyproject.toml
+	scripts/debian-packages
+	rm -rf $(VENV)
+	$(or $(PYTHON),$(error no Python 3.10 to 3.13 with venv: apt install python3 python3-venv, or make PYTHON=/path/to/python3)) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
