@@ -145,6 +145,8 @@ def _in_range(values: Any, count: int, lowest: int = 0) -> bool:
 
 
 def _tensor_problem(tensor: Any, buffers: list[Any]) -> str | None:
+    if isinstance(tensor.name, bytes):
+        tensor.name.decode()  # the runtime's Python side raises UnicodeDecodeError on every use
     if tensor.buffer >= len(buffers):
         return "has no buffer"
     shape = _indices(tensor.shape)
