@@ -169,8 +169,14 @@ class QKerasLayers:
         return replace(value, gain=x.gain * cells / 2.0**doublings)
 
     def global_pool(self, x: QValue, name: str) -> QValue:
-        """(1, 1, channels)."""
+        """(1, 1, channels): the mean of each column, then of the row of means.
+
+        Two short windows, because XNNPACK's kernels hold windows of at most 25 cells: a 7x7 one is many times slower.
+        """
         rows, columns = self.shape(x)[:2]
+        if rows > 1 and columns > 1:
+            x = self.average_pool(x, f"{name}_rows", (rows, 1), strides=(1, 1))
+            rows = 1
         return self.average_pool(x, name, (rows, columns), strides=(1, 1))
 
     def reshape(self, x: QValue, name: str, shape: tuple[int, ...]) -> QValue:

@@ -98,3 +98,34 @@ def print_warnings(warnings: Iterable[str], notes: Iterable[str]) -> None:
 def as_plain(result: Any) -> dict[str, Any]:
     """A dataclass as JSON takes it: paths become text."""
     return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(result).items()}
+
+
+@contextmanager
+def training_progress(shown: bool) -> Iterator[Callable[[Any], None]]:
+    """A bar over all batches, on stderr; on no terminal, a line each epoch."""
+    if not shown:
+        yield lambda _: None
+        return
+    if not sys.stderr.isatty():
+
+        def line(step: Any) -> None:
+            if step.batch == step.batches:
+                text = f"epoch {step.epoch}/{step.epochs}: loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
+                print(f"edgekit: {text}", file=sys.stderr)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: list[Any] = []
+
+        def update(step: Any) -> None:
+            text = f"epoch {step.epoch}/{step.epochs}  loss {step.loss:.3f}  accuracy {step.accuracy:.1%}"
+            if not tasks:
+                tasks.append(bar.add_task(text, total=step.epochs * step.batches))
+            bar.update(tasks[0], description=text, completed=(step.epoch - 1) * step.batches + step.batch)
+
+        yield update

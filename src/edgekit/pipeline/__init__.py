@@ -3,5 +3,6 @@
 from edgekit.pipeline.export import export_model
 from edgekit.pipeline.hls_project import write_hls_project
 from edgekit.pipeline.source import ModelRequest, load_source
+from edgekit.pipeline.train import train_model
 
-__all__ = ["ModelRequest", "export_model", "load_source", "write_hls_project"]
+__all__ = ["ModelRequest", "export_model", "load_source", "train_model", "write_hls_project"]

@@ -1,0 +1,33 @@
+"""What the user named as --data: "digits", or a folder with a sub-folder of images for each class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.errors import EdgekitError
+from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, Images, Split, digits, image_folder
+
+DIGITS = "digits"
+
+
+def load_dataset(data: str, size: int) -> Split:
+    """Images of a size, a quarter of each class held out; the same split on every call.
+
+    Raises:
+        EdgekitError: no such folder, a folder without classes, with fewer than two images in a class, or a broken image.
+    """
+    if data == DIGITS:
+        return digits(size)
+    images = image_folder(Path(data), size)
+    if len(images.classes) < 2:
+        raise EdgekitError(f"'{data}' has no sub-folders with images; training needs one for each class, named after it")
+    counts = np.bincount(images.labels)
+    if counts.min() < 2:
+        raise EdgekitError(f"class '{images.classes[int(counts.argmin())]}' of '{data}' has one image; each class needs at least two")
+    from sklearn.model_selection import train_test_split
+
+    held = max(len(images.classes), round(HELD_OUT * len(images)))
+    train, held_out = train_test_split(np.arange(len(images)), test_size=held, random_state=SPLIT_SEED, stratify=images.labels)
+    return Split(*(Images(images.images[part], images.labels[part], images.classes) for part in (train, held_out)))
