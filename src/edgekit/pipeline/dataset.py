@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, Images, Split, digits, image_folder
@@ -31,3 +32,8 @@ def load_dataset(data: str, size: int) -> Split:
     held = max(len(images.classes), round(HELD_OUT * len(images)))
     train, held_out = train_test_split(np.arange(len(images)), test_size=held, random_state=SPLIT_SEED, stratify=images.labels)
     return Split(*(Images(images.images[part], images.labels[part], images.classes) for part in (train, held_out)))
+
+
+def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Images in -1..1 as pixels 0..255."""
+    return (images + 1) * 127.5
