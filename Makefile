@@ -2,7 +2,6 @@
 # Each makes .venv first, once for the versions in constraints.txt.
 
 PYTHON ?= $(shell scripts/find-python)
-DEMO := demo.py
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -10,7 +9,7 @@ INSTALLED := $(VENV)/installed
 .PHONY: demo test test-slow bench lint clean install
 
 demo: install
-	$(BIN)/python $(DEMO)
+	$(BIN)/python -m edgekit.demo demo
 
 test: lint
 	$(BIN)/pytest -m "not slow" -n 2

@@ -3,8 +3,38 @@
 Importing this package imports no TensorFlow; the functions that need it import it when they are called.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from edgekit.keras_models.build import build_model
 from edgekit.keras_models.count_layers import Counts
 from edgekit.keras_models.networks import NETWORKS, Network, count, network_of
 
-__all__ = ["NETWORKS", "Counts", "Network", "build_model", "count", "network_of"]
+if TYPE_CHECKING:
+    from edgekit.keras_models.quantize import build_qkeras_model
+    from edgekit.keras_models.weights import import_weights
+
+__all__ = [
+    "NETWORKS",
+    "Counts",
+    "Network",
+    "build_model",
+    "build_qkeras_model",
+    "count",
+    "import_weights",
+    "network_of",
+]
+
+_HOMES = {
+    "build_qkeras_model": "edgekit.keras_models.quantize",
+    "import_weights": "edgekit.keras_models.weights",
+}
+"""Functions whose modules need TensorFlow."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tf_keras
 
 from edgekit.errors import EdgekitError
 from edgekit.graph.check import WEIGHT_STEP
+from edgekit.keras_models.backend import tf_keras
 from edgekit.keras_models.qfx import WEIGHT_LEVELS, BinaryPoint, QFXActivation, QFXLookup, QFXWeight
 from edgekit.keras_models.qfx_model import QFXModel, unquantized
 

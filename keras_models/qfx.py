@@ -21,11 +21,7 @@ from typing import Any
 
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT, WEIGHT_MAX, WEIGHT_STEP
 from edgekit.graph.requantize import SHIFT_MIN
-from edgekit.keras_models.legacy_keras import import_keras
-
-tf_keras = import_keras()
-import tensorflow as tf  # noqa: E402  after the choice of Keras
-from qkeras.quantizers import BaseQuantizer  # noqa: E402
+from edgekit.keras_models.backend import qkeras, tf, tf_keras
 
 WEIGHT_LEVELS = WEIGHT_MAX // WEIGHT_STEP
 STEP_BITS = 2
@@ -155,7 +151,7 @@ def legal_weight_point(f_w: Any, f_in: Any, f_out: Any) -> Any:
 # --- quantizers ----------------------------------------------------------------------------------------------------------
 
 
-class _QFX(BaseQuantizer):  # type: ignore[misc]
+class _QFX(qkeras.quantizers.BaseQuantizer):  # type: ignore[misc]
     """What qkeras asks of a quantizer. `active` False lets values through unquantized, for calibration."""
 
     alpha = "auto"  # tells qkeras to leave initializers alone

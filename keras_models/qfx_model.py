@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import qkeras
-import tf_keras
-
+from edgekit.keras_models.backend import qkeras, tf_keras
 from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLookup, QFXTable, QFXWeight, binary_points_by_name
 
 

@@ -12,12 +12,11 @@ from math import ceil, log2
 from typing import Any
 
 import numpy as np
-import qkeras
-import tf_keras
 
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
+from edgekit.keras_models.backend import qkeras, tf_keras
 from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLookup, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
 from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm

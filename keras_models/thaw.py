@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import qkeras
-import tf_keras
 
 from edgekit.graph import (
     Activation,
@@ -26,6 +24,7 @@ from edgekit.graph import (
     same_padding,
 )
 from edgekit.graph.ir import ConvOp, WeightedOp, op_inputs
+from edgekit.keras_models.backend import qkeras, tf_keras
 from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXTable, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
 from edgekit.keras_models.qkeras_layers import zero_padding

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.keras_models import build_model
+    from edgekit.pipeline import ModelRequest, export_model, train_model, write_hls_project
 
 __version__ = "0.1.0"
-__all__ = ["build_model"]
+__all__ = ["ModelRequest", "build_model", "export_model", "train_model", "write_hls_project"]
 
-_HOMES = {"build_model": "edgekit.keras_models"}
+_HOMES = {
+    "ModelRequest": "edgekit.pipeline",
+    "build_model": "edgekit.keras_models",
+    "export_model": "edgekit.pipeline",
+    "train_model": "edgekit.pipeline",
+    "write_hls_project": "edgekit.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:

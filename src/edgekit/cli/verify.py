@@ -16,6 +16,9 @@ def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What 'edgekit export' or 'edgekit hls' wrote.", show_default=False)],
     inputs: Annotated[int, typer.Option(min=1, max=100_000, help="Number of photographs, noise and extreme inputs.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise and of which parts of the photographs are taken.")] = 0,
+    data: Annotated[
+        str | None, typer.Option(metavar="DIR|digits", help="Images to compare on as well; of a data set its held-out part.")
+    ] = None,
     executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
     json: Json = False,
 ) -> None:
@@ -26,8 +29,14 @@ def verify(
     from edgekit.verify import as_json, show
     from edgekit.verify import verify as run_verify
 
+    bundle = open_bundle(folder)
+    images = None
+    if data is not None:
+        from edgekit.pipeline.dataset import verification_pixels
+
+        images = verification_pixels(data, bundle)
     with executor_progress(shown=not json) as progress:
-        report = run_verify(open_bundle(folder), count=inputs, seed=seed, executors=executor or None, progress=progress)
+        report = run_verify(bundle, count=inputs, seed=seed, executors=executor or None, images=images, progress=progress)
     if json:
         print_json(as_json(report))
     else:

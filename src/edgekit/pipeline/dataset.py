@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, Images, Split, digits, image_folder
 
 DIGITS = "digits"
+LIMIT = 512
 
 
 def load_dataset(data: str, size: int) -> Split:
@@ -37,3 +39,10 @@ def load_dataset(data: str, size: int) -> Split:
 def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Images in -1..1 as pixels 0..255."""
     return (images + 1) * 127.5
+
+
+def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.float32]:
+    """Pixels 0..255 (count, size, size, 3): the held-out digits, or the images of a folder, at most LIMIT of them."""
+    size = bundle.manifest.options.get("size")
+    size = size if isinstance(size, int) else 224
+    return as_pixels(digits(size).held_out.images if data == DIGITS else image_folder(Path(data), size, limit=LIMIT).images)
