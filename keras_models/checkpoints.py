@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from struct import error as StructError
 from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
-from zlib import error as ZlibError
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.array_files import read_npz, read_safetensors
@@ -22,7 +22,7 @@ WRAPPERS = ("module.", "_orig_mod.")
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".npz")
 DAMAGED = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, EOFError, OSError,
-    RuntimeError, StructError, ZlibError, BadZipFile,
+    RuntimeError, struct.error, zlib.error, BadZipFile,
 )  # fmt: skip
 """What reading a file that is not whole, or not what it seems, ends in."""
 

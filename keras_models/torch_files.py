@@ -37,15 +37,24 @@ STORAGE_TYPES: Final[Mapping[str, str]] = {
     "torch.ByteStorage": "u1",
     "torch.BoolStorage": "?",
 }
-LEFTOVERS = (  # what training checkpoints keep beside the weights; it becomes inert records and is dropped
-    "argparse.Namespace types.SimpleNamespace pathlib.PosixPath pathlib.WindowsPath pathlib.PurePosixPath pathlib.Path "
-    "collections.OrderedDict collections.defaultdict collections.Counter collections.deque _codecs.encode datetime.timedelta "
-    "numpy.ndarray numpy.dtype numpy.core.multiarray.scalar numpy.core.multiarray._reconstruct numpy._core.multiarray.scalar "
-    "numpy._core.multiarray._reconstruct torch.Size torch.device torch.float64 torch.float32 torch.float16 torch.bfloat16 torch.int64 "
-    "torch.int32 torch.int16 torch.int8 torch.uint8 torch.bool torch.Tensor torch.nn.parameter.Parameter"
-).split()
-BUILTINS = [f"{module}.{name}" for module in ("builtins", "__builtin__") for name in "dict list tuple set frozenset int float bool".split()]
-ALLOWED = frozenset((REBUILD_TENSOR, *REBUILD_PARAMETER, *STORAGE_TYPES, *LEFTOVERS, *BUILTINS))
+LEFTOVERS: Final[Mapping[str, tuple[str, ...]]] = {  # what training keeps beside the weights: inert records, which are dropped
+    "argparse": ("Namespace",),
+    "types": ("SimpleNamespace",),
+    "pathlib": ("Path", "PosixPath", "WindowsPath", "PurePosixPath"),
+    "collections": ("OrderedDict", "defaultdict", "Counter", "deque"),
+    "datetime": ("timedelta",),
+    "_codecs": ("encode",),
+    "numpy": ("ndarray", "dtype"),
+    "numpy.core.multiarray": ("scalar", "_reconstruct"),
+    "numpy._core.multiarray": ("scalar", "_reconstruct"),
+    "torch": ("Size", "device", "Tensor", "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"),
+    "torch.nn.parameter": ("Parameter",),
+    "builtins": ("dict", "list", "tuple", "set", "frozenset", "int", "float", "bool"),
+    "__builtin__": ("dict", "list", "tuple", "set", "frozenset", "int", "float", "bool"),
+}
+ALLOWED = frozenset(
+    (REBUILD_TENSOR, *REBUILD_PARAMETER, *STORAGE_TYPES, *(f"{module}.{name}" for module, names in LEFTOVERS.items() for name in names))
+)
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
