@@ -1,6 +1,6 @@
 """Images to train, calibrate and verify with: scikit-learn's digits and photographs, and folders of image files.
 
-All images are float32 (count, size, size, 3) in -1..1, which is what every network here takes: pixel / 127.5 - 1.
+All images are float32 (count, size, size, 3) in -1..1: pixel / 127.5 - 1. `edgekit.preprocessing` has what else networks take.
 """
 
 from __future__ import annotations

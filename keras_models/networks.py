@@ -11,19 +11,9 @@ from edgekit.keras_models.arch import Arch, build
 from edgekit.keras_models.count_layers import CountLayers, Counts
 from edgekit.keras_models.mobilenet_v1 import mobilenet_v1
 from edgekit.keras_models.mobilenet_v2 import mobilenet_v2
+from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing
 
 SIZE_MIN, SIZE_MAX = 32, 1024
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """A pixel 0..255 becomes pixel / divisor + shift."""
-
-    divisor: float
-    shift: float
-
-
-MINUS_ONE_TO_ONE = Preprocessing(divisor=127.5, shift=-1.0)
 
 
 @dataclass(frozen=True)

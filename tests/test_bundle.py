@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from edgekit.bundle import MANIFEST, Preprocessing, WeightsSource, bundle_plan, open_bundle, parse_manifest
+from edgekit.bundle import MANIFEST, WeightsSource, bundle_plan, open_bundle, parse_manifest
 from edgekit.errors import EdgekitError
 from edgekit.plan import Plan, write
+from edgekit.preprocessing import Preprocessing
 
 
 def stock_plan(**changes: Any) -> Plan:

@@ -26,6 +26,7 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import check
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
+from edgekit.preprocessing import Preprocessing
 
 GRAPH, TFLITE = "model.onnx", "model.tflite"
 KINDS = ("tflite", "hls")
@@ -45,14 +46,6 @@ class WeightsSource:
     seed: int | None = None
     file: str | None = None
     sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What a network's input is made of pixels 0..255, a channel each (or one value for all): (pixel - mean) / std."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 @dataclass(frozen=True)

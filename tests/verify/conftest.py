@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.bundle import Bundle, Manifest, Preprocessing, WeightsSource
+from edgekit.bundle import Bundle, Manifest, WeightsSource
 from edgekit.executor import Artifact, Executor, Note, Run, Values
 from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, Padding, Tensor, check, run
+from edgekit.preprocessing import Preprocessing
 from edgekit.verify import executors as registry
 
 Change = Callable[[dict[str, Any]], Values]

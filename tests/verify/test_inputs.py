@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.bundle import Preprocessing
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
-from edgekit.verify.inputs import float_input, graph_input, make_inputs, normalize, quantized_input
+from edgekit.preprocessing import Preprocessing, normalize
+from edgekit.verify.inputs import float_input, graph_input, make_inputs, quantized_input
 
 CENTERED = Preprocessing((127.5,), (127.5,))
 

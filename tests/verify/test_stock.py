@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.bundle import Preprocessing
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph
+from edgekit.preprocessing import Preprocessing
 from edgekit.tflite.writer import write_tflite
 from edgekit.verify import verify
 from edgekit.verify.stock import stock_signature

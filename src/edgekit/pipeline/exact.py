@@ -21,7 +21,7 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> tuple[In
         return freeze(source.qfx, source.name), ()
     from edgekit.keras_models.quantize import quantize
 
-    images = calibration_images(request, tuple(source.keras.inputs[0].shape[1:]), note)
+    images = calibration_images(request, source, note)
     quantized = quantize(source.keras, images, note=note)
     notes = list(quantized.notes)
     notes.append(

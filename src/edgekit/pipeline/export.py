@@ -103,6 +103,6 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, note: No
     kind = Precision(precision)
     images = None
     if kind in CALIBRATED:
-        images = calibration_images(request, tuple(source.keras.inputs[0].shape[1:]), note)
+        images = calibration_images(request, source, note)
     note(f"converting to {precision}")
     return {TFLITE: convert(source.keras, kind, images)}, ()

@@ -11,14 +11,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.bundle import Option, Preprocessing, WeightsSource
+from edgekit.bundle import Option, WeightsSource
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, check
 from edgekit.keras_models.networks import NETWORKS, network_of
+from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, normalize
 
 Note: TypeAlias = Callable[[str], None]
 FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
-PIXELS_TO_ONE = Preprocessing((127.5,), (127.5,))
 CALIBRATION_COUNT, CALIBRATION_SEED = 64, 1
 STATISTICS_COUNT = 16
 DEFAULT_SEED = 0
@@ -73,19 +73,27 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
     return _build(request, note)
 
 
-def calibration_images(request: ModelRequest, shape: tuple[int, ...], note: Note) -> npt.NDArray[np.float32]:
-    """(count, *shape) normalized images to choose binary points and ranges with. Raises EdgekitError."""
+def calibration_images(request: ModelRequest, source: Source, note: Note) -> npt.NDArray[np.float32]:
+    """Images (count, *input shape), normalized as the model takes them, to choose binary points and ranges with. Raises EdgekitError."""
     from edgekit.keras_models import data
 
+    shape = tuple(source.keras.inputs[0].shape[1:])
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise EdgekitError(f"calibration images are square with 3 channels; this model takes {shape}")
     size = shape[0]
     if request.calibration is None:
         note(f"calibrating with {CALIBRATION_COUNT} crops of two sample photographs")
-        return data.photographs(size, CALIBRATION_COUNT, CALIBRATION_SEED)
-    if request.calibration == "digits":
-        return data.digits(size).train.images[:CALIBRATION_COUNT]
-    return data.image_folder(Path(request.calibration), size, limit=CALIBRATION_COUNT).images
+        images = data.photographs(size, CALIBRATION_COUNT, CALIBRATION_SEED)
+    elif request.calibration == "digits":
+        images = data.digits(size).train.images[:CALIBRATION_COUNT]
+    else:
+        images = data.image_folder(Path(request.calibration), size, limit=CALIBRATION_COUNT).images
+    return _as_taken(images, source.preprocessing)
+
+
+def _as_taken(images: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """From -1..1, in which all images are read, to what the network takes."""
+    return images if preprocessing == MINUS_ONE_TO_ONE else normalize((images + 1) * 127.5, preprocessing).astype(np.float32)
 
 
 def _build(request: ModelRequest, note: Note) -> Source:
@@ -95,9 +103,7 @@ def _build(request: ModelRequest, note: Note) -> Source:
     defaults: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
     wanted = check_request(request.model, **{name: value for name, value in defaults.items() if value is not None})
     options: dict[str, Option] = {"alpha": wanted.alpha, "size": wanted.size, "classes": wanted.classes}
-    network = NETWORKS[request.model]
-    pixels = network.preprocessing
-    preprocessing = Preprocessing((-pixels.shift * pixels.divisor,), (pixels.divisor,))
+    preprocessing = NETWORKS[request.model].preprocessing
     note(f"building {wanted.model_name}")
     model = build_model(request.model, alpha=wanted.alpha, size=wanted.size, classes=wanted.classes)
     if request.weights is not None:
@@ -111,7 +117,7 @@ def _build(request: ModelRequest, note: Note) -> Source:
     from edgekit.keras_models.random_weights import randomize
 
     note("drawing random weights")
-    randomize(model, photographs(wanted.size, STATISTICS_COUNT, request.seed), request.seed)
+    randomize(model, _as_taken(photographs(wanted.size, STATISTICS_COUNT, request.seed), preprocessing), request.seed)
     warning = (
         f"no --weights given: {request.model} gets RANDOM weights (seed {request.seed}). Its outputs mean nothing; "
         "sizes, latency and bit-exactness can be judged, accuracy cannot."
@@ -134,7 +140,7 @@ def _read_keras(path: Path, note: Note) -> Source:
         )
     options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
     kind = {"qfx": model} if isinstance(model, QFXModel) else {"keras": model}
-    return Source(model.name, options, weights, PIXELS_TO_ONE, **kind, notes=("assuming that the model takes pixels / 127.5 - 1",))
+    return Source(model.name, options, weights, MINUS_ONE_TO_ONE, **kind, notes=("assuming that the model takes pixels / 127.5 - 1",))
 
 
 def _read_graph(path: Path) -> Source:
@@ -148,7 +154,7 @@ def _read_graph(path: Path) -> Source:
     check(graph)
     weights = WeightsSource("file", file=path.name, sha256=hashlib.sha256(content).hexdigest())
     options: dict[str, Option] = {"size": graph.tensors[graph.input].shape[0]}
-    return Source(graph.name, options, weights, PIXELS_TO_ONE, graph=graph, notes=("assuming that the model takes pixels / 127.5 - 1",))
+    return Source(graph.name, options, weights, MINUS_ONE_TO_ONE, graph=graph, notes=("assuming that the model takes pixels / 127.5 - 1",))
 
 
 def _refuse_zoo_options(request: ModelRequest) -> None:

@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.bundle import Preprocessing
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, quantize_input
+from edgekit.preprocessing import Preprocessing, normalize
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -68,14 +68,6 @@ def float_input(shape: tuple[int, ...], preprocessing: Preprocessing) -> InputTy
     """float32 between what pixels 0 and 255 become."""
     low, high = (normalize(np.full((1, 1, len(preprocessing.mean)), pixel), preprocessing) for pixel in (0.0, PIXEL_MAX))
     return InputType(shape, np.dtype(np.float32), float(low.min()), float(high.max()), 0.0, lambda real: real.astype(np.float32))
-
-
-def normalize(pixels: Array, preprocessing: Preprocessing) -> Array:
-    """Pixels 0..255 (..., channels) -> what the network takes, real."""
-    for values in (preprocessing.mean, preprocessing.std):
-        if len(values) not in (1, pixels.shape[-1]):
-            raise EdgekitError(f"the preprocessing has {len(values)} channels, the network's input has {pixels.shape[-1]}")
-    return (pixels - np.array(preprocessing.mean)) / np.array(preprocessing.std)
 
 
 def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None) -> Inputs:

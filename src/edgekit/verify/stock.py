@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.bundle import Preprocessing
 from edgekit.errors import EdgekitError
+from edgekit.preprocessing import Preprocessing
 from edgekit.verify.executors import describe
 from edgekit.verify.inputs import InputType, float_input, quantized_input
 
