@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isqrt
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from edgekit.bundle import Option, Preprocessing, WeightsSource
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, check
 from edgekit.keras_models.networks import NETWORKS, network_of
+from edgekit.pixels import fit, map_shape
 
 Note: TypeAlias = Callable[[str], None]
 FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
@@ -65,21 +67,31 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
         UnknownName: neither a zoo name nor a file.
         EdgekitError: a file that cannot be read, weights that do not fit, options that do not belong to this kind of model.
     """
-    if request.model.lower().endswith(FILE_SUFFIXES) or Path(request.model).is_file():
+    path = Path(request.model)
+    if request.model not in NETWORKS and path.suffix.lower() in FILE_SUFFIXES:
         _refuse_zoo_options(request)
-        path = Path(request.model)
-        return _read_graph(path) if path.suffix == ".onnx" else _read_keras(path, note)
+        return _read_graph(path) if path.suffix.lower() == ".onnx" else _read_keras(path, note)
+    if request.model not in NETWORKS and path.exists():
+        raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, or a file that ends in {', '.join(FILE_SUFFIXES)}")
     network_of(request.model)
     return _build(request, note)
 
 
 def calibration_images(request: ModelRequest, shape: tuple[int, ...], note: Note) -> npt.NDArray[np.float32]:
     """(count, *shape) normalized images to choose binary points and ranges with. Raises EdgekitError."""
+    rows, columns, _ = map_shape(shape)
+    side = max(rows, columns) if len(shape) == 3 else isqrt(columns) + 1
+    images = _square_images(request, side, note)
+    if shape == (side, side, 3):
+        return images
+    pixels = np.stack([fit((image + 1) * 127.5, shape).reshape(shape) for image in images])
+    return (pixels / 127.5 - 1).astype(np.float32)
+
+
+def _square_images(request: ModelRequest, size: int, note: Note) -> npt.NDArray[np.float32]:
+    """(count, size, size, 3)."""
     from edgekit.keras_models import data
 
-    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
-        raise EdgekitError(f"calibration images are square with 3 channels; this model takes {shape}")
-    size = shape[0]
     if request.calibration is None:
         note(f"calibrating with {CALIBRATION_COUNT} crops of two sample photographs")
         return data.photographs(size, CALIBRATION_COUNT, CALIBRATION_SEED)
