@@ -49,10 +49,10 @@ def calibrate(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[
     if not len(images):
         raise EdgekitError("calibration needs at least one image")
     _calibrate_activations(model, images, note)
+    note("choosing the weights' binary points")
     for layer in model.layers:
         for quantizer in getattr(layer, "quantizers", ()):
             if isinstance(quantizer, QFXWeight) and layer.trainable:
-                note("choosing the weights' binary points")
                 quantizer.point.assign(best_weight_point(layer.get_weights()[0], quantizer.channel_axis))
 
 

@@ -30,7 +30,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     try:
         file = h5py.File(source, "r")
     except OSError as error:
-        raise EdgekitError(f"'{path}' is not a whole HDF5 file ({_first_line(error)}); it may be truncated or of another kind") from error
+        raise EdgekitError(f"'{path}' is not a whole Keras file ({_first_line(error)}); it may be truncated or of another kind") from error
     with file:
         try:
             _refuse_outside(file, path)

@@ -99,6 +99,8 @@ def replay(model: Any, layers: QKerasLayers) -> tuple[Any, dict[str, FoldedWeigh
         values[output] = reading.settle(value) if shared and isinstance(value, _Pending) else value
     end = reading.settle(values[key_of(model.outputs[0])])
     wanted = tuple(model.outputs[0].shape[1:])
+    if end.gain != 1.0:
+        reading.notes.append(f"the exact network's outputs are {end.gain:.4g} times the float model's; their order is the same")
     if layers.shape(end) != wanted:
         end = layers.reshape(end, "output_reshape", wanted)
     return layers.model(source, end, model.name), reading.weights, reading.notes
@@ -132,15 +134,38 @@ def _window(reading: _Reading, layer: Any, x: Any, kernel: Pair, strides: Pair, 
         if layer.padding != "valid":
             raise UnsupportedLayer(f"layer '{layer.name}' pads a map that is padded already by '{x.name}'.")
         return x.value, x.padding
-    x = reading.settle(x)
+    x = _as_map(reading, layer, reading.settle(x))
     if layer.padding == "valid":
         return x, NO_PADDING
     rows, columns = reading.layers.shape(x)[:2]
     return x, same_padding((rows, columns), kernel, strides, dilation)
 
 
+def _as_map(reading: _Reading, layer: Any, x: Any) -> Any:
+    """A vector as one cell, which a convolution can take."""
+    shape = reading.layers.shape(x)
+    return reading.layers.reshape(x, f"{layer.name}_map", (1, 1, *shape)) if len(shape) == 1 else x
+
+
+def _alike(reading: _Reading, layer: Any, values: Any) -> list[Any]:
+    """Settled values of one rank: a pooled vector is kept as (1, 1, channels), another as (channels,)."""
+    settled = [reading.settle(value) for value in values]
+    if len({len(reading.layers.shape(x)) for x in settled}) == 1:
+        return settled
+    return [
+        reading.layers.reshape(x, f"{layer.name}_vector_{i}", shape[2:]) if (shape := reading.layers.shape(x))[:2] == (1, 1) else x
+        for i, x in enumerate(settled)
+    ]
+
+
 def _refuse(layer: Any, what: str) -> UnsupportedLayer:
     return UnsupportedLayer(f"layer '{layer.name}' ({type(layer).__name__}) has {what}, which is not supported.")
+
+
+def _require(layer: Any, **options: Any) -> None:
+    for name, value in options.items():
+        if getattr(layer, name) != value:
+            raise _refuse(layer, f"{name}={getattr(layer, name)}")
 
 
 def _kernel_of(layer: Any, attribute: str, quantizer: str) -> Floats:
@@ -165,14 +190,14 @@ def _end(reading: _Reading, layer: Any, pending: _Pending) -> Any:
 
 
 def _conv2d(reading: _Reading, layer: Any, x: Any) -> Any:
-    if layer.groups != 1 or layer.data_format != "channels_last":
-        raise _refuse(layer, f"groups={layer.groups}, data_format={layer.data_format}")
+    _require(layer, groups=1, data_format="channels_last")
     kernel = _kernel_of(layer, "kernel", "kernel_quantizer_internal")
     weights = FoldedWeights(kernel, _bias_of(layer, layer.filters))
-    x, padding = _window(reading, layer, x, layer.kernel_size, layer.strides, layer.dilation_rate)
-    if any(x is vector for vector in reading.pooled) and kernel.shape[:2] == (1, 1):
+    settled = x if isinstance(x, _Padded) else reading.settle(x)
+    if kernel.shape[:2] == (1, 1) and _is_vector(reading, settled):
         flat = FoldedWeights(kernel.reshape(kernel.shape[2:]), weights.bias)  # a classifier written as a 1x1 convolution
-        return _end(reading, layer, _dense_verb(reading, layer.name, x, flat))
+        return _end(reading, layer, _dense_verb(reading, layer.name, settled, flat))
+    x, padding = _window(reading, layer, settled, layer.kernel_size, layer.strides, layer.dilation_rate)
 
     def emit(activation: Act) -> Any:
         return reading.layers.conv(
@@ -189,9 +214,12 @@ def _conv2d(reading: _Reading, layer: Any, x: Any) -> Any:
     return _end(reading, layer, _Pending(layer.name, emit, weights))
 
 
+def _is_vector(reading: _Reading, x: Any) -> bool:
+    return not isinstance(x, _Padded) and (len(reading.layers.shape(x)) == 1 or any(x is vector for vector in reading.pooled))
+
+
 def _depthwise(reading: _Reading, layer: Any, x: Any) -> Any:
-    if layer.depth_multiplier != 1 or layer.data_format != "channels_last":
-        raise _refuse(layer, f"depth_multiplier={layer.depth_multiplier}, data_format={layer.data_format}")
+    _require(layer, depth_multiplier=1, data_format="channels_last")
     kernel = _kernel_of(layer, "depthwise_kernel", "depthwise_quantizer_internal")
     weights = FoldedWeights(kernel, _bias_of(layer, kernel.shape[2]))
     x, padding = _window(reading, layer, x, layer.kernel_size, layer.strides, layer.dilation_rate)
@@ -215,8 +243,7 @@ def _depthwise_verb(
 
 
 def _separable(reading: _Reading, layer: Any, x: Any) -> Any:
-    if layer.depth_multiplier != 1 or layer.data_format != "channels_last":
-        raise _refuse(layer, f"depth_multiplier={layer.depth_multiplier}, data_format={layer.data_format}")
+    _require(layer, depth_multiplier=1, data_format="channels_last")
     spatial = np.asarray(layer.depthwise_kernel, np.float32)
     x, padding = _window(reading, layer, x, layer.kernel_size, layer.strides, layer.dilation_rate)
     first = FoldedWeights(spatial, np.zeros(spatial.shape[2], np.float32))
@@ -274,7 +301,7 @@ def _affine(reading: _Reading, layer: Any, x: Any, scale: Any, shift: Any) -> An
         depthwise = kernel.shape[2:] == (len(bias), 1)  # (rows, columns, channels, 1); the others end with their output channels
         along = scale[:, None] if depthwise else scale
         return replace(x, weights=FoldedWeights((kernel * along).astype(np.float32), (bias * scale + shift).astype(np.float32)))
-    x = reading.settle(x)
+    x = _as_map(reading, layer, reading.settle(x))
     if len(reading.layers.shape(x)) != 3:
         raise _refuse(layer, "no convolution or dense layer in front of it to fold into")
     own = FoldedWeights(scale.reshape(1, 1, -1, 1).astype(np.float32), np.asarray(shift, np.float32))
@@ -297,7 +324,7 @@ def _activated(reading: _Reading, layer: Any, x: Any, activation: Act) -> Any:
     if activation is LINEAR:
         return x
     if not isinstance(x, _Pending) and activation.kind.startswith("relu"):
-        x = reading.settle(x)  # a clamp on its own needs an op that carries it
+        x = _as_map(reading, layer, reading.settle(x))  # a clamp on its own needs an op that carries it
         if len(reading.layers.shape(x)) != 3:
             raise _refuse(layer, "no op in front of it that could carry the clamp")
         channels = reading.layers.shape(x)[-1]
@@ -334,7 +361,7 @@ def _drop_softmax(reading: _Reading, layer: Any, x: Any) -> Any:
 def _add(reading: _Reading, layer: Any, *inputs: Any) -> Any:
     if len(inputs) != 2:
         raise _refuse(layer, f"{len(inputs)} inputs")
-    x, y = (reading.settle(value) for value in inputs)
+    x, y = _alike(reading, layer, inputs)
     return _Pending(layer.name, lambda activation: reading.layers.add(x, y, layer.name, activation))
 
 
@@ -342,7 +369,7 @@ def _concat(reading: _Reading, layer: Any, *inputs: Any) -> Any:
     rank = len(layer.input_shape[0])
     if layer.axis not in (-1, rank - 1):
         raise _refuse(layer, f"axis {layer.axis}")
-    return reading.layers.concat([reading.settle(value) for value in inputs], layer.name)
+    return reading.layers.concat(_alike(reading, layer, inputs), layer.name)
 
 
 def _zero_padding(reading: _Reading, layer: Any, x: Any) -> Any:
@@ -366,6 +393,14 @@ def _average_pool(reading: _Reading, layer: Any, x: Any) -> Any:
 def _max_pool(reading: _Reading, layer: Any, x: Any) -> Any:
     x, padding = _window(reading, layer, x, layer.pool_size, layer.strides)
     return reading.layers.max_pool(x, layer.name, layer.pool_size, strides=layer.strides, padding=padding)
+
+
+def _global_max_pool(reading: _Reading, layer: Any, x: Any) -> Any:
+    x = _as_map(reading, layer, reading.settle(x))
+    rows, columns = reading.layers.shape(x)[:2]
+    value = reading.layers.max_pool(x, layer.name, (rows, columns), strides=(1, 1))
+    reading.pooled.append(value)
+    return value
 
 
 def _reshape(reading: _Reading, layer: Any, x: Any) -> Any:
@@ -398,6 +433,7 @@ READERS: dict[str, Callable[..., Any]] = {
     "Concatenate": _concat,
     "ZeroPadding2D": _zero_padding,
     "GlobalAveragePooling2D": _global_pool,
+    "GlobalMaxPooling2D": _global_max_pool,
     "AveragePooling2D": _average_pool,
     "MaxPooling2D": _max_pool,
     "Flatten": _reshape,

@@ -68,8 +68,8 @@ def load_model(path: Path) -> Any:
         UnsupportedLayer: a layer, or a part of one, of a class that is not on the lists here (Lambda, for one); it is named.
         EdgekitError: no such file, truncated, not a Keras model, or refused for what it reaches outside itself.
     """
-    keras = import_keras()
     config = _config_of(path)
+    keras = import_keras()
     _vet(config, path)
     with open_hdf5(path):
         pass  # the weights are looked through before Keras reads them

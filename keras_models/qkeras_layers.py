@@ -113,23 +113,25 @@ class QKerasLayers:
         return self._weighted(replace(x, tensor=tensor), name, layer, None, np.float32(0.0), "valid", activation)
 
     def add(self, x: QValue, y: QValue, name: str, activation: Act = LINEAR) -> QValue:
-        self._no_gain(name, x, y)
+        gain = self._common_gain(name, x, y)
+        if gain != 1.0 and activation.kind == "relu6":  # its 6 is not that of the values
+            raise self._unabsorbed(activation.name)
         y.point.share(x.point)
         total = tf_keras.layers.Add(name=name)([x.tensor, y.tensor])
         clamp = PLAIN_ACTIVATIONS.get(activation.kind, "none")
         signed = clamp == "none" and (x.signed or y.signed)
         layer_name = activation.name if clamp != "none" else f"{name}_quantize"
         result = QActivation(QFXActivation(x.point, signed, clamp), name=layer_name)(total)
-        return self._looked_up(QValue(result, x.point, signed), activation)
+        return self._looked_up(QValue(result, x.point, signed, gain), activation)
 
     def concat(self, values: list[QValue], name: str) -> QValue:
         """Along the channels."""
-        self._no_gain(name, *values)
+        gain = self._common_gain(name, *values)
         if len({value.signed for value in values}) > 1:
             raise UnsupportedLayer(f"layer '{name}' joins tensors with and without a ReLU; give all of them one, or none.")
         for value in values[1:]:
             value.point.share(values[0].point)
-        return QValue(tf_keras.layers.Concatenate(name=name)([v.tensor for v in values]), values[0].point, values[0].signed)
+        return QValue(tf_keras.layers.Concatenate(name=name)([v.tensor for v in values]), values[0].point, values[0].signed, gain)
 
     def max_pool(self, x: QValue, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> QValue:
         """Padded cells take no part."""
@@ -183,14 +185,12 @@ class QKerasLayers:
 
     def activate(self, x: QValue, activation: Act) -> QValue:
         """A table, of a tensor that is quantized already."""
-        self._no_gain(activation.name, x)
         return self._looked_up(x, activation)
 
     def shape(self, x: QValue) -> tuple[int, ...]:
         return tuple(x.tensor.shape[1:])
 
     def model(self, inputs: QValue, outputs: QValue, name: str) -> QFXModel:
-        self._no_gain("the output", outputs)
         source = inputs.tensor.node.input_tensors
         return QFXModel(source, outputs.tensor, name=name)
 
@@ -240,17 +240,25 @@ class QKerasLayers:
     def _looked_up(self, x: QValue, activation: Act) -> QValue:
         if activation.kind in PLAIN_ACTIVATIONS:
             return x
+        if x.gain != 1.0:
+            raise self._unabsorbed(activation.name)
         point = BinaryPoint(activation.name)
         signed = activation.kind not in ("sigmoid", "hard_sigmoid", "exponential", "softplus")
         table = QFXLookup(point, signed, activation.kind)
         return QValue(QActivation(table, name=activation.name)(x.tensor), point, signed)
 
+    def _common_gain(self, name: str, *values: QValue) -> float:
+        gains = {value.gain for value in values}
+        if len(gains) > 1:
+            raise self._unabsorbed(name)
+        return gains.pop()
+
     @staticmethod
-    def _no_gain(name: str, *values: QValue) -> None:
-        if any(value.gain != 1.0 for value in values):
-            raise UnsupportedLayer(
-                f"{name} follows a mean over a number of cells that is no power of two; only a layer with weights can absorb the factor."
-            )
+    def _unabsorbed(name: str) -> UnsupportedLayer:
+        return UnsupportedLayer(
+            f"layer '{name}' follows a mean over a number of cells that is no power of two; put a layer with weights between them, "
+            "which can absorb the factor."
+        )
 
 
 def zero_padding(tensor: Any, name: str, padding: Padding) -> Any:

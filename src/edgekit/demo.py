@@ -23,7 +23,8 @@ from edgekit.cli.output import executor_progress, training_progress
 from edgekit.keras_models.data import Images, digits
 from edgekit.pipeline import ModelRequest, export_model, train_model, write_hls_project
 from edgekit.pipeline.accuracy import accuracy_of
-from edgekit.pipeline.dataset import DIGITS, as_pixels
+from edgekit.pipeline.dataset import DIGITS
+from edgekit.pipeline.source import as_pixels
 from edgekit.verify import executors_for, show, verify
 
 NETWORK, ALPHA, SIZE = "mobilenet_v1", 0.25, 48

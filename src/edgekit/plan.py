@@ -79,8 +79,11 @@ def read_mark(folder: Path) -> dict[str, Any] | None:
 
 
 def check_destination(folder: Path) -> None:
-    """Raises EdgekitError if `folder` holds something that edgekit did not write. Worth calling before long work."""
+    """Raises EdgekitError if `folder` holds something that edgekit did not write, or cannot be made. Worth calling before long work."""
     folder = folder.resolve()
+    above = next(path for path in folder.parents if path.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise EdgekitError(f"{folder} cannot be made: {above} is {'not writable' if above.is_dir() else 'a file'}; name another folder")
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -120,7 +120,7 @@ def test_missing_truncated_or_another_kind_of_file(tmp_path: Path) -> None:
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-        fails_and_changes_nothing(model, tmp_path / name, f"{name}' is not a whole HDF5 file")
+        fails_and_changes_nothing(model, tmp_path / name, f"{name}' is not a whole Keras file")
     fails_and_changes_nothing(model, tmp_path / "absent.h5", "no file")
     fails_and_changes_nothing(model, tmp_path, "is not a file")
     with h5py.File(tmp_path / "strange.h5", "w") as file:

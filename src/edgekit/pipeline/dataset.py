@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, Images, Split, digits, image_folder
+from edgekit.pipeline.source import as_pixels
 
 DIGITS = "digits"
 LIMIT = 512
@@ -34,11 +35,6 @@ def load_dataset(data: str, size: int) -> Split:
     held = max(len(images.classes), round(HELD_OUT * len(images)))
     train, held_out = train_test_split(np.arange(len(images)), test_size=held, random_state=SPLIT_SEED, stratify=images.labels)
     return Split(*(Images(images.images[part], images.labels[part], images.classes) for part in (train, held_out)))
-
-
-def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Images in -1..1 as pixels 0..255."""
-    return (images + 1) * 127.5
 
 
 def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isqrt
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from edgekit.bundle import Option, WeightsSource
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, check
 from edgekit.keras_models.networks import NETWORKS, network_of
+from edgekit.pixels import fit, map_shape
 from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, normalize
 
 Note: TypeAlias = Callable[[str], None]
@@ -65,35 +67,48 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
         UnknownName: neither a zoo name nor a file.
         EdgekitError: a file that cannot be read, weights that do not fit, options that do not belong to this kind of model.
     """
-    if request.model.lower().endswith(FILE_SUFFIXES) or Path(request.model).is_file():
+    path = Path(request.model)
+    if request.model not in NETWORKS and path.suffix.lower() in FILE_SUFFIXES:
         _refuse_zoo_options(request)
-        path = Path(request.model)
-        return _read_graph(path) if path.suffix == ".onnx" else _read_keras(path, note)
+        return _read_graph(path) if path.suffix.lower() == ".onnx" else _read_keras(path, note)
+    if request.model not in NETWORKS and path.exists():
+        raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, or a file that ends in {', '.join(FILE_SUFFIXES)}")
     network_of(request.model)
     return _build(request, note)
 
 
 def calibration_images(request: ModelRequest, source: Source, note: Note) -> npt.NDArray[np.float32]:
     """Images (count, *input shape), normalized as the model takes them, to choose binary points and ranges with. Raises EdgekitError."""
+    shape = tuple(source.keras.inputs[0].shape[1:])
+    rows, columns, _ = map_shape(shape)
+    side = max(rows, columns) if len(shape) == 3 else isqrt(columns) + 1
+    images = _square_images(request, side, note)
+    if shape == (side, side, 3):
+        return as_taken(images, source.preprocessing)
+    fitted = np.stack([fit(pixels, shape).reshape(shape) for pixels in as_pixels(images)])
+    return normalize(fitted, source.preprocessing).astype(np.float32)
+
+
+def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Images in -1..1, in which all are read, as pixels 0..255."""
+    return (images + 1) * 127.5
+
+
+def as_taken(images: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """Images in -1..1 as the network takes them."""
+    return images if preprocessing == MINUS_ONE_TO_ONE else normalize(as_pixels(images), preprocessing).astype(np.float32)
+
+
+def _square_images(request: ModelRequest, size: int, note: Note) -> npt.NDArray[np.float32]:
+    """(count, size, size, 3) in -1..1."""
     from edgekit.keras_models import data
 
-    shape = tuple(source.keras.inputs[0].shape[1:])
-    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
-        raise EdgekitError(f"calibration images are square with 3 channels; this model takes {shape}")
-    size = shape[0]
     if request.calibration is None:
         note(f"calibrating with {CALIBRATION_COUNT} crops of two sample photographs")
-        images = data.photographs(size, CALIBRATION_COUNT, CALIBRATION_SEED)
-    elif request.calibration == "digits":
-        images = data.digits(size).train.images[:CALIBRATION_COUNT]
-    else:
-        images = data.image_folder(Path(request.calibration), size, limit=CALIBRATION_COUNT).images
-    return _as_taken(images, source.preprocessing)
-
-
-def _as_taken(images: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """From -1..1, in which all images are read, to what the network takes."""
-    return images if preprocessing == MINUS_ONE_TO_ONE else normalize((images + 1) * 127.5, preprocessing).astype(np.float32)
+        return data.photographs(size, CALIBRATION_COUNT, CALIBRATION_SEED)
+    if request.calibration == "digits":
+        return data.digits(size).train.images[:CALIBRATION_COUNT]
+    return data.image_folder(Path(request.calibration), size, limit=CALIBRATION_COUNT).images
 
 
 def _build(request: ModelRequest, note: Note) -> Source:
@@ -117,7 +132,7 @@ def _build(request: ModelRequest, note: Note) -> Source:
     from edgekit.keras_models.random_weights import randomize
 
     note("drawing random weights")
-    randomize(model, _as_taken(photographs(wanted.size, STATISTICS_COUNT, request.seed), preprocessing), request.seed)
+    randomize(model, as_taken(photographs(wanted.size, STATISTICS_COUNT, request.seed), preprocessing), request.seed)
     warning = (
         f"no --weights given: {request.model} gets RANDOM weights (seed {request.seed}). Its outputs mean nothing; "
         "sizes, latency and bit-exactness can be judged, accuracy cannot."

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,11 +16,11 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, quantize_input
+from edgekit.pixels import PIXEL_MAX, fit, map_shape
 from edgekit.preprocessing import Preprocessing, normalize
 
 Array: TypeAlias = npt.NDArray[Any]
 
-PIXEL_MAX = 255.0
 CROP_MIN = 0.3
 """Smallest crop of a photograph, as a share of its shorter side."""
 
@@ -90,14 +89,9 @@ def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, se
     named += [(f"noise {i}", _noise(kind, rng)) for i in range(noise)]
     named += [(label, np.broadcast_to(value, kind.shape)) for label, value in extremes]
     if images is not None:
-        named += [(f"image {i}", real(_fit(image, kind.shape))) for i, image in enumerate(images)]
+        named += [(f"image {i}", real(fit(image, kind.shape))) for i, image in enumerate(images)]
     values = np.stack([value.astype(kind.dtype) for _, value in named])
     return Inputs(values, tuple(label for label, _ in named))
-
-
-def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Rows, columns, channels; an input that is no map counts as one row of grey pixels."""
-    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (1, prod(shape), 1)
 
 
 def _noise(kind: InputType, rng: np.random.Generator) -> Array:
@@ -109,7 +103,7 @@ def _noise(kind: InputType, rng: np.random.Generator) -> Array:
 def _extremes(kind: InputType) -> Iterator[tuple[str, Array]]:
     """What drives accumulators, clamps and padding to their ends. Values of the tensor, in its shape."""
     low, high, zero = (np.full(kind.shape, value) for value in (kind.low, kind.high, kind.zero))
-    rows, columns, channels = _map_shape(kind.shape)
+    rows, columns, channels = map_shape(kind.shape)
     row, column, channel = (axis.reshape(kind.shape) for axis in np.indices((rows, columns, channels)))
     yield "all lowest", low
     yield "all highest", high
@@ -137,7 +131,7 @@ def _photographs(shape: tuple[int, ...], count: int, rng: np.random.Generator) -
         image = photographs[i % len(photographs)]
         size = int(rng.integers(int(CROP_MIN * min(image.shape[:2])), min(image.shape[:2]), endpoint=True))
         top, left = (int(rng.integers(0, length - size, endpoint=True)) for length in image.shape[:2])
-        yield _fit(image[top : top + size, left : left + size], shape)
+        yield fit(image[top : top + size, left : left + size], shape)
 
 
 @cache
@@ -146,16 +140,3 @@ def _sample_photographs() -> list[Array]:
     from sklearn.datasets import load_sample_images
 
     return list(load_sample_images().images)
-
-
-def _fit(image: Array, shape: tuple[int, ...]) -> Array:
-    """An image of any size as pixels 0..255, float64, in the network's size and number of channels."""
-    from PIL import Image
-
-    rows, columns, channels = _map_shape(shape)
-    grey = channels != 3 or image.ndim == 2 or image.shape[-1] == 1
-    pixels = np.clip(np.rint(image), 0, PIXEL_MAX).astype(np.uint8)
-    picture = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
-    picture = picture.convert("L" if grey else "RGB").resize((columns, rows), Image.Resampling.BILINEAR)
-    fitted = np.asarray(picture, np.float64)
-    return np.repeat(fitted[..., np.newaxis], channels, axis=-1) if grey else fitted
