@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgekit.cli.output import Json, print_json
-from edgekit.keras_models.networks import NETWORKS, Network, count, network_of
+
+if TYPE_CHECKING:
+    from edgekit.keras_models.networks import Network
 
 
 def models(
@@ -15,6 +17,8 @@ def models(
     json: Json = False,
 ) -> None:
     """List the networks: parameters, multiply-accumulates, published accuracy, sizes."""
+    from edgekit.keras_models.networks import NETWORKS, network_of
+
     chosen = list(NETWORKS.values()) if name is None else [network_of(name)]
     rows = [row for network in chosen for row in _rows(network)]
     if json:
@@ -55,6 +59,8 @@ def _facts(network: Network) -> dict[str, Any]:
 
 def _rows(network: Network) -> list[dict[str, Any]]:
     """A row for each alpha, at the default size."""
+    from edgekit.keras_models.networks import count
+
     rows = []
     for alpha in sorted(network.alphas, reverse=True):
         counts = count(network.name, alpha=alpha)
