@@ -1,7 +1,8 @@
 # The two commands that a newcomer needs, `make demo` and `make test`, and a few for developers.
 # Each makes .venv first, once for the versions in constraints.txt.
 
-PYTHON ?= $(shell scripts/find-python)
+# Another Python than the first that scripts/find-python finds: make PYTHON=/path/to/python3
+export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -30,7 +31,7 @@ install: $(INSTALLED)
 $(INSTALLED): constraints.txt pyproject.toml
 	scripts/debian-packages
 	rm -rf $(VENV)
-	$(or $(PYTHON),$(error no Python 3.10 to 3.13 with venv: apt install python3 python3-venv, or make PYTHON=/path/to/python3)) -m venv $(VENV)
+	"$$(scripts/find-python)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	touch $@

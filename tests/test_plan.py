@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,36 @@ def test_a_killed_run_leaves_a_whole_folder_and_the_next_run_tidies_up(tmp_path:
     assert leftovers, "no kill hit a write: the test shows nothing"
     write(ours(7), folder)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_kill_before_any_step_leaves_the_old_content_or_the_new(tmp_path: Path) -> None:
+    """A forked child kills itself just before its k-th file operation (an audit event), for every k until it gets through."""
+    for step in range(1, 1000):
+        folder = tmp_path / str(step) / "out"
+        write(ours(1), folder)
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                kill_at_file_operation(step)
+                write(ours(2), folder)
+                os._exit(0)
+            os._exit(1)
+        status = os.waitpid(child, 0)[1]
+        assert content(folder) in (dict(ours(1).files), dict(ours(2).files)), f"killed before operation {step}"
+        if os.WIFEXITED(status):
+            break
+    assert status == 0 and step > 20, "the child got through only after it had been killed at each of many steps"
+    assert [path.name for path in folder.parent.iterdir()] == ["out"]
+
+
+def kill_at_file_operation(number: int) -> None:
+    counted = itertools.count(1)
+
+    def hook(event: str, _: object) -> None:
+        if (event == "open" or event.startswith(("os.", "shutil."))) and next(counted) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
 
 
 def test_two_runs_take_turns(tmp_path: Path) -> None:

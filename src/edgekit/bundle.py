@@ -121,7 +121,7 @@ def open_bundle(folder: Path) -> Bundle:
     onnx = model(GRAPH)
     graph = None
     if onnx is not None:
-        from edgekit.graph.onnx_read import read_onnx  # type: ignore[import-not-found, unused-ignore]  # onnx is slow to import
+        from edgekit.graph.onnx_read import read_onnx  # onnx is slow to import
 
         graph = read_onnx(onnx)
         check(graph)

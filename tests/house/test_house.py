@@ -47,7 +47,7 @@ def fake_tools(folder: Path, **scripts: str) -> dict[str, str]:
         path.write_text(f"#!/bin/bash\n{body}\n")
         path.chmod(0o755)
     (folder / "bash").symlink_to("/bin/bash")
-    return {**{k: v for k, v in os.environ.items() if not k.startswith("EDGEKIT")}, "PATH": str(folder)}
+    return {**{k: v for k, v in os.environ.items() if not k.startswith("EDGEKIT") and k != "PYTHON"}, "PATH": str(folder)}
 
 
 def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -86,3 +86,15 @@ def test_the_first_python_that_works_is_taken(tmp_path: Path, good: str | None) 
     scripts = {name: "exit 0" if name == good else "exit 1" for name in names}
     done = run("find-python", fake_tools(tmp_path, **scripts))
     assert done.stdout == (f"{tmp_path}/{good}\n" if good else "")
+
+
+def test_a_python_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
+    environment = fake_tools(tmp_path, python3="exit 0", mine="exit 0", old="exit 1")
+    assert run("find-python", {**environment, "PYTHON": "mine"}).stdout == f"{tmp_path}/mine\n"
+    assert run("find-python", {**environment, "PYTHON": "old"}).stdout == ""
+
+
+def test_a_debian_whose_python_is_too_old_says_so(tmp_path: Path) -> None:
+    tools = {"python3": "exit 1", "make": "true", "g++": "true", "apt-get": "exit 0", "id": "echo 0", "env": 'shift; exec "$@"'}
+    done = run("debian-packages", fake_tools(tmp_path, **tools))
+    assert done.returncode == 1 and "make PYTHON=/path/to/python3" in done.stderr
