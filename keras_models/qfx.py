@@ -21,7 +21,8 @@ from typing import Any
 
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT, WEIGHT_MAX, WEIGHT_STEP
 from edgekit.graph.requantize import SHIFT_MIN
-from edgekit.keras_models.backend import qkeras, tf, tf_keras
+from edgekit.keras_models.activations import activation_function
+from edgekit.keras_models.backend import qkeras, tf
 
 WEIGHT_LEVELS = WEIGHT_MAX // WEIGHT_STEP
 STEP_BITS = 2
@@ -270,7 +271,7 @@ class QFXLookup(_QFX):
             self.point.assign(binary_point)
 
     def __call__(self, x: Any) -> Any:
-        real = tf_keras.activations.get(self.function)(x)
+        real = activation_function(self.function)(x)
         if not self.active:
             return real
         return fixed_point(real, self.point.rounded(), *type_range(self.signed))
