@@ -122,12 +122,12 @@ def render(report: Report) -> RenderableType:
 
 
 def _headline(report: Report) -> Text:
-    kinds = ", ".join(f"{number} {_plural(kind, number)}" for kind, number in label_kinds(report.labels).items())
+    kinds = ", ".join(f"{number} {plural(kind, number)}" for kind, number in label_kinds(report.labels).items())
     what = f"{report.bundle['network']}, {report.bundle['precision']}, for {report.bundle['target']}"
     return Text.assemble((what, "bold"), f"\n{len(report.labels)} inputs: {kinds}; seed {report.seed}" if report.labels else "")
 
 
-def _plural(kind: str, number: int) -> str:
+def plural(kind: str, number: int) -> str:
     return kind if kind == "noise" or number == 1 else f"{kind}s"
 
 
