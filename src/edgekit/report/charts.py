@@ -44,9 +44,9 @@ def layer_chart(bars: Sequence[Bar], label: str) -> str:
 
 
 def histogram(values: Sequence[float], unit: str, marks: Sequence[tuple[str, float]], label: str) -> str:
-    """How often values fall into each of 40 equal ranges, up to the 99th percentile; `marks` are named lines."""
-    high = float(np.percentile(values, 99))
-    low = min(values)
+    """How often values fall into each of 40 equal ranges; `marks` are named lines. A few far outliers are left out of the picture."""
+    low, p90 = min(values), float(np.percentile(values, 90))
+    high = min(max(values), low + 4 * (p90 - low))
     counts, edges = np.histogram(values, bins=40, range=(low, high if high > low else low + 1e-3))
     most = int(counts.max()) or 1
     width = (WIDTH - LEFT - RIGHT) / len(counts)
