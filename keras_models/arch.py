@@ -77,6 +77,12 @@ class PoolAndClassify:
         return layers.dense(pooled, self.name, classes, as_convolution=self.as_convolution, dropout=self.dropout)
 
 
+def round_filters(filters: float) -> int:
+    """The nearest multiple of 8, at least 8, and never more than a tenth below: how the MobileNets scale their widths."""
+    rounded = max(8, int(filters + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * filters else rounded
+
+
 def padding_at_end(cells: int) -> Padding:
     """`cells` rows below and columns to the right."""
     return Padding(bottom=cells, right=cells)

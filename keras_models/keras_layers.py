@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
+from edgekit.keras_models.vocabulary import AS_WRITTEN, LINEAR, NO_PADDING, Act, BatchNorm, Convention, symmetric
 
 KerasTensor: TypeAlias = Any
 
@@ -15,9 +16,15 @@ KerasTensor: TypeAlias = Any
 class KerasLayers:
     """A tensor is a symbolic Keras tensor; `model` gives a tf_keras.Model."""
 
-    def __init__(self) -> None:
+    def __init__(self, convention: Convention = AS_WRITTEN) -> None:
+        from edgekit.keras_models.activations import activation_function
+        from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
+
         self._keras = import_keras()
         self._layers = self._keras.layers
+        self._custom = CUSTOM_LAYERS
+        self._function = activation_function
+        self._convention = convention
 
     def input(self, shape: tuple[int, int, int]) -> KerasTensor:
         return self._layers.Input(shape)
@@ -57,20 +64,50 @@ class KerasLayers:
         depthwise = self._layers.DepthwiseConv2D(kernel, strides, mode, dilation_rate=dilation, use_bias=use_bias, name=name)
         return self._finish(depthwise(x), batch_norm, activation)
 
-    def dense(self, x: KerasTensor, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0) -> KerasTensor:
+    def dense(
+        self, x: KerasTensor, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, second_head: str = ""
+    ) -> KerasTensor:
         if dropout:
             x = self._layers.Dropout(dropout, name=f"{name}_dropout")(x)
+        if second_head:
+            heads = [self.dense(x, one, units, as_convolution=as_convolution) for one in (name, second_head)]
+            return self._layers.Average(name=f"{name}_mean")(heads)
         if not as_convolution:
             return self._layers.Dense(units, name=name)(x)
-        x = self._layers.Reshape((1, 1, self.shape(x)[-1]), name=f"{name}_map")(x)
+        if len(self.shape(x)) == 1:
+            x = self._layers.Reshape((1, 1, self.shape(x)[-1]), name=f"{name}_map")(x)
         x = self._layers.Conv2D(units, (1, 1), name=name)(x)
         return self._layers.Reshape((units,), name=f"{name}_logits")(x)
 
     def add(self, x: KerasTensor, y: KerasTensor, name: str) -> KerasTensor:
         return self._layers.Add(name=name)([x, y])
 
-    def global_pool(self, x: KerasTensor, name: str) -> KerasTensor:
-        return self._layers.GlobalAveragePooling2D(name=name)(x)
+    def multiply(self, x: KerasTensor, y: KerasTensor, name: str) -> KerasTensor:
+        return self._layers.Multiply(name=name)([x, y])
+
+    def concat(self, values: Sequence[KerasTensor], name: str) -> KerasTensor:
+        return self._layers.Concatenate(name=name)(list(values))
+
+    def channels(self, x: KerasTensor, name: str, start: int, count: int) -> KerasTensor:
+        return self._custom["ChannelSlice"](start, count, name=name)(x)
+
+    def global_pool(self, x: KerasTensor, name: str, *, keep_map: bool = False) -> KerasTensor:
+        return self._layers.GlobalAveragePooling2D(keepdims=keep_map, name=name)(x)
+
+    def average_pool(self, x: KerasTensor, name: str, pool: Pair, *, strides: Pair) -> KerasTensor:
+        return self._layers.AveragePooling2D(pool, strides, name=name)(x)
+
+    def upsample(self, x: KerasTensor, name: str, factor: int, batch_norm: BatchNorm) -> KerasTensor:
+        return self._finish(self._custom["DepthwiseUpsampling2D"](factor, name=name)(x), batch_norm, LINEAR)
+
+    def layer_norm(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
+        return self._layers.LayerNormalization(epsilon=epsilon, name=name)(x)
+
+    def layer_scale(self, x: KerasTensor, name: str, initial: float) -> KerasTensor:
+        return self._custom["LayerScale"](initial, name=name)(x)
+
+    def attention(self, queries_keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
+        return self._custom["OffsetAttention"](heads, name=name)([queries_keys, values])
 
     def shape(self, x: KerasTensor) -> tuple[int, ...]:
         return tuple(x.shape[1:])
@@ -80,6 +117,8 @@ class KerasLayers:
 
     def _pad(self, x: KerasTensor, name: str, kernel: Pair, strides: Pair, padding: Padding, dilation: Pair) -> tuple[KerasTensor, str]:
         """Keras knows two paddings by name. Any other one is a layer before the convolution, which TFLite runs as an op of its own."""
+        if self._convention.symmetric_padding:
+            padding = symmetric(kernel, dilation)
         if padding == same_padding(self.shape(x)[:2], kernel, strides, dilation):  # type: ignore[arg-type]
             return x, "same"
         if padding == NO_PADDING:
@@ -89,7 +128,10 @@ class KerasLayers:
 
     def _finish(self, x: KerasTensor, batch_norm: BatchNorm | None, activation: Act) -> KerasTensor:
         if batch_norm:
-            x = self._layers.BatchNormalization(epsilon=batch_norm.epsilon, momentum=batch_norm.momentum, name=batch_norm.name)(x)
+            epsilon = self._convention.batch_norm_epsilon or batch_norm.epsilon
+            x = self._layers.BatchNormalization(epsilon=epsilon, momentum=batch_norm.momentum, name=batch_norm.name)(x)
         if activation.kind == "linear":
             return x
-        return self._layers.ReLU(6.0 if activation.kind == "relu6" else None, name=activation.name)(x)
+        if activation.kind in ("relu", "relu6"):
+            return self._layers.ReLU(6.0 if activation.kind == "relu6" else None, name=activation.name)(x)
+        return self._layers.Activation(self._function(activation.kind), name=activation.name)(x)

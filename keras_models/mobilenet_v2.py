@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgekit.keras_models.arch import Arch, Conv, PoolAndClassify
+from edgekit.keras_models.arch import Arch, Conv, PoolAndClassify, round_filters
 from edgekit.keras_models.vocabulary import Act, BatchNorm, Layers, Value, same
 
 STEM_FILTERS, LAST_FILTERS = 32, 1280
@@ -58,12 +58,6 @@ def mobilenet_v2(alpha: float) -> Arch:
     last_filters = round_filters(LAST_FILTERS * max(alpha, 1.0))
     last = Conv("Conv_1", last_filters, (1, 1), (1, 1), _batch_norm("Conv_1_bn"), Act("relu6", "out_relu"))
     return Arch((stem, *blocks, last), PoolAndClassify("predictions"))
-
-
-def round_filters(filters: float) -> int:
-    """The nearest multiple of 8, at least 8, and never more than a tenth below."""
-    rounded = max(8, int(filters + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * filters else rounded
 
 
 def _batch_norm(name: str) -> BatchNorm:

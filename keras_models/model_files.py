@@ -19,10 +19,10 @@ from edgekit.plan import write_file
 
 MODELS = {"Functional", "Model", "QFXModel", "Sequential"}
 LAYERS = {
-    *("Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "Cropping2D", "Dense"),
-    *("DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer", "LayerNormalization"),
-    *("LeakyReLU", "MaxPooling2D", "Multiply", "Permute", "ReLU", "Rescaling", "Reshape", "SeparableConv2D", "Softmax"),
-    *("SpatialDropout2D", "UpSampling2D", "ZeroPadding2D"),
+    *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose"),
+    *("Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer"),
+    *("LayerNormalization", "LeakyReLU", "MaxPooling2D", "Multiply", "Permute", "ReLU", "Rescaling", "Reshape", "SeparableConv2D"),
+    *("Softmax", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D"),
 }
 PARTS = {
     *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones"),
@@ -31,8 +31,8 @@ PARTS = {
 }
 """Initializers, regularizers, constraints and number types inside a layer."""
 FUNCTIONS = {
-    *("elu", "exponential", "gelu", "hard_sigmoid", "linear", "relu", "relu6", "selu", "sigmoid", "softmax", "softplus", "softsign"),
-    *("swish", "tanh"),
+    *("elu", "exponential", "gelu", "hard_sigmoid", "hard_swish", "linear", "relu", "relu6", "relu6_sigmoid", "selu", "sigmoid"),
+    *("softmax", "softplus", "softsign", "swish", "tanh"),
 }
 QKERAS_LAYERS = {
     *("QActivation", "QAdaptiveActivation", "QAveragePooling2D", "QBatchNormalization", "QConv2D", "QConv2DBatchnorm"),
@@ -42,6 +42,8 @@ QKERAS_PARTS = {
     *("Clip", "QInitializer", "bernoulli", "binary", "quantized_bits", "quantized_linear", "quantized_po2", "quantized_relu"),
     *("quantized_relu_po2", "quantized_sigmoid", "quantized_tanh", "quantized_ulaw", "stochastic_binary", "stochastic_ternary", "ternary"),
 }
+REGISTERED = "edgekit>"
+"""What Keras writes in front of the names of our own layers and functions."""
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|initializers|regularizers|constraints|mixed_precision)(\.\w+)*)?")
 CALL = re.compile(r"(\w+)(\([\w\s.,=+-]*\))?")
 """How qkeras writes a quantizer as text, as in quantized_bits(8, 0, alpha=1)."""
@@ -49,16 +51,18 @@ CALL = re.compile(r"(\w+)(\([\w\s.,=+-]*\))?")
 
 @cache
 def custom_objects() -> dict[str, Any]:
-    """Class name -> class, of what a model file may hold beyond Keras' own: qkeras' layers and quantizers, and QFX."""
+    """Name -> class or function, of what a model file may hold beyond Keras' own: qkeras' layers and quantizers, QFX, our layers."""
     import_keras()
     import qkeras
     import qkeras.qlayers
 
+    from edgekit.keras_models.activations import CUSTOM_ACTIVATIONS
+    from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
     from edgekit.keras_models.qfx_model import CUSTOM_OBJECTS
 
     homes = (qkeras, qkeras.qlayers)
     classes = {name: getattr(home, name) for name in (*QKERAS_LAYERS, *QKERAS_PARTS) for home in homes if hasattr(home, name)}
-    return classes | CUSTOM_OBJECTS
+    return classes | CUSTOM_OBJECTS | CUSTOM_LAYERS | CUSTOM_ACTIVATIONS
 
 
 def load_model(path: Path) -> Any:
@@ -159,9 +163,10 @@ def _object_problem(node: dict[str, Any]) -> str | None:
     name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
     if not isinstance(name, str):
         return f"has a class name that is no text, {name!r}"
+    name = name.removeprefix(REGISTERED)
     if name == "function":
-        function = str(node.get("config"))
-        fine = module == "builtins" and function in FUNCTIONS and registered in (None, function)
+        function = str(node.get("config")).removeprefix(REGISTERED)
+        fine = module == "builtins" and function in FUNCTIONS and registered in (None, "function", function)
         return None if fine else f"has a function '{function}' of module '{module}'"
     custom = custom_objects().get(name)
     if custom is not None:

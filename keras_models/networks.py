@@ -9,9 +9,18 @@ from types import MappingProxyType
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.keras_models.arch import Arch, build
 from edgekit.keras_models.count_layers import CountLayers, Counts
+from edgekit.keras_models.mnasnet import mnasnet_a1, mnasnet_b1, mnasnet_small
 from edgekit.keras_models.mobilenet_v1 import mobilenet_v1
 from edgekit.keras_models.mobilenet_v2 import mobilenet_v2
-from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing
+from edgekit.keras_models.mobilenet_v3 import (
+    mobilenet_v3_large,
+    mobilenet_v3_large_minimalistic,
+    mobilenet_v3_small,
+    mobilenet_v3_small_minimalistic,
+)
+from edgekit.keras_models.rapidnet import rapidnet_b, rapidnet_m, rapidnet_s, rapidnet_ti
+from edgekit.keras_models.sbcformer import sbcformer_b, sbcformer_l, sbcformer_s, sbcformer_xs
+from edgekit.preprocessing import IMAGENET, MINUS_ONE_TO_ONE, Preprocessing
 
 SIZE_MIN, SIZE_MAX = 32, 1024
 
@@ -85,7 +94,106 @@ MOBILENET_V2 = Network(
     top1_source="tensorflow/models, slim/nets/mobilenet/README.md",
 )
 
-NETWORKS: Mapping[str, Network] = MappingProxyType({network.name: network for network in (MOBILENET_V1, MOBILENET_V2)})
+MOBILENET_V3 = "arXiv 1905.02244"
+V3_SOURCE = "tensorflow/models, slim/nets/mobilenet/README.md"
+
+
+def _v3(name: str, title: str, arch: Callable[[float], Arch], top1: Mapping[float, float]) -> Network:
+    return Network(
+        name=name,
+        title=title,
+        family="MobileNet",
+        paper=MOBILENET_V3,
+        arch=arch,
+        alphas=tuple(sorted(top1)),
+        sizes=(224,),
+        default_size=224,
+        top1=_top1((224,), {alpha: (value,) for alpha, value in top1.items()}),
+        top1_source=V3_SOURCE,
+    )
+
+
+MOBILENETS_V3 = (
+    _v3("mobilenet_v3_small", "MobileNetV3-Small", mobilenet_v3_small, {0.75: 65.4, 1.0: 67.5}),
+    _v3("mobilenet_v3_small_minimalistic", "MobileNetV3-Small minimalistic", mobilenet_v3_small_minimalistic, {1.0: 61.9}),
+    _v3("mobilenet_v3_large", "MobileNetV3-Large", mobilenet_v3_large, {0.75: 73.3, 1.0: 75.2}),
+    _v3("mobilenet_v3_large_minimalistic", "MobileNetV3-Large minimalistic", mobilenet_v3_large_minimalistic, {1.0: 72.3}),
+)
+
+
+def _mnasnet(
+    name: str, title: str, arch: Callable[[float], Arch], sizes: tuple[int, ...], top1: Mapping[float, tuple[float, ...]], source: str
+) -> Network:
+    return Network(
+        name=name,
+        title=title,
+        family="MnasNet",
+        paper="arXiv 1807.11626",
+        arch=arch,
+        alphas=tuple(sorted(top1)),
+        sizes=sizes,
+        default_size=224,
+        top1=_top1(sizes, top1),
+        top1_source=source,
+        preprocessing=IMAGENET,
+    )
+
+
+MNASNETS = (
+    _mnasnet(
+        "mnasnet_a1",
+        "MnasNet-A1",
+        mnasnet_a1,
+        (224, 192, 160, 128, 96),
+        {
+            1.4: (77.2, 76.1, 74.8, 72.5, 68.6),
+            1.0: (75.2, 74.0, 72.0, 69.3, 64.4),
+            0.75: (73.3, 72.1, 70.1, 67.0, 62.1),
+            0.5: (68.9, 67.2, 64.9, 60.8, 54.7),
+            0.35: (64.1, 62.4, 52.3, 54.8, 49.3),  # 52.3 stands where another column of the same table has 59.3
+        },
+        "tensorflow/tpu, models/official/mnasnet/README.md",
+    ),
+    _mnasnet(
+        "mnasnet_b1",
+        "MnasNet-B1",
+        mnasnet_b1,
+        (224,),
+        {1.3: (75.2,), 1.0: (74.1,), 0.75: (71.7,), 0.5: (68.0,)},
+        "TensorFlow Lite hosted models; torchvision measured 73.5 for its own 1.0",
+    ),
+    _mnasnet("mnasnet_small", "MnasNet-small", mnasnet_small, (224,), {1.0: (66.2,)}, "tensorflow/tpu, models/official/mnasnet"),
+)
+
+
+def _of_one_width(name: str, title: str, family: str, paper: str, arch: Callable[[float], Arch], top1: float | None) -> Network:
+    return Network(
+        name=name,
+        title=title,
+        family=family,
+        paper=paper,
+        arch=arch,
+        alphas=(1.0,),
+        sizes=(224,),
+        default_size=224,
+        top1=_top1((224,), {} if top1 is None else {1.0: (top1,)}),
+        top1_source=f"the paper, {paper}",
+        preprocessing=IMAGENET,
+    )
+
+
+SBCFORMERS = tuple(
+    _of_one_width(f"sbcformer_{size}", f"SBCFormer-{size.upper()}", "SBCFormer", "arXiv 2311.03747", arch, top1)
+    for size, arch, top1 in (("xs", sbcformer_xs, 75.8), ("s", sbcformer_s, 77.7), ("b", sbcformer_b, 80.0), ("l", sbcformer_l, 81.1))
+)
+RAPIDNETS = tuple(
+    _of_one_width(f"rapidnet_{size}", f"RapidNet-{size.capitalize()}", "RapidNet", "arXiv 2412.10995", arch, top1)
+    for size, arch, top1 in (("ti", rapidnet_ti, 76.3), ("s", rapidnet_s, None), ("m", rapidnet_m, None), ("b", rapidnet_b, None))
+)
+
+NETWORKS: Mapping[str, Network] = MappingProxyType(
+    {network.name: network for network in (MOBILENET_V1, MOBILENET_V2, *MOBILENETS_V3, *MNASNETS, *SBCFORMERS, *RAPIDNETS)}
+)
 
 
 def network_of(name: str) -> Network:
@@ -123,11 +231,16 @@ def request(name: str, *, alpha: float = 1.0, size: int | None = None, classes: 
         )
     if classes < 1:
         raise EdgekitError(f"a classifier needs at least 1 class, not {classes}")
-    return Request(network, alpha, size, classes)
+    wanted = Request(network, alpha, size, classes)
+    _count(wanted)  # a block that cannot take a map of this size says so
+    return wanted
 
 
 def count(name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000) -> Counts:
     """Trainable parameters and multiply-accumulates of a network, without building it. Raises as `request` does."""
-    wanted = request(name, alpha=alpha, size=size, classes=classes)
+    return _count(request(name, alpha=alpha, size=size, classes=classes))
+
+
+def _count(wanted: Request) -> Counts:
     counts: Counts = build(wanted.network.arch(wanted.alpha), CountLayers(), wanted.size, wanted.classes, wanted.model_name)
     return counts

@@ -21,6 +21,7 @@ from typing import Any
 
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT, WEIGHT_MAX, WEIGHT_STEP
 from edgekit.graph.requantize import SHIFT_MIN
+from edgekit.keras_models.activations import activation_function
 from edgekit.keras_models.legacy_keras import import_keras
 
 tf_keras = import_keras()
@@ -274,7 +275,7 @@ class QFXLookup(_QFX):
             self.point.assign(binary_point)
 
     def __call__(self, x: Any) -> Any:
-        real = tf_keras.activations.get(self.function)(x)
+        real = activation_function(self.function)(x)
         if not self.active:
             return real
         return fixed_point(real, self.point.rounded(), *type_range(self.signed))

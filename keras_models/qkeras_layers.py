@@ -6,7 +6,7 @@ layers. The binary points start at 0; calibrate.py chooses them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, log2
 from typing import Any
@@ -103,7 +103,15 @@ class QKerasLayers:
         return self._convolve(x, name, layer, self.shape(x)[-1], 2, (kernel, strides, dilation, padding), activation)
 
     def dense(
-        self, x: QValue, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, activation: Act = LINEAR
+        self,
+        x: QValue,
+        name: str,
+        units: int,
+        *,
+        as_convolution: bool = False,
+        dropout: float = 0.0,
+        second_head: str = "",
+        activation: Act = LINEAR,
     ) -> QValue:
         tensor = x.tensor if len(self.shape(x)) == 1 else tf_keras.layers.Flatten(name=f"{name}_flatten")(x.tensor)
 
@@ -123,7 +131,7 @@ class QKerasLayers:
         result = QActivation(QFXActivation(x.point, signed, clamp), name=layer_name)(total)
         return self._looked_up(QValue(result, x.point, signed), activation)
 
-    def concat(self, values: list[QValue], name: str) -> QValue:
+    def concat(self, values: Sequence[QValue], name: str) -> QValue:
         """Along the channels."""
         self._no_gain(name, *values)
         if len({value.signed for value in values}) > 1:
@@ -168,10 +176,29 @@ class QKerasLayers:
         value = self._weighted(x, name, layer, 2, np.full(self.shape(x)[-1], doublings + 6.0, np.float32), "valid", LINEAR, keeps_sign=True)
         return replace(value, gain=x.gain * cells / 2.0**doublings)
 
-    def global_pool(self, x: QValue, name: str) -> QValue:
-        """(1, 1, channels)."""
+    def global_pool(self, x: QValue, name: str, *, keep_map: bool = False) -> QValue:
+        """(1, 1, channels) in either case."""
         rows, columns = self.shape(x)[:2]
         return self.average_pool(x, name, (rows, columns), strides=(1, 1))
+
+    def layer_scale(self, x: QValue, name: str, initial: float) -> QValue:
+        """Folded into the weights before it, as batch norm is."""
+        return x
+
+    def multiply(self, x: QValue, y: QValue, name: str) -> QValue:
+        raise _no_exact_form(name, "multiplies two activations")
+
+    def channels(self, x: QValue, name: str, start: int, count: int) -> QValue:
+        raise _no_exact_form(name, "takes a part of the channels")
+
+    def upsample(self, x: QValue, name: str, factor: int, batch_norm: BatchNorm | None = None) -> QValue:
+        raise _no_exact_form(name, "is a transposed convolution")
+
+    def layer_norm(self, x: QValue, name: str, epsilon: float) -> QValue:
+        raise _no_exact_form(name, "is a layer norm, which divides and multiplies activations")
+
+    def attention(self, queries_keys: QValue, values: QValue, name: str, heads: int) -> QValue:
+        raise _no_exact_form(name, "is an attention: softmax and products of activations")
 
     def reshape(self, x: QValue, name: str, shape: tuple[int, ...]) -> QValue:
         return replace(x, tensor=tf_keras.layers.Reshape(shape, name=name)(x.tensor))
@@ -246,6 +273,10 @@ class QKerasLayers:
             raise UnsupportedLayer(
                 f"{name} follows a mean over a number of cells that is no power of two; only a layer with weights can absorb the factor."
             )
+
+
+def _no_exact_form(name: str, what: str) -> UnsupportedLayer:
+    return UnsupportedLayer(f"layer '{name}' {what}; there is no exact form of that yet. The other precisions can have it.")
 
 
 def zero_padding(tensor: Any, name: str, padding: Padding) -> Any:

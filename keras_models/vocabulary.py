@@ -7,6 +7,7 @@ imports TensorFlow.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -28,7 +29,7 @@ class BatchNorm:
 
 @dataclass(frozen=True)
 class Act:
-    """What ends a layer. `kind` is "linear", "relu", "relu6" or the name of a Keras activation; LINEAR makes no layer."""
+    """What ends a layer. `kind` is "linear", "relu", "relu6", or a name that activations.py knows; LINEAR makes no layer."""
 
     kind: str
     name: str
@@ -36,6 +37,19 @@ class Act:
 
 LINEAR = Act("linear", "")
 NO_PADDING = Padding()
+
+
+@dataclass(frozen=True)
+class Convention:
+    """Where ports of one network to another framework differ, and so their weights: what replaces the table's own."""
+
+    symmetric_padding: bool = False
+    batch_norm_epsilon: float | None = None
+
+
+AS_WRITTEN = Convention()
+TORCH = Convention(symmetric_padding=True, batch_norm_epsilon=1e-5)
+"""Networks of TensorFlow authors in torchvision and timm, but for timm's models named tf_*, which are AS_WRITTEN."""
 
 
 class Layers(Protocol):
@@ -76,18 +90,56 @@ class Layers(Protocol):
         use_bias: bool = False,
     ) -> Value: ...
 
-    def dense(self, x: Value, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0) -> Value:
+    def dense(self, x: Value, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, second_head: str = "") -> Value:
         """From a pooled tensor, (channels,) or (1, 1, channels), to logits (units,), with bias.
 
         The float model alone looks at the keywords: some published weights keep the kernel as a 1x1 convolution's,
-        (1, 1, channels, units), and some networks train with dropout before the classifier.
+        (1, 1, channels, units), some networks train with dropout before the classifier, and some with a second classifier beside it,
+        of which they give the mean.
         """
         ...
 
     def add(self, x: Value, y: Value, name: str) -> Value: ...
 
-    def global_pool(self, x: Value, name: str) -> Value:
-        """The mean over rows and columns."""
+    def multiply(self, x: Value, y: Value, name: str) -> Value:
+        """A gate: of two maps of one shape, or of a map and one number a channel (1, 1, channels)."""
+        ...
+
+    def concat(self, values: Sequence[Value], name: str) -> Value:
+        """Along the channels."""
+        ...
+
+    def channels(self, x: Value, name: str, start: int, count: int) -> Value:
+        """Channels `start` to `start + count` of a convolution's result."""
+        ...
+
+    def global_pool(self, x: Value, name: str, *, keep_map: bool = False) -> Value:
+        """The mean over rows and columns, (channels,), or (1, 1, channels) to go on with convolutions."""
+        ...
+
+    def average_pool(self, x: Value, name: str, pool: Pair, *, strides: Pair) -> Value:
+        """The mean over windows, without padding."""
+        ...
+
+    def upsample(self, x: Value, name: str, factor: int, batch_norm: BatchNorm) -> Value:
+        """Depthwise transposed convolution with bias whose kernel and stride are `factor`: rows and columns times `factor`."""
+        ...
+
+    def layer_norm(self, x: Value, name: str, epsilon: float) -> Value:
+        """Over the channels of each cell, with a scale and a shift a channel (arXiv 1607.06450)."""
+        ...
+
+    def layer_scale(self, x: Value, name: str, initial: float) -> Value:
+        """A factor a channel that training starts small (arXiv 2103.17239). Of the result of a layer with weights."""
+        ...
+
+    def attention(self, queries_keys: Value, values: Value, name: str, heads: int) -> Value:
+        """Softmax attention between the cells of a map, with a learned bias a head and distance.
+
+            output = softmax(q k^T / sqrt(channels of q in a head) + bias[head, |dy|, |dx|]) v
+
+        `queries_keys` holds the queries of all heads and then their keys, `values` a head after the other, as the output does.
+        """
         ...
 
     def shape(self, x: Value) -> tuple[int, ...]: ...
@@ -101,3 +153,9 @@ def same(layers: Layers, x: Value, kernel: Pair, strides: Pair = (1, 1), dilatio
     """TensorFlow's 'SAME' as cells around the map x."""
     rows, columns = layers.shape(x)[:2]
     return same_padding((rows, columns), kernel, strides, dilation)
+
+
+def symmetric(kernel: Pair, dilation: Pair = (1, 1)) -> Padding:
+    """PyTorch's usual padding: half a kernel on every side, at stride 2 too, where 'SAME' pads even maps at their end only."""
+    rows, columns = (taps // 2 * step for taps, step in zip(kernel, dilation, strict=True))
+    return Padding(rows, rows, columns, columns)
