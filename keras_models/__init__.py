@@ -6,5 +6,6 @@ Importing this package imports no TensorFlow; the functions that need it import 
 from edgekit.keras_models.build import build_model
 from edgekit.keras_models.count_layers import Counts
 from edgekit.keras_models.networks import NETWORKS, Network, count, network_of
+from edgekit.keras_models.weights import ImportedWeights, import_weights
 
-__all__ = ["NETWORKS", "Counts", "Network", "build_model", "count", "network_of"]
+__all__ = ["NETWORKS", "Counts", "ImportedWeights", "Network", "build_model", "count", "import_weights", "network_of"]

@@ -52,7 +52,7 @@ class ImportedWeights:
         return f"{text}; the file has no '{self.new_head}' for this number of classes, so it starts untrained" if self.new_head else text
 
 
-def import_weights(model: Any, source: Path) -> ImportedWeights:
+def import_weights(model: Any, source: Path | str) -> ImportedWeights:
     """Reads weights into `model`: a Keras .h5 (weights or a whole model), .weights.h5 or .keras file, or a PyTorch checkpoint, .pth,
     .safetensors or .npz (see `import_torch_weights`).
 
@@ -63,6 +63,7 @@ def import_weights(model: Any, source: Path) -> ImportedWeights:
         EdgekitError: no such file, not a whole Keras file, of another network (the layers that differ are listed), or with a NaN or an
             infinity (the tensor is named). The model is then as it was.
     """
+    source = Path(source)
     if is_checkpoint(source):
         from edgekit.keras_models.torch_weights import import_torch_weights
 
