@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from edgekit.keras_models.build import build_model
 from edgekit.keras_models.count_layers import Counts
 from edgekit.keras_models.networks import NETWORKS, Network, count, network_of
+from edgekit.keras_models.weights import ImportedWeights, import_weights
 
 if TYPE_CHECKING:
     from edgekit.keras_models.quantize import build_qkeras_model
-    from edgekit.keras_models.weights import import_weights
 
 __all__ = [
     "NETWORKS",
     "Counts",
+    "ImportedWeights",
     "Network",
     "build_model",
     "build_qkeras_model",
@@ -29,7 +30,6 @@ __all__ = [
 
 _HOMES = {
     "build_qkeras_model": "edgekit.keras_models.quantize",
-    "import_weights": "edgekit.keras_models.weights",
 }
 """Functions whose modules need TensorFlow."""
 

@@ -1,12 +1,26 @@
-"""build_model: a float Keras model of a network in the registry."""
+"""build_model: a float Keras model of a network in the registry, and what a model was built from."""
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from edgekit.keras_models.arch import build
-from edgekit.keras_models.networks import request
+from edgekit.keras_models.networks import Request, request
 from edgekit.keras_models.vocabulary import AS_WRITTEN, Convention
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a model was built from."""
+
+    request: Request
+    convention: Convention
+
+
+_BUILT: MutableMapping[Any, Built] = WeakKeyDictionary()
 
 
 def build_model(name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, convention: Convention = AS_WRITTEN) -> Any:
@@ -27,7 +41,29 @@ def build_model(name: str, *, alpha: float = 1.0, size: int | None = None, class
         UnknownName: no such network.
         EdgekitError: an alpha, size or number of classes that it does not have.
     """
+    built = Built(request(name, alpha=alpha, size=size, classes=classes), convention)
+    model = _build(built)
+    _BUILT[model] = built
+    return model
+
+
+def built_as(model: Any) -> Built | None:
+    """What `model` was built from, if `build_model` did it."""
+    return _BUILT.get(model)
+
+
+def rebuild(model: Any, convention: Convention) -> None:
+    """Makes a model of `build_model` anew under another convention, in place: the same object and the same values of its weights,
+    but other layer objects; it is no longer compiled."""
+    built = Built(_BUILT[model].request, convention)
+    weights, fresh = model.get_weights(), _build(built)
+    model.__init__(fresh.inputs, fresh.outputs, name=model.name)
+    model.set_weights(weights)
+    _BUILT[model] = built
+
+
+def _build(built: Built) -> Any:
     from edgekit.keras_models.keras_layers import KerasLayers
 
-    wanted = request(name, alpha=alpha, size=size, classes=classes)
-    return build(wanted.network.arch(wanted.alpha), KerasLayers(convention), wanted.size, wanted.classes, wanted.model_name)
+    wanted = built.request
+    return build(wanted.network.arch(wanted.alpha), KerasLayers(built.convention), wanted.size, wanted.classes, wanted.model_name)

@@ -102,9 +102,9 @@ class CountLayers:
     def average_pool(self, x: Shape, name: str, pool: Pair, *, strides: Pair) -> Shape:
         return self._write(name, _kind("average pool", LINEAR, pool, strides), (*_windows(x, pool, strides, NO_PADDING, (1, 1)), x[-1]))
 
-    def upsample(self, x: Shape, name: str, factor: int, batch_norm: BatchNorm) -> Shape:
+    def upsample(self, x: Shape, name: str, factor: int, batch_norm: BatchNorm | None = None) -> Shape:
         shape = (x[0] * factor, x[1] * factor, x[2])
-        self._write(name, f"depthwise upsampling x{factor}", shape, (factor**2 + 3) * x[2], prod(shape))
+        self._write(name, f"depthwise upsampling x{factor}", shape, (factor**2 + (3 if batch_norm else 1)) * x[2], prod(shape))
         return shape
 
     def layer_norm(self, x: Shape, name: str, epsilon: float) -> Shape:

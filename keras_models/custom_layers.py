@@ -82,24 +82,81 @@ class OffsetAttention(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, shapes: Any) -> None:
         _, rows, columns, _ = shapes[0]
-        self.offsets = offsets(rows, columns)
+        self.offsets = offsets(rows, columns).ravel()
         self.attention_biases = self.add_weight("attention_biases", (self.heads, rows * columns), initializer="zeros")
         super().build(shapes)
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: list[Tensor]) -> Tensor:
         queries_keys, values = inputs
-        _, rows, columns, channels = queries_keys.shape
-        cells, key_dim = rows * columns, channels // (2 * self.heads)
-        heads = tf.transpose(tf.reshape(queries_keys, [-1, cells, 2 * self.heads, key_dim]), [0, 2, 1, 3])
-        queries, keys = tf.split(heads, 2, axis=1)
-        biases = tf.reshape(tf.gather(self.attention_biases, self.offsets.ravel(), axis=1), [self.heads, cells, cells])
-        scores = tf.matmul(queries, keys, transpose_b=True) * key_dim**-0.5 + biases
-        values = tf.transpose(tf.reshape(values, [-1, cells, self.heads, values.shape[-1] // self.heads]), [0, 2, 1, 3])
-        mixed = tf.transpose(tf.matmul(tf.nn.softmax(scores), values), [0, 2, 1, 3])
-        return tf.reshape(mixed, [-1, rows, columns, inputs[1].shape[-1]])
+        key_dim, cells = queries_keys.shape[-1] // (2 * self.heads), self.attention_biases.shape[-1]
+        biases = tf.reshape(tf.gather(self.attention_biases, self.offsets, axis=1), [self.heads, cells, cells])
+        return mix_heads(queries_keys, values, self.heads, biases, key_dim**-0.5)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "heads": self.heads}
+
+
+class PairAttention(tf_keras.layers.Layer):  # type: ignore[misc]
+    """OffsetAttention with its queries scaled before it. Weights: biases (heads, cells, cells), of each pair of cells."""
+
+    def __init__(self, heads: int, **common: Any) -> None:
+        super().__init__(**common)
+        self.heads = heads
+
+    def build(self, shapes: Any) -> None:
+        cells = shapes[0][1] * shapes[0][2]
+        self.biases = self.add_weight("biases", (self.heads, cells, cells), initializer="zeros", trainable=False)
+        super().build(shapes)
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        queries_keys, values = inputs
+        return mix_heads(queries_keys, values, self.heads, self.biases)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "heads": self.heads}
+
+
+def mix_heads(queries_keys: Tensor, values: Tensor, heads: int, biases: Tensor, factor: float | None = None) -> Tensor:
+    """softmax(factor * q k^T + biases) v of each head, in the shape of `values`. A factor of None is in the queries already."""
+    _, rows, columns, channels = values.shape
+    of_heads = [
+        tf.transpose(tf.reshape(x, [-1, rows * columns, parts, x.shape[-1] // parts]), [0, 2, 1, 3])
+        for x, parts in ((queries_keys, 2 * heads), (values, heads))
+    ]
+    queries, keys = tf.split(of_heads[0], 2, axis=1)
+    scores = tf.matmul(queries, keys, transpose_b=True)
+    weights = tf.nn.softmax((scores if factor is None else scores * factor) + biases)
+    mixed = tf.transpose(tf.matmul(weights, of_heads[1]), [0, 2, 1, 3])
+    return tf.reshape(mixed, [-1, rows, columns, channels])
+
+
+class Normalize(tf_keras.layers.Layer):  # type: ignore[misc]
+    """(x - mean) / sqrt(variance + epsilon) over the channels: a layer norm without scale and shift."""
+
+    def __init__(self, epsilon: float, **common: Any) -> None:
+        super().__init__(**common)
+        self.epsilon = epsilon
+
+    def call(self, x: Tensor) -> Tensor:
+        centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        return centered * tf.math.rsqrt(tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+class DepthToSpace(tf_keras.layers.Layer):  # type: ignore[misc]
+    """Channels (a, b, c) of a cell become channel c of cell (a, b) of factor x factor cells."""
+
+    def __init__(self, factor: int, **common: Any) -> None:
+        super().__init__(**common)
+        self.factor = factor
+
+    def call(self, x: Tensor) -> Tensor:
+        return tf.nn.depth_to_space(x, self.factor)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
 
 
 def offsets(rows: int, columns: int) -> Any:
@@ -110,6 +167,6 @@ def offsets(rows: int, columns: int) -> Any:
 
 CUSTOM_LAYERS: dict[str, Any] = {
     layer.__name__: tf_keras.saving.register_keras_serializable(package="edgekit")(layer)
-    for layer in (LayerScale, ChannelSlice, DepthwiseUpsampling2D, OffsetAttention)
+    for layer in (LayerScale, ChannelSlice, DepthwiseUpsampling2D, OffsetAttention, PairAttention, Normalize, DepthToSpace)
 }
 """What a saved float model names beyond Keras."""

@@ -18,11 +18,12 @@ class KerasLayers:
 
     def __init__(self, convention: Convention = AS_WRITTEN) -> None:
         from edgekit.keras_models.activations import activation_function
-        from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
+        from edgekit.keras_models.custom_layers import CUSTOM_LAYERS, offsets
 
         self._keras = import_keras()
         self._layers = self._keras.layers
         self._custom = CUSTOM_LAYERS
+        self._offsets = offsets
         self._function = activation_function
         self._convention = convention
 
@@ -97,7 +98,7 @@ class KerasLayers:
     def average_pool(self, x: KerasTensor, name: str, pool: Pair, *, strides: Pair) -> KerasTensor:
         return self._layers.AveragePooling2D(pool, strides, name=name)(x)
 
-    def upsample(self, x: KerasTensor, name: str, factor: int, batch_norm: BatchNorm) -> KerasTensor:
+    def upsample(self, x: KerasTensor, name: str, factor: int, batch_norm: BatchNorm | None = None) -> KerasTensor:
         return self._finish(self._custom["DepthwiseUpsampling2D"](factor, name=name)(x), batch_norm, LINEAR)
 
     def layer_norm(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
@@ -123,8 +124,11 @@ class KerasLayers:
             return x, "same"
         if padding == NO_PADDING:
             return x, "valid"
+        return self._zeros_around(x, name, padding), "valid"
+
+    def _zeros_around(self, x: KerasTensor, name: str, padding: Padding) -> KerasTensor:
         cells = ((padding.top, padding.bottom), (padding.left, padding.right))
-        return self._layers.ZeroPadding2D(cells, name=f"{name}_pad")(x), "valid"
+        return self._layers.ZeroPadding2D(cells, name=f"{name}_pad")(x)
 
     def _finish(self, x: KerasTensor, batch_norm: BatchNorm | None, activation: Act) -> KerasTensor:
         if batch_norm:

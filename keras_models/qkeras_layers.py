@@ -201,6 +201,16 @@ class QKerasLayers:
     def upsample(self, x: QValue, name: str, factor: int, batch_norm: BatchNorm | None = None) -> QValue:
         raise _no_exact_form(name, "is a transposed convolution")
 
+    def position_encoding(self, x: QValue, name: str, kernel: Pair, *, padding: Padding, add_name: str, activation: Act = LINEAR) -> QValue:
+        """A convolution and a sum: with the identity in its kernel, the small weights around it would be lost in 6 bits."""
+        return self.add(x, self.depthwise(x, name, kernel, padding=padding), add_name, activation)
+
+    def softmax(self, x: QValue, name: str) -> QValue:
+        return x
+
+    def normalize(self, x: QValue, name: str, epsilon: float) -> QValue:
+        return self.layer_norm(x, name.removesuffix("_normalize"), epsilon)
+
     def layer_norm(self, x: QValue, name: str, epsilon: float) -> QValue:
         raise _no_exact_form(name, "is a layer norm, which divides and multiplies activations")
 

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.arch import build
 from edgekit.keras_models.calibrate import calibrate
-from edgekit.keras_models.keras_reader import FoldedWeights, replay
+from edgekit.keras_models.keras_reader import replay
 from edgekit.keras_models.networks import request
 from edgekit.keras_models.qfx_model import QFXModel
 from edgekit.keras_models.qkeras_layers import QKerasLayers
+from edgekit.keras_models.reading import FoldedWeights
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class Layers(Protocol):
         """The mean over windows, without padding."""
         ...
 
-    def upsample(self, x: Value, name: str, factor: int, batch_norm: BatchNorm) -> Value:
+    def upsample(self, x: Value, name: str, factor: int, batch_norm: BatchNorm | None = None) -> Value:
         """Depthwise transposed convolution with bias whose kernel and stride are `factor`: rows and columns times `factor`."""
         ...
 

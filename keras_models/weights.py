@@ -1,11 +1,12 @@
-"""Weights from a Keras file into a model that is built: all of them or none."""
+"""Weights from a file into a model that is built: all of them or none. Keras' files here, PyTorch's in torch_weights."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import is_zipfile
@@ -14,7 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.keras_models.build import built_as, rebuild
+from edgekit.keras_models.checkpoints import is_checkpoint
 from edgekit.keras_models.hdf5 import open_hdf5, read_member
+from edgekit.keras_models.vocabulary import AS_WRITTEN
+from edgekit.preprocessing import Preprocessing
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 Tensors: TypeAlias = Mapping[str, list[Any]]
@@ -25,38 +30,58 @@ LISTED_MAX = 8
 
 @dataclass(frozen=True)
 class ImportedWeights:
-    """What `import_weights` did. `new_head`: the classifier's name if the file had none that fits, and it kept its own weights."""
+    """What `import_weights` did.
+
+    `new_head`: the classifier's name if the file had none that fits, and it kept its own weights. Of a PyTorch checkpoint:
+    `collection`, whose names it has; `taken_from`, the key under which the weights were; `preprocessing`, what they were trained with.
+    """
 
     layers: int
     new_head: str | None
+    collection: str | None = None
+    taken_from: str | None = None
+    preprocessing: Preprocessing | None = None
 
     @property
     def note(self) -> str:
         text = f"loaded {self.layers} layers"
+        if self.taken_from:
+            text += f" from '{self.taken_from}'"
+        if self.collection:
+            text += f", named and computed as by {self.collection}"
         return f"{text}; the file has no '{self.new_head}' for this number of classes, so it starts untrained" if self.new_head else text
 
 
-def import_weights(model: Any, source: Path) -> ImportedWeights:
-    """Reads a Keras .h5 (weights or a whole model), .weights.h5 or .keras file into `model`.
+def import_weights(model: Any, source: Path | str) -> ImportedWeights:
+    """Reads weights into `model`: a Keras .h5 (weights or a whole model), .weights.h5 or .keras file, or a PyTorch checkpoint, .pth,
+    .safetensors or .npz (see `import_torch_weights`).
 
-    Layers are matched by name where the file has all names, else by their order. A last layer for another number of classes is left
-    out, and so is one that the file does not have (Keras publishes files without top).
+    Keras layers are matched by name where the file has all names, else by their order. A last layer for another number of classes is
+    left out, and so is one that the file does not have (Keras publishes files without top).
 
     Raises:
         EdgekitError: no such file, not a whole Keras file, of another network (the layers that differ are listed), or with a NaN or an
             infinity (the tensor is named). The model is then as it was.
     """
+    source = Path(source)
+    if is_checkpoint(source):
+        from edgekit.keras_models.torch_weights import import_torch_weights
+
+        return import_torch_weights(model, source)
     with open_hdf5(source) as file:
-        found, wanted = _tensors_of(file, source, model), _layers_of(model)
+        found, wanted = _tensors_of(file, source, model), layers_of(model)
         if not wanted:
             raise EdgekitError(f"the model has no weights, so there is nothing to read '{source}' for")
         pairs, new_head = _match(found, wanted, source)
         values = {variable.name: _values(dataset, variable.name, source) for dataset, variable in pairs}
+    built = built_as(model)
+    if built is not None and built.convention != AS_WRITTEN:  # a PyTorch checkpoint was read into it before
+        rebuild(model, AS_WRITTEN)
     model.set_weights([values[variable.name] if variable.name in values else variable.numpy() for variable in model.weights])
     return ImportedWeights(len(wanted) - (new_head is not None), new_head)
 
 
-def _layers_of(model: Any) -> Tensors:
+def layers_of(model: Any) -> Tensors:
     """In the order in which Keras writes a layer's weights, which for a model inside the model is not that of `weights`."""
     return {layer.name: [*layer.trainable_weights, *layer.non_trainable_weights] for layer in model.layers if layer.weights}
 
@@ -121,19 +146,32 @@ def _snake_case(class_name: str) -> str:
 
 def _match(found: Tensors, wanted: Tensors, source: Path) -> tuple[list[tuple[Any, Any]], str | None]:
     """Pairs (dataset, variable), and the name of the head where the file has none that fits."""
-    backbone, head = list(wanted)[:-1], list(wanted)[-1]
+    heads = heads_of(wanted)
+    backbone = [name for name in wanted if name not in heads]
     if not set(backbone) <= set(found) and len(found) in (len(wanted), len(backbone)):
         found = dict(zip(wanted, found.values(), strict=False))
     new_head = None
-    if head not in found or _other_classes(_shapes(found[head]), _shapes(wanted[head])):
-        new_head = head
-        found, wanted = ({name: tensors for name, tensors in side.items() if name != head} for side in (found, wanted))
+    if all(head not in found or _other_classes(_shapes(found[head]), _shapes(wanted[head])) for head in heads):
+        new_head = " and ".join(heads)
+        found, wanted = ({name: tensors for name, tensors in side.items() if name not in heads} for side in (found, wanted))
     problems = list(_differences(found, wanted))
     if problems:
-        listed = "; ".join(problems[:LISTED_MAX])
-        more = f"; and {len(problems) - LISTED_MAX} more" if len(problems) > LISTED_MAX else ""
-        raise EdgekitError(f"'{source}' holds the weights of another network: {listed}{more}")
+        raise EdgekitError(f"'{source}' holds the weights of another network: {listed(problems)}")
     return [pair for name in wanted for pair in zip(found[name], wanted[name], strict=True)], new_head
+
+
+def heads_of(layers: Tensors) -> tuple[str, ...]:
+    """The classifier, the last layer with weights; and before it others of its shapes, as RapidNet's second head is."""
+    names = list(layers)
+    last = _shapes(layers[names[-1]])
+    heads = takewhile(lambda name: _shapes(layers[name]) == last and len(last[0]) > 1, reversed(names[:-1]))
+    return (*reversed(tuple(heads)), names[-1])
+
+
+def listed(problems: Sequence[str]) -> str:
+    """Not more than LISTED_MAX of them, and the number of the others."""
+    more = f"; and {len(problems) - LISTED_MAX} more" if len(problems) > LISTED_MAX else ""
+    return "; ".join(problems[:LISTED_MAX]) + more
 
 
 def _differences(found: Tensors, wanted: Tensors) -> Iterator[str]:
@@ -165,7 +203,11 @@ def _values(dataset: Any, name: str, source: Path) -> npt.NDArray[np.float32]:
         raise EdgekitError(f"'{source}' is damaged: tensor '{name}' cannot be read ({error})") from error
     if values.dtype.kind != "f":
         raise EdgekitError(f"'{source}' is damaged: tensor '{name}' holds {values.dtype}, not floats")
-    values = values.astype(np.float32)
+    return require_finite(values.astype(np.float32), name, source)
+
+
+def require_finite(values: npt.NDArray[np.float32], name: str, source: Path) -> npt.NDArray[np.float32]:
+    """Raises EdgekitError for a NaN or an infinity, naming the tensor."""
     if not np.isfinite(values).all():
         count = int(np.size(values) - np.isfinite(values).sum())
         raise EdgekitError(f"'{source}': tensor '{name}' has {count} values that are NaN or infinite; the model was left as it was")

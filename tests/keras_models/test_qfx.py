@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgekit.keras_models.backend import tf, tf_keras
 from edgekit.keras_models.model_files import load_model, save_model
 from edgekit.keras_models.qfx import (
     BinaryPoint,
@@ -19,8 +20,6 @@ from edgekit.keras_models.qfx import (
     fixed_point,
     legal_weight_point,
     power_of_two,
-    tf,
-    tf_keras,
 )
 from edgekit.keras_models.qfx_model import QFXModel, binary_points, unquantized
 from edgekit.keras_models.qkeras_layers import QKerasLayers

@@ -15,7 +15,14 @@ Model = Annotated[
 Alpha = Annotated[float | None, typer.Option(help="Width multiplier of a network.", show_default="the network's")]
 Size = Annotated[int | None, typer.Option(help="Rows and columns of the image.", show_default="the network's")]
 Classes = Annotated[int | None, typer.Option(help="Number of classes.", show_default="1000")]
-Weights = Annotated[Path | None, typer.Option(help="Keras weights for the network, .h5 or .keras.", show_default="random ones")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights for the network: Keras' .h5 or .keras; PyTorch's .pth, .safetensors or .npz, with the tensor names of torchvision, "
+        "timm or the network's authors.",
+        show_default="random ones",
+    ),
+]
 Calibration = Annotated[
     str | None,
     typer.Option(metavar="DIR", help="Images to choose number ranges with, or 'digits'.", show_default="crops of two photographs"),

@@ -127,6 +127,7 @@ def _build(request: ModelRequest, note: Note) -> Source:
         note(f"loading weights from {request.weights}")
         imported = import_weights(model, request.weights)
         weights = WeightsSource("file", file=request.weights.name, sha256=_sha256(request.weights))
+        preprocessing = imported.preprocessing or preprocessing
         return Source(wanted.model_name, options, weights, preprocessing, keras=model, notes=(imported.note,))
     from edgekit.keras_models.data import photographs
     from edgekit.keras_models.random_weights import randomize

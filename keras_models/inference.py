@@ -1,0 +1,128 @@
+"""inference_form: a float model as it is exported, without what only training needs.
+
+Batch norm and layer scale are folded into weights, two heads are one, dropout is gone. What TFLite would run as a cloud of small ops is
+built of the few that it has; what each verb becomes stands at the verb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from edgekit.graph import Padding, same_padding
+from edgekit.graph.ir import Pair
+from edgekit.keras_models.keras_layers import KerasLayers, KerasTensor
+from edgekit.keras_models.keras_reader import replay
+from edgekit.keras_models.reading import Floats, FoldedWeights
+from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
+
+Arrays: TypeAlias = list[Floats]
+
+
+def inference_form(model: Any) -> Any:
+    """A new tf_keras.Model with the inputs and outputs of `model` and, but for float rounding, its values in inference.
+
+    Layers keep their names; their weights are no longer those that training would go on with.
+
+    Raises:
+        UnsupportedLayer: a layer that cannot be read; the message names it.
+    """
+    layers = InferenceLayers()
+    twin, weights, _ = replay(model, layers)
+    for name, folded in weights.items():
+        arrange = layers.arrange.get(name, _as_folded)
+        twin.get_layer(name).set_weights(arrange(folded))
+    return twin
+
+
+def _as_folded(weights: FoldedWeights) -> Arrays:
+    return [weights.kernel, weights.bias]
+
+
+class InferenceLayers(KerasLayers):
+    """The vocabulary of the inference form. `arrange` tells how a layer's folded weights become those of the layer built here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrange: dict[str, Callable[[FoldedWeights], Arrays]] = {}
+
+    def dense(
+        self,
+        x: KerasTensor,
+        name: str,
+        units: int,
+        *,
+        as_convolution: bool = False,
+        dropout: float = 0.0,
+        second_head: str = "",
+        activation: Act = LINEAR,
+    ) -> KerasTensor:
+        if len(self.shape(x)) > 1:
+            x = self._layers.Flatten(name=f"{name}_flatten")(x)
+        return self.activate(self._layers.Dense(units, name=name)(x), activation)
+
+    def add(self, x: KerasTensor, y: KerasTensor, name: str, activation: Act = LINEAR) -> KerasTensor:
+        return self.activate(super().add(x, y, name), activation)
+
+    def position_encoding(
+        self, x: KerasTensor, name: str, kernel: Pair, *, padding: Padding, add_name: str, activation: Act = LINEAR
+    ) -> KerasTensor:
+        """One depthwise convolution, whose kernel has the identity added: 1 in its middle."""
+
+        def with_identity(weights: FoldedWeights) -> Arrays:
+            merged = weights.kernel.copy()
+            merged[kernel[0] // 2, kernel[1] // 2] += 1
+            return [merged, weights.bias]
+
+        self.arrange[name] = with_identity
+        return self.depthwise(x, name, kernel, padding=padding, activation=activation, use_bias=True)
+
+    def upsample(self, x: KerasTensor, name: str, factor: int, batch_norm: BatchNorm | None = None) -> KerasTensor:
+        """factor * factor copies side by side, each scaled by its cell of the kernel, and then moved from channels to cells."""
+
+        def of_copies(weights: FoldedWeights) -> Arrays:
+            return [weights.kernel.reshape(1, 1, -1, 1), np.tile(weights.bias, factor**2)]
+
+        self.arrange[name] = of_copies
+        copies = self.concat([x] * factor**2, f"{name}_copies")
+        scaled = self.depthwise(copies, name, (1, 1), use_bias=True)
+        return self._custom["DepthToSpace"](factor, name=f"{name}_cells")(scaled)
+
+    def normalize(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
+        return self._custom["Normalize"](epsilon, name=name)(x)
+
+    def attention(self, queries_keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
+        """The bias of each pair of cells is a constant, and the factor 1 / sqrt(channels) is in the weights that give the queries."""
+        _, rows, columns, channels = queries_keys.shape
+        distances = self._offsets(rows, columns)
+        factor = (channels // (2 * heads)) ** -0.5
+
+        def of_pairs(weights: FoldedWeights) -> Arrays:
+            return [weights.kernel[:, distances]]
+
+        def scaled_queries(weights: FoldedWeights) -> Arrays:
+            factors = np.repeat(np.array([factor, 1.0], np.float32), channels // 2)
+            return [weights.kernel * factors, weights.bias * factors]
+
+        self.arrange[name] = of_pairs
+        self.arrange[queries_keys._keras_history.layer.name] = scaled_queries
+        return self._custom["PairAttention"](heads, name=name)([queries_keys, values])
+
+    def max_pool(self, x: KerasTensor, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> KerasTensor:
+        mode = "valid"
+        if padding != NO_PADDING and padding == same_padding(self.shape(x)[:2], pool, strides):  # type: ignore[arg-type]
+            mode = "same"
+        elif padding != NO_PADDING:
+            x = self._zeros_around(x, name, padding)
+        return self._layers.MaxPooling2D(pool, strides, mode, name=name)(x)
+
+    def reshape(self, x: KerasTensor, name: str, shape: tuple[int, ...]) -> KerasTensor:
+        return self._layers.Reshape(shape, name=name)(x)
+
+    def activate(self, x: KerasTensor, activation: Act) -> KerasTensor:
+        return self._finish(x, None, activation)
+
+    def softmax(self, x: KerasTensor, name: str) -> KerasTensor:
+        return self._layers.Softmax(name=name)(x)

@@ -1,0 +1,131 @@
+"""What is known of a Keras model while it is read: tensors whose layer is not finished, and the folded weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import UnsupportedLayer
+from edgekit.graph import Padding
+from edgekit.graph.ir import Pair
+from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, Layers, Value
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FoldedWeights:
+    """A layer's float kernel, in its Keras shape, and bias with the batch norm that followed it."""
+
+    kernel: Floats
+    bias: Floats
+
+
+class FoldedLayers(Layers, Protocol):
+    """A vocabulary that is built with folded weights: no batch norm reaches it, every layer with weights has a bias, and there are more
+    verbs, for what Keras models have that no table here has."""
+
+    def dense(
+        self,
+        x: Value,
+        name: str,
+        units: int,
+        *,
+        as_convolution: bool = False,
+        dropout: float = 0.0,
+        second_head: str = "",
+        activation: Act = LINEAR,
+    ) -> Value: ...
+
+    def add(self, x: Value, y: Value, name: str, activation: Act = LINEAR) -> Value: ...
+
+    def position_encoding(self, x: Value, name: str, kernel: Pair, *, padding: Padding, add_name: str, activation: Act = LINEAR) -> Value:
+        """x + depthwise(x), a convolution that keeps the map's size (arXiv 2102.10882)."""
+        ...
+
+    def normalize(self, x: Value, name: str, epsilon: float) -> Value:
+        """A layer norm without scale and shift, which the next layer takes in."""
+        ...
+
+    def max_pool(self, x: Value, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> Value: ...
+
+    def reshape(self, x: Value, name: str, shape: tuple[int, ...]) -> Value: ...
+
+    def activate(self, x: Value, activation: Act) -> Value: ...
+
+    def softmax(self, x: Value, name: str) -> Value:
+        """x itself where the vocabulary leaves a last softmax out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A weighted op, or a sum, whose batch norm and activation may still follow.
+
+    `input` is what a depthwise convolution that keeps its map's size reads, as `encode` builds the sum of both (the sum's name,
+    activation); of a dense layer, `is_dense`, it is what the layer reads. `part` gives some channels (name, start, count) of a
+    convolution.
+    """
+
+    name: str
+    emit: Callable[[Act], Any]
+    weights: FoldedWeights | None = None
+    input: Any = None
+    encode: Callable[[str, Act], Any] | None = None
+    is_dense: bool = False
+    part: Callable[[str, int, int], Pending] | None = None
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A map with cells of zeros around it, which the next convolution takes in."""
+
+    value: Any
+    padding: Padding
+    name: str
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A tensor times `scale` plus `shift`, a channel each, which the next 1x1 convolution or dense layer takes in."""
+
+    value: Any
+    scale: Floats
+    shift: Floats
+    name: str
+
+
+@dataclass
+class Reading:
+    """`weights` by layer name; `notes` are for the user."""
+
+    layers: FoldedLayers
+    weights: dict[str, FoldedWeights] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def settle(self, value: Any, activation: Act = LINEAR) -> Any:
+        """A tensor of the vocabulary, ended by `activation`."""
+        if isinstance(value, Padded):
+            raise UnsupportedLayer(f"layer '{value.name}' (ZeroPadding2D) is supported in front of a convolution or pooling only.")
+        if isinstance(value, Scaled):
+            value = self._apply(value)
+        if not isinstance(value, Pending):
+            return value if activation is LINEAR else self.layers.activate(value, activation)
+        if value.weights is not None:
+            self.weights[value.name] = value.weights
+        return value.emit(activation)
+
+    def _apply(self, scaled: Scaled) -> Pending:
+        """A 1x1 depthwise convolution, where nothing that follows takes the factors in."""
+        if len(self.layers.shape(scaled.value)) != 3:
+            raise UnsupportedLayer(f"layer '{scaled.name}' is supported in front of a 1x1 convolution or a dense layer only.")
+        weights = FoldedWeights(scaled.scale.reshape(1, 1, -1, 1), scaled.shift)
+        return Pending(
+            scaled.name,
+            lambda activation: self.layers.depthwise(scaled.value, scaled.name, (1, 1), activation=activation, use_bias=True),
+            weights,
+        )
