@@ -28,6 +28,14 @@ class Tool:
 
 
 GXX = Tool("g++", "C simulation of HLS projects", ("g++", "clang++"), "EDGEKIT_CXX", "apt install g++")
+GXX_AARCH64 = Tool(
+    "g++-aarch64",
+    "the latency application for Raspberry Pi and Android",
+    ("aarch64-linux-gnu-g++",),
+    "EDGEKIT_CXX_AARCH64",
+    "apt install g++-aarch64-linux-gnu",
+)
+CMAKE = Tool("cmake", "building the latency application", ("cmake",), "EDGEKIT_CMAKE", "apt install cmake")
 MAKE = Tool("make", "building projects and firmware", ("make",), "EDGEKIT_MAKE", "apt install make")
 QEMU = Tool(
     "qemu-aarch64", "the emulated Raspberry Pi", ("qemu-aarch64-static", "qemu-aarch64"), "EDGEKIT_QEMU", "apt install qemu-user-static"
@@ -36,7 +44,9 @@ VITIS_HLS = Tool("vitis_hls", "HLS synthesis", ("vitis_hls", "vitis-run"), "EDGE
 VIVADO = Tool("vivado", "bitstreams", ("vivado",), "EDGEKIT_VIVADO", "AMD Vivado, then source its settings64.sh", "-version")
 ADB = Tool("adb", "Android devices", ("adb",), "EDGEKIT_ADB", "apt install adb")
 SSH = Tool("ssh", "Raspberry Pi and boards over the network", ("ssh",), "EDGEKIT_SSH", "apt install openssh-client", "-V")
-TOOLS: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in (GXX, MAKE, QEMU, VITIS_HLS, VIVADO, ADB, SSH)})
+TOOLS: Mapping[str, Tool] = MappingProxyType(
+    {tool.name: tool for tool in (GXX, GXX_AARCH64, CMAKE, MAKE, QEMU, VITIS_HLS, VIVADO, ADB, SSH)}
+)
 
 
 def find(tool: Tool) -> Path | None:
