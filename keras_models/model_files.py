@@ -7,16 +7,21 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.keras_models.hdf5 import open_hdf5, read_member, require_file
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.plan import write_file
+from edgekit.preprocessing import Preprocessing
 
+NOTES = "edgekit.json"
+"""The member of a .keras archive that holds what edgekit adds; Keras passes it over."""
 MODELS = {"Functional", "Model", "QFXModel", "Sequential"}
 LAYERS = {
     *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose"),
@@ -89,17 +94,40 @@ def load_model(path: Path) -> Any:
     return model
 
 
-def save_model(model: Any, path: Path) -> None:
-    """Writes a .keras file, whole or not at all. Raises EdgekitError if the name ends otherwise or the folder cannot be written."""
+def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = None) -> None:
+    """Writes a .keras file, whole or not at all, with what the model expects of its images beside the model.
+
+    Raises EdgekitError if the name ends otherwise or the folder cannot be written.
+    """
     if path.suffix != ".keras":
         raise EdgekitError(f"'{path}' should end in .keras, the file form of a Keras model")
     try:
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
             whole = Path(folder) / path.name
             model.save(whole, save_format="keras")
+            if preprocessing is not None:
+                with ZipFile(whole, "a") as archive:
+                    archive.writestr(NOTES, json.dumps({"preprocessing": asdict(preprocessing)}))
             write_file(path, whole.read_bytes())
     except OSError as error:
         raise EdgekitError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def read_preprocessing(path: Path) -> Preprocessing | None:
+    """What `save_model` wrote beside a model; None where nothing is. Raises EdgekitError if it is broken."""
+    if not is_zipfile(path):
+        return None
+    with ZipFile(path) as archive:
+        if NOTES not in archive.namelist():
+            return None
+    try:
+        found = json.loads(read_member(path, NOTES))["preprocessing"]
+        mean, std = (tuple(float(value) for value in found[name]) for name in ("mean", "std"))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise EdgekitError(f"'{path}': {NOTES} in it does not say how images are preprocessed") from error
+    if not mean or not std or not all(isfinite(value) for value in (*mean, *std)) or 0.0 in std:
+        raise EdgekitError(f"'{path}': {NOTES} in it has a mean or deviation that nothing can be normalized with")
+    return Preprocessing(mean, std)
 
 
 def _config_of(path: Path) -> dict[str, Any]:

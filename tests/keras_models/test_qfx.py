@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.keras_models.backend import tf, tf_keras
-from edgekit.keras_models.model_files import load_model, save_model
+from edgekit.keras_models.model_files import load_model, read_preprocessing, save_model
 from edgekit.keras_models.qfx import (
     BinaryPoint,
     QFXActivation,
@@ -24,6 +24,7 @@ from edgekit.keras_models.qfx import (
 from edgekit.keras_models.qfx_model import QFXModel, binary_points, unquantized
 from edgekit.keras_models.qkeras_layers import QKerasLayers
 from edgekit.keras_models.vocabulary import Act
+from edgekit.preprocessing import IMAGENET
 
 
 def points(f_in: float = 0.0, f_w: Any = 0.0, f_out: float = 0.0) -> tuple[BinaryPoint, BinaryPoint, BinaryPoint]:
@@ -154,7 +155,8 @@ def test_a_saved_model_comes_back_with_its_binary_points(tmp_path: Path, rng: np
         point.assign(np.full(point.value().shape, 3.0 + number % 3, np.float32))
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
     images = rng.uniform(-1, 1, (4, 6, 6, 3)).astype(np.float32)
-    save_model(model, tmp_path / "small.keras")
+    save_model(model, tmp_path / "small.keras", IMAGENET)
+    assert read_preprocessing(tmp_path / "small.keras") == IMAGENET
     again = load_model(tmp_path / "small.keras")
     assert isinstance(again, QFXModel)
     assert np.array_equal(model(images), again(images))

@@ -24,6 +24,7 @@ FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
 CALIBRATION_COUNT, CALIBRATION_SEED = 64, 1
 STATISTICS_COUNT = 16
 DEFAULT_SEED = 0
+ASSUMED = "the file does not say how images are normalized; assuming pixels / 127.5 - 1"
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,10 @@ def _build(request: ModelRequest, note: Note) -> Source:
 
 
 def _read_keras(path: Path, note: Note) -> Source:
-    from edgekit.keras_models.model_files import load_model
+    from edgekit.keras_models.model_files import load_model, read_preprocessing
 
     note(f"reading {path}")
-    model = load_model(path)
+    model, preprocessing = load_model(path), read_preprocessing(path)
     from edgekit.keras_models.qfx_model import QFXModel
 
     weights = WeightsSource("file", file=path.name, sha256=_sha256(path))
@@ -156,7 +157,8 @@ def _read_keras(path: Path, note: Note) -> Source:
         )
     options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
     kind = {"qfx": model} if isinstance(model, QFXModel) else {"keras": model}
-    return Source(model.name, options, weights, MINUS_ONE_TO_ONE, **kind, notes=("assuming that the model takes pixels / 127.5 - 1",))
+    notes = () if preprocessing else (ASSUMED,)
+    return Source(model.name, options, weights, preprocessing or MINUS_ONE_TO_ONE, **kind, notes=notes)
 
 
 def _read_graph(path: Path) -> Source:
@@ -170,7 +172,7 @@ def _read_graph(path: Path) -> Source:
     check(graph)
     weights = WeightsSource("file", file=path.name, sha256=hashlib.sha256(content).hexdigest())
     options: dict[str, Option] = {"size": graph.tensors[graph.input].shape[0]}
-    return Source(graph.name, options, weights, MINUS_ONE_TO_ONE, graph=graph, notes=("assuming that the model takes pixels / 127.5 - 1",))
+    return Source(graph.name, options, weights, MINUS_ONE_TO_ONE, graph=graph, notes=(ASSUMED,))
 
 
 def _refuse_zoo_options(request: ModelRequest) -> None:

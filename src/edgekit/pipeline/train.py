@@ -11,7 +11,8 @@ from edgekit.errors import EdgekitError
 from edgekit.keras_models.data import Split
 from edgekit.keras_models.networks import NETWORKS
 from edgekit.pipeline.dataset import load_dataset
-from edgekit.pipeline.source import CALIBRATION_COUNT, ModelRequest, Note, load_source
+from edgekit.pipeline.source import CALIBRATION_COUNT, ModelRequest, Note, as_taken, load_source
+from edgekit.preprocessing import Preprocessing
 
 Progress: TypeAlias = Callable[[Any], None]
 """Told each edgekit.keras_models.training.Step."""
@@ -62,7 +63,8 @@ def train_model(
 
     if output is not None and output.suffix != ".keras":
         raise EdgekitError(f"'{output}' should end in .keras, the file form of a Keras model")
-    model, split, name, notes = _prepare(request, data, note)
+    model, split, name, preprocessing, notes = _prepare(request, data, note)
+    split = _as_taken(split, preprocessing)
     qfx_model = _is_qfx(model)
     if qfx and not qfx_model:
         from edgekit.keras_models.quantize import quantize
@@ -77,11 +79,11 @@ def train_model(
     note("training")
     fit(model, split.train, epochs=epochs, learning_rate=rate, seed=request.seed, on_step=progress)
     after = accuracy(model, split.held_out.images, split.held_out.labels)
-    save_model(model, path)
+    save_model(model, path, preprocessing)
     return Trained(path, name, qfx_model, epochs, len(split.train), len(split.held_out), before, after, notes)
 
 
-def _prepare(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, str, tuple[str, ...]]:
+def _prepare(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, str, Preprocessing, tuple[str, ...]]:
     """The model to start from and the images in its size."""
     if request.model in NETWORKS and request.weights is None:
         return _fresh(request, data, note)
@@ -97,10 +99,10 @@ def _prepare(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, 
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")
-    return model, load_dataset(data, shape[0]), source.name, source.notes
+    return model, load_dataset(data, shape[0]), source.name, source.preprocessing, source.notes
 
 
-def _fresh(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, str, tuple[str, ...]]:
+def _fresh(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, str, Preprocessing, tuple[str, ...]]:
     """A zoo network with Keras' own initial weights, seeded."""
     from edgekit.keras_models.build import build_model
     from edgekit.keras_models.legacy_keras import import_keras
@@ -112,7 +114,13 @@ def _fresh(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, st
     import_keras().utils.set_random_seed(request.seed)
     options: dict[str, Any] = {} if request.alpha is None else {"alpha": request.alpha}
     model = build_model(request.model, size=size, classes=classes, **options)
-    return model, split, model.name, ()
+    return model, split, model.name, NETWORKS[request.model].preprocessing, ()
+
+
+def _as_taken(split: Split, preprocessing: Preprocessing) -> Split:
+    """The images as the model takes them."""
+    parts = (replace(part, images=as_taken(part.images, preprocessing)) for part in (split.train, split.held_out))
+    return Split(*parts)
 
 
 def _is_qfx(model: Any) -> bool:
