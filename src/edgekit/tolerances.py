@@ -17,6 +17,6 @@ DYNAMIC_KERNELS = 0.25
 """The same for a dynamic-range file: each layer quantizes its input to 8 bits anew, so a rounding that differs moves a whole step
 and the next layers amplify it. Measured on an untrained MobileNetV2: 0.10."""
 
-FLOAT32_FOLDED = 1e-5
+FLOAT32_FOLDED = 3e-4
 """Largest distance of a float32 network's logits from those of the same network with batch norm folded, relative to the largest (or 1):
-the folded weights are rounded to float32 again."""
+the folded weights are rounded to float32 again, and a small variance amplifies that. Measured on random MobileNets: 6e-5."""
