@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from own_models import MODELS, built
 from random_graphs import integer_graphs, random_inputs
@@ -65,11 +65,17 @@ def agree(expected: Any, actual: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "alpha"), NETWORKS)
-def test_a_networks_twin_computes_the_float_models_logits(name: str, alpha: float) -> None:
+def test_a_networks_twin_computes_its_logits_and_has_the_layers_of_the_table(name: str, alpha: float) -> None:
     model, images = network(name, alpha)
     twin = folded(model)
     with unquantized(twin):
         agree(model(images, training=False).numpy(), twin(images).numpy())
+
+    def shapes(one: Any) -> dict[str, list[tuple[int, ...]]]:
+        return {layer.name: [tuple(w.shape) for w in layer.weights] for layer in one.layers if layer.weights}
+
+    assert shapes(twin) == shapes(build_qkeras_model(name, alpha=alpha, size=32, classes=10))
+    assert len(shapes(twin)) > 25
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in ("mean_last", "qkeras")])
@@ -87,21 +93,9 @@ def test_a_mean_that_ends_a_model_is_a_known_multiple() -> None:
         agree(logits(model, images) * np.float32(144 / 256), twin(images).numpy())
 
 
-@pytest.mark.parametrize(("name", "alpha"), NETWORKS)
-def test_the_twin_of_the_table_has_the_same_layers_as_that_of_the_model(name: str, alpha: float) -> None:
-    model, _ = network(name, alpha)
-
-    def shapes(twin: Any) -> dict[str, list[tuple[int, ...]]]:
-        return {layer.name: [tuple(w.shape) for w in layer.weights] for layer in twin.layers if layer.weights}
-
-    from_table = shapes(build_qkeras_model(name, alpha=alpha, size=32, classes=10))
-    assert from_table == shapes(folded(model))
-    assert len(from_table) > 25
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "branches", "swish", "pre_activation", "pooled_head", "qkeras"])
+@pytest.mark.parametrize("name", ["branches", "swish", "pre_activation", "pooled_head", "qkeras"])
 def test_the_frozen_graph_gives_what_keras_predicts(name: str) -> None:
-    model, images = network(name, dict(NETWORKS)[name]) if name in dict(NETWORKS) else built(name)
+    model, images = built(name)
     quantized = quantize(model, images).model
     graph = freeze(quantized)
     output = graph.tensors[graph.outputs[0]]
@@ -149,8 +143,8 @@ def test_a_weights_binary_point_loses_no_more_than_that_of_its_maximum(seed: int
 
 def test_one_outlier_is_saturated_where_the_others_gain_more() -> None:
     w = np.full((1, 1, 100, 1), 0.051, np.float32)
-    w[0, 0, 0] = 0.3
-    of_maximum = np.floor(np.log2(WEIGHT_MAX / 0.3))
+    w[0, 0, 0] = 0.25  # holds 0.25: steps of 4 / 256. Twice as fine ends at 0.242
+    of_maximum = np.floor(np.log2(WEIGHT_MAX / 0.25))
     chosen = best_weight_point(w, 3)[0]
     assert chosen > of_maximum
     assert weight_error(w, chosen) < weight_error(w, of_maximum)
@@ -182,11 +176,11 @@ def test_an_activations_binary_point_saturates_outliers_but_the_outputs_does_not
         if layer.weights:
             layer.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1)])
     values = rng.normal(0, 1, (4000, 1, 1, 1)).astype(np.float32)
-    values[0] = 13.0
+    values[0] = 9.0  # 127 / 16 = 7.94 does not hold it, and every other value is then twice as fine
     calibrate(model, values)
     found = {layer.quantizer.point.name: float(layer.quantizer.point.value()) for layer in model.layers if hasattr(layer, "quantizer")}
-    assert found["last"] == 3.0  # 127 / 8 = 15.9 holds 13
-    assert found["middle"] == 5.0 or found["middle"] == 4.0
+    assert found["last"] == 3.0  # 127 / 8 = 15.9 holds 9
+    assert found["middle"] == 4.0
     quantizer = QFXActivation(BinaryPoint("x"), signed=True)
     errors = {f: _activation_error(quantizer, values.ravel().astype(np.float64), f) for f in (3.0, 4.0, 5.0, 6.0)}
     assert errors[found["middle"]] == min(errors.values()) < errors[3.0]
@@ -199,19 +193,21 @@ def test_calibration_needs_images_and_finite_numbers() -> None:
     with pytest.raises(EdgekitError, match="gives infinities or NaN on the calibration images"):
         quantize(model, np.full_like(images, np.inf))
     model.layers[0].set_weights([np.full(w.shape, np.nan) for w in model.layers[0].get_weights()])
-    with pytest.raises(EdgekitError, match="layer 'conv2d.*' holds NaN or infinite weights"):
+    with pytest.raises(EdgekitError, match=r"layer 'conv2d.*' holds NaN or infinite weights"):
         quantize(model, images)
 
 
 # --- the executor ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(graph=integer_graphs(length=5), seed=st.integers(0, 2**32 - 1))
 def test_keras_gives_the_references_integers_on_random_graphs(graph: Any, seed: int) -> None:
     keras = EXECUTORS[0]
     artifact = Artifact(graph=graph)
-    assert keras.missing(artifact) is None
+    reason = keras.missing(artifact)
+    assume(reason is None or "which Keras does not take together" not in reason)  # strides and dilation
+    assert reason is None
     inputs = random_inputs(np.random.default_rng(seed), graph)
     with keras.open(artifact, lambda _: None) as execute:
         found = execute(inputs)

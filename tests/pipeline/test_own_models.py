@@ -54,9 +54,9 @@ def test_what_differs_on_purpose_is_said(tmp_path: Path) -> None:
     assert any("0.5625 times the float model's" in note for note in notes)  # a mean over 144 cells is kept as sum / 256
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "dynamic", "int8"])
 def test_stock_precisions(precision: str, tmp_path: Path) -> None:
-    request = ModelRequest("mobilenet_v2", alpha=0.35, size=32, classes=10)
+    request = ModelRequest("mobilenet_v1", alpha=0.25, size=32, classes=10)
     done = export_model(request, target="rpi4", precision=precision, output=tmp_path / "out")
     assert set(done.sizes) == {"model.tflite", "manifest.json"}
     report = verify(open_bundle(tmp_path / "out"), count=16)
@@ -64,10 +64,11 @@ def test_stock_precisions(precision: str, tmp_path: Path) -> None:
     assert names == ["tflite-reference", "tflite-optimized", "tflite-xnnpack"]
     assert {one.name for one in report.missing} >= {"reference", "keras", "onnxruntime", "hls-csim"}
     assert not report.exact
-    if precision == "int8":  # kernels differ, and verify says so: that is why qfx is there
-        assert not report.passed and any(result.first is not None for result in report.results)
-    else:
+    assert not any(result.error for result in report.results)
+    if precision == "float32":
         assert report.passed, report.failures
+    else:  # kernels round differently, and verify says where first: that is why qfx is there
+        assert any(result.first is not None for result in report.results)
 
 
 def test_a_softmax_between_layers_is_refused_by_name(tmp_path: Path) -> None:
