@@ -18,6 +18,8 @@ def _missing(artifact: Artifact) -> str | None:
     if artifact.graph is None:
         return "the artifact has no integer graph"
     for op in artifact.graph.ops:
+        if isinstance(op, Conv2D | DepthwiseConv2D) and max(op.strides) > 1 and max(op.dilation) > 1:
+            return f"op '{op.name}' has strides {op.strides} and dilation {op.dilation}, which Keras does not take together"
         if isinstance(op, Conv2D | DepthwiseConv2D | Dense) and max(shifts_of(artifact.graph, op)) > SHIFT_ALWAYS_EXACT:
             return f"op '{op.name}' shifts by more than {SHIFT_ALWAYS_EXACT}, which QFX quantizers never do"
     return None

@@ -83,7 +83,7 @@ def check_destination(folder: Path) -> None:
     folder = folder.resolve()
     above = next(path for path in folder.parents if path.exists())
     if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise EdgekitError(f"{folder} cannot be made: {above} is {'not writable' if above.is_dir() else 'a file'}; name another folder")
+        raise EdgekitError(f"cannot write {folder}: {above} is {'not writable' if above.is_dir() else 'a file'}; nothing was changed")
     if not folder.exists():
         return
     if not folder.is_dir():

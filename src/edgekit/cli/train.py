@@ -17,9 +17,9 @@ def train(
         str, typer.Option(metavar="DIR|digits", help="Images, a sub-folder a class; or scikit-learn's digits.", show_default=False)
     ],
     qfx: Annotated[bool, typer.Option("--qfx", help="Train the quantized model: exact everywhere afterwards.")] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, show_default="20; 5 with --qfx")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, show_default="20; 8 with --qfx")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="The first one; it falls along half a cosine.", show_default="0.02; 0.002 with --qfx")
+        float | None, typer.Option(min=0, help="The first one; it falls along half a cosine.", show_default="0.02; 0.0005 with --qfx")
     ] = None,
     alpha: Alpha = None,
     size: Size = None,

@@ -18,7 +18,7 @@ Progress: TypeAlias = Callable[[Any], None]
 """Told each edgekit.keras_models.training.Step."""
 
 EPOCHS, LEARNING_RATE = 20, 0.02
-QFX_EPOCHS, QFX_LEARNING_RATE = 5, 0.002
+QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""make bench: how long edgekit's jobs and files take, as ratios to something measured in the same run.
+
+Seconds depend on the machine, and on who else uses it; the two sides of a ratio take turns, so that both meet the same noise.
+A ratio is the median over rounds; beside it stand the quartiles.
+
+    export       edgekit export against TensorFlow's bare converter on the same Keras model (no start of Python or TensorFlow in either)
+    latency      the exact file against the stock int8 file of the same network, on the same kernels, one thread; and what follows the
+                 last convolution on its own, where the two files differ: the mean over the map and the classifier
+    simulation   seconds an image of the C simulation and of the numpy reference, and g++'s compilation
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+
+from exporting import export_ratios
+from latency import latency_ratios
+from simulating import simulation_times
+from timing import Row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("only", nargs="*", metavar="PART", help="export, latency, simulation; by default all")
+    parser.add_argument("--full", action="store_true", help="simulate MobileNetV2 1.0 at 96 as well")
+    parser.add_argument("--rounds", type=int, default=60, help="of a latency ratio (default 60)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    options = parser.parse_args()
+    known = {"export", "latency", "simulation"}
+    if not set(options.only) <= known or options.rounds < 1:
+        parser.error(f"parts are {', '.join(sorted(known))}; rounds are 1 or more")
+    rows = []
+    for row in measure(set(options.only) or known, options.full, options.rounds):
+        rows.append(row)
+        print(row.line(), file=sys.stderr if options.json else sys.stdout, flush=True)
+    if options.json:
+        print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
+
+
+def measure(parts: set[str], full: bool, rounds: int) -> Iterator[Row]:
+    if "export" in parts:
+        yield from export_ratios()
+    if "latency" in parts:
+        yield from latency_ratios(rounds)
+    if "simulation" in parts:
+        yield from simulation_times(0.35)
+        if full:
+            yield from simulation_times(1.0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The exact file against the stock int8 file, on the same kernels and one thread."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from timing import Row, ratio
+
+from edgekit.pipeline import ModelRequest, export_model
+from edgekit.tflite.flatbuffer import pack
+from edgekit.tflite.reader import describe, parse
+
+NETWORKS, SIZE = ("mobilenet_v1", "mobilenet_v2"), 224
+KERNELS = {"xnnpack": "BUILTIN", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES"}
+POOLS = ("MEAN", "DEPTHWISE_CONV_2D")
+WARM_UP = 5
+
+
+def latency_ratios(rounds: int) -> Iterator[Row]:
+    for network in NETWORKS:
+        with tempfile.TemporaryDirectory() as name:
+            files = {precision: _export(network, precision, Path(name)) for precision in ("qfx", "int8")}
+        heads = {precision: _head(file) for precision, file in files.items()}
+        for kernels, resolver in KERNELS.items():
+            for part, pair, times in (("", files, 1), (", mean and classifier only", heads, 10)):
+                exact, stock = (_runner(pair[precision], resolver) for precision in ("qfx", "int8"))
+                what = f"{network} 1.0 at {SIZE}, {kernels}{part}: qfx / int8"
+                yield ratio("latency", what, ("qfx", exact), ("int8", stock), rounds * times)
+
+
+def _export(network: str, precision: str, folder: Path) -> bytes:
+    export_model(ModelRequest(network, size=SIZE), target="rpi4", precision=precision, output=folder / precision)
+    return (folder / precision / "model.tflite").read_bytes()
+
+
+def _head(file: bytes) -> bytes:
+    """The file from the op that takes the mean on, as a file of its own."""
+    names = [op.name for op in describe(file)]
+    model = parse(file)
+    subgraph = model.subgraphs[0]
+    first = max(position for position, name in enumerate(names) if name in POOLS)
+    subgraph.operators = subgraph.operators[first:]
+    subgraph.inputs = np.array([subgraph.operators[0].inputs[0]], np.int32)
+    model.signatureDefs = None
+    return pack(model)
+
+
+def _runner(file: bytes, resolver: str) -> Callable[[], object]:
+    """Runs one image of noise, warmed up."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(model_content=file, experimental_op_resolver_type=OpResolverType[resolver], num_threads=1)
+    interpreter.allocate_tensors()
+    source = interpreter.get_input_details()[0]
+    noise = np.random.default_rng(0).integers(-128, 128, source["shape"]).astype(np.int8)
+    interpreter.set_tensor(source["index"], noise)
+    for _ in range(WARM_UP):
+        interpreter.invoke()
+    return interpreter.invoke
