@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from edgekit.connections.emulator import missing_emulator
 from edgekit.connections.folder import emulated_session
-from edgekit.connections.session import Session, check_ran
+from edgekit.connections.session import Session, check_ran, ended
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.targets.devices import Device, runtimes_for
 from edgekit.targets.emulators import EMULATORS, Emulator
 from edgekit.tflite.executors import KERNEL_SETS, as_graph_values, as_stored, missing_for_kernels
 from edgekit.tflite.reader import parse, probe
@@ -104,6 +105,44 @@ def _emulated(emulator: Emulator) -> Iterator[Executor]:
         for kernels in KERNEL_SETS:
             name = f"{emulator.device}-{package}-{kernels}"
             yield device_executor(name, lambda: emulated_session(emulator), package, kernels, lambda: missing_emulator(emulator))
+
+
+def emulator_for(target: Device) -> Emulator | None:
+    """The emulated device whose processor understands this one's programs, or None."""
+    return next((emulator for emulator in EMULATORS.values() if emulator.arch == target.arch), None)
+
+
+def prove_runs(tflite: bytes, target: Device, wanted: str | None, note: Note) -> list[str]:
+    """Runs a file once on each runtime that it is for, on the emulated device; op versions do not tell of every failure.
+
+    Returns what could not be tried, as sentences. Raises EdgekitError where a runtime rejects the file or crashes on it.
+    """
+    emulator = emulator_for(target)
+    if emulator is None:
+        return []
+    runtimes = {wheel.runtime for wheel in emulator.wheels} & set(runtimes_for(target, wanted))
+    reason = missing_emulator(emulator)
+    if reason is not None and runtimes:
+        return [f"its op versions were checked, but it was not run on the device's runtimes: {reason}"]
+    for runtime in sorted(runtimes, key=lambda one: one.package):
+        note(f"running it on {runtime.title}, emulated")
+        with emulated_session(emulator) as session:
+            session.push({RUN: run_script(), "model.tflite": tflite, "inputs.npy": _npy(_zeros(tflite))})
+            words = ["tensors", "model.tflite", "inputs.npy", "outputs.npz", "--runtime", runtime.package]
+            finished = session.run([*session.python(runtime.package), RUN, *words], RUN_SECONDS)
+        if finished.code:
+            others = [one.package for one in target.runtimes if one != runtime]
+            advice = f"Use --runtime {others[0]} to export for that runtime alone" if others and wanted is None else "Use --precision qfx"
+            raise EdgekitError(f"{runtime.title} does not run this file: {ended(finished)}. {advice}")
+    return []
+
+
+def _zeros(tflite: bytes) -> npt.NDArray[Any]:
+    """One input of the file, all zero."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    (detail,) = Interpreter(model_content=tflite).get_input_details()
+    return np.zeros(detail["shape"], detail["dtype"])
 
 
 EXECUTORS: tuple[Executor, ...] = tuple(executor for emulator in EMULATORS.values() for executor in _emulated(emulator))

@@ -106,6 +106,18 @@ def _load(tflite: bytes, resolver: str) -> RunOne:
     return run
 
 
+def outputs_of(tflite: bytes, inputs: npt.NDArray[Any], kernels: str) -> list[npt.NDArray[Any]]:
+    """The file's outputs, in its order, as stored, each (inputs, *shape): computed here with one of KERNEL_SETS.
+
+    Raises EdgekitError where LiteRT does not load the file.
+    """
+    subgraph = parse(tflite).subgraphs[0]
+    names = [subgraph.tensors[int(index)].name.decode() for index in subgraph.outputs]
+    run = _load(tflite, KERNEL_SETS[kernels])
+    rows = [run(image) for image in inputs]
+    return [np.stack([row[name] for row in rows]) for name in names]
+
+
 def as_stored(graph: IntegerGraph | None, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Inputs as the file holds them. Raises EdgekitError where they leave the range of the graph's input."""
     if graph is None:

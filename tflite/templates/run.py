@@ -134,7 +134,7 @@ def measure(options: argparse.Namespace) -> Result:
         raise Refused("--iterations must be at least 1, and --warmup not below 0")
     manifest, model, golden = read_bundle()
     runner, result = checked(options, manifest, model, golden)
-    return {**result, "latency": runner.latency(options.warmup, options.iterations)}
+    return {**result, "latency_ms": runner.latency(options.warmup, options.iterations)}
 
 
 def tensors(options: argparse.Namespace) -> Result:
@@ -191,7 +191,7 @@ def checked(options: argparse.Namespace, manifest: Result, model: bytes, golden:
     text = {"network": manifest["network"], "precision": manifest["precision"], "target": manifest["target"]}
     if not result["passed"]:
         raise Failed(
-            f"{result['differing']} of {result['values']} golden values differ, by up to {result['largest']:.6g}, on "
+            f"{result['differing_values']} of {result['values']} golden values differ, by up to {result['largest_distance']}, on "
             f"{runner.name} {runner.version}, {options.kernels} kernels: this copy does not compute what was exported"
         )
     about = {**runner.about(), "load_ms": runner.load_ms, "first_run_ms": first_ms}
@@ -216,12 +216,13 @@ def compare(runner: Runner, facts: Result, actual: list[Array], expected: bytes)
     crc = zlib.crc32(b"".join(np.ascontiguousarray(one, kind).tobytes() for one, kind in zip(actual, kinds)))
     return {
         "from": facts["executor"],
-        "inputs": int(facts["inputs"]),
+        "vectors": int(facts["inputs"]),
         "values": values,
-        "differing": differing,
-        "largest": largest if np.isfinite(largest) else None,
+        "differing_values": differing,
+        "largest_distance": largest if np.isfinite(largest) else None,
         "tolerance": tolerance,
-        "crc32": f"{crc:08x}",
+        "outputs_crc32": f"{crc:08x}",
+        "expected_crc32": facts["crc32"],
         "passed": bool(within and (tolerance != 0 or differing == 0)),
     }
 
@@ -270,9 +271,11 @@ class Runner:
             start = time.perf_counter()
             self.interpreter.invoke()
             times.append((time.perf_counter() - start) * 1e3)
-        p50, p90, p99 = (float(np.percentile(times, q)) for q in (50, 90, 99))
-        found = {"iterations": iterations, "warmup": warmup, "p50_ms": p50, "p90_ms": p90, "p99_ms": p99}
-        return {**found, "min_ms": min(times), "mean_ms": float(np.mean(times)), "std_ms": float(np.std(times))}
+        ordered = sorted(times)
+        found = {f"p{q}": ordered[-(-q * iterations // 100) - 1] for q in (50, 90, 99)}  # nearest-rank: runs that happened
+        spread = float(np.std(times, ddof=1)) if iterations > 1 else 0.0
+        extremes = {"min": ordered[0], "mean": float(np.mean(times)), "max": ordered[-1]}
+        return {"runs": iterations, "warm_up": warmup, **found, **extremes, "standard_deviation": spread, "samples": times}
 
 
 def import_runtime(wanted: str | None, allowed: Sequence[str]) -> tuple[str, str, Any]:
@@ -417,13 +420,13 @@ def show(result: Result) -> None:
     print(f"{runtime['name']} {runtime['version']}, {result['kernels']} kernels, threads: {result['threads']}")
     golden = result.get("golden")
     if golden:
-        distance = f", by up to {golden['largest']:.6g}" if golden["differing"] else ""
-        print(f"golden vectors: {golden['differing']} of {golden['values']} values differ from {golden['from']}{distance}")
+        distance = f", by up to {golden['largest_distance']}" if golden["differing_values"] else ""
+        print(f"golden vectors: {golden['differing_values']} of {golden['values']} values differ from {golden['from']}{distance}")
     for one in result.get("classes", ()):
         print(f"  {one['score']:10.4f}  {one['label']}")
-    latency = result.get("latency")
+    latency = result.get("latency_ms")
     if latency:
-        print("  ".join(f"{name[:-3]} {latency[name]:.2f} ms" for name in ("p50_ms", "p90_ms", "p99_ms", "min_ms", "mean_ms", "std_ms")))
+        print("latency in ms:  " + "  ".join(f"{name} {latency[name]:.2f}" for name in ("p50", "p90", "p99", "min", "mean", "max")))
 
 
 if __name__ == "__main__":

@@ -77,13 +77,17 @@ def full_disk(title: str, size: int) -> EdgekitError:
 
 def check_ran(finished: Finished, what: str) -> None:
     """Raises EdgekitError where the program did not end with 0: crashed, could not be started, or said why it failed."""
-    if finished.code == 0:
-        return
+    if finished.code:
+        raise EdgekitError(f"{what}: {ended(finished)}")
+
+
+def ended(finished: Finished) -> str:
+    """How a program ended that did not end with 0."""
     if finished.code < 0:
-        raise EdgekitError(f"{what} crashed: {_signal_name(-finished.code)}")
+        return f"it crashed ({_signal_name(-finished.code)})"
     if finished.code in (126, 127) or "Exec format error" in finished.stderr:
-        raise EdgekitError(f"{what} cannot be started on the device: {finished.last_words()}")
-    raise EdgekitError(f"{what} failed, exit code {finished.code}: {finished.last_words()}")
+        return f"it cannot be started on the device: {finished.last_words()}"
+    return f"exit code {finished.code}: {finished.last_words()}"
 
 
 def _signal_name(number: int) -> str:

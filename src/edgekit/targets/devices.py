@@ -44,7 +44,7 @@ class Device:
 
 TFLITE_RUNTIME = Runtime("tflite-runtime", "2.14.0", (2, 14))
 """The last release of that package; it needs numpy < 2."""
-AI_EDGE_LITERT = Runtime("ai-edge-litert", "2.1.6", (2, 21))
+AI_EDGE_LITERT = Runtime("ai-edge-litert", "2.1.6", (2, 23))
 """Newer ones run what this one runs; this one is the newest that runs under emulation, so it is the one that is proven."""
 ANDROID_TFLITE = Runtime("org.tensorflow:tensorflow-lite", "2.16.1", (2, 16))
 """The last release that is not moved to Google's own repository."""
