@@ -33,7 +33,7 @@ NAME_BYTES_MAX = 255
 
 @dataclass(frozen=True)
 class Plan:
-    """Files by name: relative, '/' between folders, sorted. A file that starts with '#!' will be executable.
+    """Files by name: relative, '/' between folders, sorted. A script ('#!') or ELF file will be executable.
 
     Raises EdgekitError for a name that is absolute, leaves the folder, or is also a folder of another name.
     """
@@ -201,7 +201,7 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    if content.startswith(b"#!"):
+    if content.startswith((b"#!", b"\x7fELF")):
         path.chmod(path.stat().st_mode | 0o111)
 
 

@@ -28,6 +28,14 @@ class Tool:
 
 
 GXX = Tool("g++", "C simulation of HLS projects", ("g++", "clang++"), "EDGEKIT_CXX", "apt install g++")
+GXX_AARCH64 = Tool(
+    "g++-aarch64",
+    "the latency application for Raspberry Pi and Android",
+    ("aarch64-linux-gnu-g++",),
+    "EDGEKIT_CXX_AARCH64",
+    "apt install g++-aarch64-linux-gnu",
+)
+CMAKE = Tool("cmake", "building the latency application", ("cmake",), "EDGEKIT_CMAKE", "apt install cmake")
 MAKE = Tool("make", "building projects and firmware", ("make",), "EDGEKIT_MAKE", "apt install make")
 QEMU = Tool(
     "qemu-aarch64", "the emulated Raspberry Pi", ("qemu-aarch64-static", "qemu-aarch64"), "EDGEKIT_QEMU", "apt install qemu-user-static"
@@ -42,7 +50,7 @@ SSH = Tool("ssh", "Raspberry Pi and boards over the network", ("ssh",), "EDGEKIT
 APT_GET = Tool("apt-get", "making the emulated Raspberry Pi", ("apt-get",), "EDGEKIT_APT_GET", "it comes with Debian and Ubuntu")
 DPKG_DEB = Tool("dpkg-deb", "making the emulated Raspberry Pi", ("dpkg-deb",), "EDGEKIT_DPKG_DEB", "it comes with Debian and Ubuntu")
 TOOLS: Mapping[str, Tool] = MappingProxyType(
-    {tool.name: tool for tool in (GXX, MAKE, QEMU, QEMU_ARM, APT_GET, DPKG_DEB, VITIS_HLS, VIVADO, ADB, SSH)}
+    {tool.name: tool for tool in (GXX, GXX_AARCH64, CMAKE, MAKE, QEMU, QEMU_ARM, APT_GET, DPKG_DEB, VITIS_HLS, VIVADO, ADB, SSH)}
 )
 
 

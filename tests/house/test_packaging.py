@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-IGNORED = {"__pycache__"}
+IGNORED = {"__pycache__", "build"}
 SETUPTOOLS_MIN = 77
 """As in pyproject.toml."""
 
@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def package_files(suffixes: tuple[str, ...]) -> set[str]:
     """What is under src/edgekit, symlinks followed, as names in the wheel."""
     found = set()
-    for folder in ("src/edgekit", "keras_models", "tflite", "hls"):
+    for folder in ("src/edgekit", "keras_models", "tflite", "hls", "firmware"):
         base = ROOT / folder
         inside = "edgekit" if folder.startswith("src") else f"edgekit/{folder}"
         for path in base.rglob("*"):
@@ -53,10 +53,10 @@ def package_files(suffixes: tuple[str, ...]) -> set[str]:
 def test_the_wheel_holds_every_module_and_header(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for package in ("keras_models", "tflite", "hls"):
+    for package in ("keras_models", "tflite", "hls", "firmware"):
         assert f"edgekit/{package}/__init__.py" in names
     assert "edgekit/py.typed" in names
-    assert package_files((".py", ".h", ".jinja", ".tcl")) <= names
+    assert package_files((".py", ".h", ".cc", ".jinja", ".tcl")) <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -64,7 +64,7 @@ def test_the_source_distribution_holds_them_too(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
         names = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
-    assert {f"src/{name}" for name in package_files((".py", ".h"))} <= names
+    assert {f"src/{name}" for name in package_files((".py", ".h", ".cc"))} <= names
 
 
 def test_versions_agree() -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
+from edgekit.cache import cache_folder
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name, make_folder
 from edgekit.targets.emulators import PACKAGES, SUITE, Emulator
@@ -33,15 +34,6 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RECORD = "emulator.json"
 STEP_SECONDS = 600
 URI = re.compile(r"^'(?P<uri>[^']+)' (?P<name>[^ ]+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
-
-
-def cache_folder() -> Path:
-    """Where edgekit keeps what it can make again: EDGEKIT_CACHE, or `edgekit` in the user's cache folder."""
-    chosen = os.environ.get("EDGEKIT_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "edgekit"
 
 
 def emulator_folder(emulator: Emulator) -> Path:
