@@ -21,7 +21,7 @@ from edgekit.connections.session import Session, check_ran, ended
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Note, Run, Values
 from edgekit.targets.devices import Device, runtimes_for
-from edgekit.targets.emulators import EMULATORS, Emulator
+from edgekit.targets.emulators import EMULATORS, Emulator, emulator_for
 from edgekit.tflite.executors import KERNEL_SETS, as_graph_values, as_stored, missing_for_kernels
 from edgekit.tflite.reader import parse, probe
 from edgekit.tflite.writer import write_tflite
@@ -107,17 +107,12 @@ def _emulated(emulator: Emulator) -> Iterator[Executor]:
             yield device_executor(name, lambda: emulated_session(emulator), package, kernels, lambda: missing_emulator(emulator))
 
 
-def emulator_for(target: Device) -> Emulator | None:
-    """The emulated device whose processor understands this one's programs, or None."""
-    return next((emulator for emulator in EMULATORS.values() if emulator.arch == target.arch), None)
-
-
 def prove_runs(tflite: bytes, target: Device, wanted: str | None, note: Note) -> list[str]:
     """Runs a file once on each runtime that it is for, on the emulated device; op versions do not tell of every failure.
 
     Returns what could not be tried, as sentences. Raises EdgekitError where a runtime rejects the file or crashes on it.
     """
-    emulator = emulator_for(target)
+    emulator = emulator_for(target.arch)
     if emulator is None:
         return []
     runtimes = {wheel.runtime for wheel in emulator.wheels} & set(runtimes_for(target, wanted))

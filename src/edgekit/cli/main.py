@@ -16,14 +16,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgekit import __version__
-from edgekit.cli import doctor, export, hls, models, train, verify
+from edgekit.cli import bench, doctor, export, hls, models, train, verify
 from edgekit.cli.output import claimed_stdout, print_json
 from edgekit.errors import EdgekitError
 
 REFUSED, INTERRUPTED = 2, 130
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-for command in (models.models, train.train, export.export, hls.hls, verify.verify, doctor.doctor):
+for command in (models.models, train.train, export.export, hls.hls, verify.verify, bench.bench, doctor.doctor):
     app.command()(command)
 
 

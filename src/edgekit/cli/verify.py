@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgekit.cli.bench import On
 from edgekit.cli.output import Json, executor_progress, print_json
 
 FAILED = 1
@@ -17,17 +18,23 @@ def verify(
     inputs: Annotated[int, typer.Option(min=1, max=100_000, help="Number of photographs, noise and extreme inputs.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise and of which parts of the photographs are taken.")] = 0,
     executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
+    on: On = "local",
     json: Json = False,
 ) -> None:
-    """Compare every executor bit by bit; exit code 1 if any bit differs."""
+    """Compare every executor bit by bit; exit code 1 if any bit differs. With --on, those of a device with the baseline."""
     from rich.console import Console
 
+    from edgekit.bench.executors import executors_on
     from edgekit.bundle import open_bundle
     from edgekit.verify import as_json, show
     from edgekit.verify import verify as run_verify
 
+    bundle = open_bundle(folder)
+    names, also = executors_on(on, bundle) if not bundle.changed else (None, ())
+    if executor:
+        names = [*(names or ()), *executor]
     with executor_progress(shown=not json) as progress:
-        report = run_verify(open_bundle(folder), count=inputs, seed=seed, executors=executor or None, progress=progress)
+        report = run_verify(bundle, count=inputs, seed=seed, executors=names, also=also, progress=progress)
     if json:
         print_json(as_json(report))
     else:

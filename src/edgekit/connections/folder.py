@@ -37,6 +37,10 @@ class FolderSession:
         return self.emulator.arch if self.emulator else platform.machine()
 
     @property
+    def cpus(self) -> int:
+        return os.cpu_count() or 1
+
+    @property
     def emulated(self) -> bool:
         return self.emulator is not None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from edgekit.errors import EdgekitError
@@ -33,7 +35,9 @@ class Finished:
 
 
 class Session(Protocol):
-    """`title` names the device in reports; `arch` is what `uname -m` says there; `emulated`: its times are no speed.
+    """`title` names the device in reports; `arch` is what `uname -m` says there, `cpus` how many processors it has.
+
+    `emulated`: its times are no speed.
 
     Every method raises EdgekitError that says what is wrong and what to do, DeviceLost where the device is gone.
     """
@@ -45,13 +49,16 @@ class Session(Protocol):
     def arch(self) -> str: ...
 
     @property
+    def cpus(self) -> int: ...
+
+    @property
     def emulated(self) -> bool: ...
 
     def python(self, package: str) -> list[str]:
         """The words that start the Python which can import this runtime."""
 
     def program(self, name: str) -> list[str]:
-        """The words that start a program which was pushed."""
+        """The words that start a program that was pushed."""
 
     def push(self, files: Mapping[str, bytes]) -> None:
         """Puts files, by name, into the work folder; those that start with '#!' or ELF's magic can be executed."""
@@ -95,3 +102,27 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def call(command: Sequence[str | Path], seconds: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Runs one of this machine's programs. Raises DeviceLost where it does not end in time, EdgekitError where it cannot be started."""
+    try:
+        return subprocess.run(command, input=stdin, capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise DeviceLost(f"the device did not answer within {seconds:.0f} s; is it still there?") from error
+    except OSError as error:
+        raise EdgekitError(f"'{command[0]}' cannot be started: {error.strerror}") from error
+
+
+def device_exit(code: int) -> int:
+    """What a shell on the device reports, as Finished.code: it adds 128 to a signal's number."""
+    return 128 - code if 128 < code < 128 + 65 else code
+
+
+def write_error(title: str, said: str, size: int) -> EdgekitError:
+    """Of files that a device did not take."""
+    if "No space left" in said or "disk full" in said.lower():
+        return full_disk(title, size)
+    if "Permission denied" in said or "Read-only" in said:
+        return EdgekitError(f"{title} does not let this user write: {said}")
+    return EdgekitError(f"{title} did not take the files: {said}")

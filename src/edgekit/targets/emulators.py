@@ -74,3 +74,8 @@ def emulator(name: str) -> Emulator:
     if name not in EMULATORS:
         raise UnknownName("emulated device", name, EMULATORS)
     return EMULATORS[name]
+
+
+def emulator_for(arch: str) -> Emulator | None:
+    """The emulated device whose processor runs programs of this architecture, or None."""
+    return next((found for found in EMULATORS.values() if found.arch == arch), None)
