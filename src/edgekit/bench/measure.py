@@ -41,8 +41,8 @@ STOCK_STEPS = 255.0
 class Measured:
     """`problem`: why there are no times: the file, or what the device computed of it, is not what was exported.
 
-    `program` measured, edgekit-latency or run.py; `note` says why not the former. `report` is what it answered: firmware/README.md has the
-    fields `golden`, `runtime`, `load_ms`, `first_run_ms` and `latency_ms`, which both programs give.
+    `program` measured, edgekit-latency or run.py; `note` says why not the former. None: nothing was run. `report` is what it answered:
+    firmware/README.md has the fields `golden`, `runtime`, `load_ms`, `first_run_ms` and `latency_ms`, which both programs give.
     """
 
     network: str
@@ -53,9 +53,9 @@ class Measured:
     device: str
     arch: str
     emulated: bool
-    program: str
+    program: str | None
     kernels: str
-    threads: int
+    threads: int | None
     time: str
     problem: str | None
     note: str | None
@@ -85,25 +85,39 @@ def bench(
     if manifest.kind != "tflite" or manifest.golden is None:
         raise EdgekitError(f"{bundle.folder} has no golden vectors and no model for a device; export it again, with edgekit export")
     target = device(manifest.target)
-    about = (manifest.network, manifest.precision, manifest.target, manifest.files[TFLITE], on)
-    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    measured = Measured(
+        network=manifest.network,
+        precision=manifest.precision,
+        target=manifest.target,
+        model_sha256=manifest.files[TFLITE],
+        on=on,
+        device=on,
+        arch=target.arch,
+        emulated=on == EMULATED,
+        program=None,
+        kernels=kernels,
+        threads=threads,
+        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        problem=None,
+        note=None,
+        report={},
+    )
     if bundle.changed:  # then no device is needed to know that a time would be worth nothing
-        problem = "; ".join(f"{name} {how}" for name, how in bundle.changed.items())
-        return Measured(*about, on, target.arch, False, SCRIPT, kernels, threads or 0, time, problem, None, {})
+        return replace(measured, problem="; ".join(f"{name} {how}" for name, how in bundle.changed.items()))
     note("connecting")
     with session_on(on, target) as session:
         if on not in (LOCAL, EMULATED) and session.arch != target.arch:
             raise EdgekitError(f"{session.title} is {session.arch}; the bundle is for {target.title}, {target.arch}: export it for that")
+        measured = replace(measured, device=session.title, arch=session.arch, threads=threads or session.cpus)
         settings = Settings(kernels, threads or session.cpus, warm_up, iterations, tolerance=_tolerance(bundle))
         application = _application(session.arch, kernels, note)
         if isinstance(application, str):
-            program, reason = SCRIPT, application
+            measured = replace(measured, program=SCRIPT, note=application)
             report = _with_script(bundle, session, settings, note)
         else:
-            program, reason = APPLICATION, None
+            measured = replace(measured, program=APPLICATION)
             report = _with_application(bundle, session, application, settings, note)
-        facts = (session.title, session.arch, session.emulated, program, kernels, settings.threads, time)
-        return Measured(*about, *facts, report.get("problem"), reason, report)
+        return replace(measured, problem=report.get("problem"), report=report)
 
 
 def _application(arch: str, kernels: str, note: Note) -> Mapping[str, bytes] | str:

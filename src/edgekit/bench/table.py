@@ -17,7 +17,8 @@ def show(measured: Measured, comparison: Comparison | None, console: Console) ->
     runtime = measured.report.get("runtime") or {}
     golden = measured.report.get("golden") or {}
     console.print(Text(f"{measured.network}, {measured.precision}, for {measured.target}", "bold"))
-    console.print(f"on {measured.device}, {measured.arch}; measured by {measured.program}")
+    if measured.program is not None:
+        console.print(f"on {measured.device}, {measured.arch}; measured by {measured.program}")
     if measured.note:
         console.print(Text(f"edgekit-latency did not run: {measured.note}", "yellow"))
     if runtime:
