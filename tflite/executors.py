@@ -20,21 +20,26 @@ from edgekit.tflite.reader import parse, probe, smallest_softmax_scale
 from edgekit.tflite.writer import logical, stored, write_tflite
 
 RunOne = Callable[[npt.NDArray[Any]], Values]
+KERNEL_SETS = {"reference": "BUILTIN_REF", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}
+"""The runtimes' reference kernels, their optimized ones, and XNNPACK with the optimized ones for what it does not take; and which
+OpResolverType asks for them."""
 
 
-def _missing(artifact: Artifact) -> str | None:
+def _missing() -> str | None:
     if importlib.util.find_spec("ai_edge_litert") is None:
         return "ai-edge-litert is not installed: pip install ai-edge-litert"
-    if artifact.tflite is None and artifact.graph is None:
-        return "there is no TFLite file"
     return None
 
 
-def _missing_reference(artifact: Artifact) -> str | None:
-    """The reference SOFTMAX ends the process, by a CHECK, where beta * scale * 2**26 is not above 1: logits that hardly vary."""
-    missing = _missing(artifact)
-    if missing or artifact.tflite is None or artifact.graph is not None:
-        return missing
+def missing_for_kernels(kernels: str, artifact: Artifact) -> str | None:
+    """Why a kernel set cannot run an artifact, whatever the device, or None.
+
+    The reference SOFTMAX ends the process, by a CHECK, where beta * scale * 2**26 is not above 1: logits that hardly vary.
+    """
+    if artifact.tflite is None and artifact.graph is None:
+        return "there is no TFLite file"
+    if kernels != "reference" or artifact.tflite is None or artifact.graph is not None:
+        return None
     scale = smallest_softmax_scale(artifact.tflite)
     if scale is not None and scale * 2**26 <= 1:
         return (
@@ -43,11 +48,14 @@ def _missing_reference(artifact: Artifact) -> str | None:
     return None
 
 
-def _executor(name: str, resolver: str, missing: Callable[[Artifact], str | None] = _missing) -> Executor:
-    def open_(artifact: Artifact, note: Note) -> AbstractContextManager[Run]:
-        return _open(artifact, note, resolver)
+def _executor(kernels: str) -> Executor:
+    def missing(artifact: Artifact) -> str | None:
+        return _missing() or missing_for_kernels(kernels, artifact)
 
-    return Executor(f"tflite-{name}", missing, open_)
+    def open_(artifact: Artifact, note: Note) -> AbstractContextManager[Run]:
+        return _open(artifact, note, KERNEL_SETS[kernels])
+
+    return Executor(f"tflite-{kernels}", missing, open_)
 
 
 @contextmanager
@@ -64,10 +72,10 @@ def _open(artifact: Artifact, note: Note, resolver: str) -> Iterator[Run]:
     between = _load(probe(tflite, None if graph is None else graph.tensors), resolver)
 
     def run(inputs: npt.NDArray[Any]) -> Values:
-        batch = _stored_inputs(graph, inputs)
+        batch = as_stored(graph, inputs)
         images = [{**between(image), **outputs(image)} for image in batch]
         values = {name: np.stack([image[name] for image in images]) for name in (images[0] if images else {})}
-        return values if graph is None else _logical_values(graph, inputs, values)
+        return values if graph is None else as_graph_values(graph, inputs, values)
 
     yield run
 
@@ -98,7 +106,20 @@ def _load(tflite: bytes, resolver: str) -> RunOne:
     return run
 
 
-def _stored_inputs(graph: IntegerGraph | None, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def outputs_of(tflite: bytes, inputs: npt.NDArray[Any], kernels: str) -> list[npt.NDArray[Any]]:
+    """The file's outputs, in its order, as stored, each (inputs, *shape): computed here with one of KERNEL_SETS.
+
+    Raises EdgekitError where LiteRT does not load the file.
+    """
+    subgraph = parse(tflite).subgraphs[0]
+    names = [subgraph.tensors[int(index)].name.decode() for index in subgraph.outputs]
+    run = _load(tflite, KERNEL_SETS[kernels])
+    rows = [run(image) for image in inputs]
+    return [np.stack([row[name] for row in rows]) for name in names]
+
+
+def as_stored(graph: IntegerGraph | None, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Inputs as the file holds them. Raises EdgekitError where they leave the range of the graph's input."""
     if graph is None:
         return inputs
     tensor = graph.tensors[graph.input]
@@ -107,14 +128,10 @@ def _stored_inputs(graph: IntegerGraph | None, inputs: npt.NDArray[Any]) -> npt.
     return stored(tensor, inputs)
 
 
-def _logical_values(graph: IntegerGraph, inputs: npt.NDArray[Any], values: Values) -> Values:
+def as_graph_values(graph: IntegerGraph, inputs: npt.NDArray[Any], values: Values) -> Values:
+    """What the file gave, as the graph's integers; of its own tensors only."""
     found = {name: logical(tensor, values[name]) for name, tensor in graph.tensors.items() if name in values}
     return {graph.input: inputs.astype(graph.tensors[graph.input].dtype), **found}
 
 
-EXECUTORS: tuple[Executor, ...] = (
-    _executor("reference", "BUILTIN_REF", _missing_reference),
-    _executor("optimized", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
-    _executor("xnnpack", "BUILTIN"),
-)
-"""LiteRT's reference kernels, its optimized ones, and XNNPACK with the optimized ones for what it does not take."""
+EXECUTORS: tuple[Executor, ...] = tuple(_executor(kernels) for kernels in KERNEL_SETS)

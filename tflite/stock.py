@@ -38,10 +38,11 @@ CALIBRATED = (Precision.INT8, Precision.INT16X8)
 """Precisions whose activation ranges are measured on a representative dataset."""
 
 
-def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] | None = None) -> bytes:
+def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] | None = None, *, dense_per_channel: bool = True) -> bytes:
     """A tf_keras model as a TFLite file with batch 1.
 
     Args:
+        dense_per_channel: of dynamic: a scale for each output of a dense layer, which is FULLY_CONNECTED version 12, or one for all.
         representative: float32 (images, *input shape), as the model takes them; for int8 and int16x8.
 
     Raises:
@@ -59,6 +60,7 @@ def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] |
             function = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
             converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
             _configure(converter, precision, representative)
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = not dense_per_channel
             return bytes(converter.convert())
     except Exception as error:  # the converter raises a class of its own, ValueError, RuntimeError, ...
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -2,7 +2,10 @@
 
     manifest.json    the Manifest below as JSON
     model.onnx       the integer graph, of an exact network
-    model.tflite     of kind "tflite"
+    model.tflite     of kind "tflite", and with it:
+    labels.txt       a line for each class
+    golden/          input.bin and output.bin: inputs of the model and its outputs, one after the other, raw little-endian
+    run.py           checks and runs the model on the device
     everything else  of kind "hls": the HLS project, in the folder itself
 
 What is read here may come from anyone: every field is checked, no name leaves the folder, only plain files are opened.
@@ -28,7 +31,8 @@ from edgekit.graph import check
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
 from edgekit.preprocessing import Preprocessing
 
-GRAPH, TFLITE = "model.onnx", "model.tflite"
+GRAPH, TFLITE, LABELS, RUN = "model.onnx", "model.tflite", "labels.txt", "run.py"
+GOLDEN_INPUT, GOLDEN_OUTPUT = "golden/input.bin", "golden/output.bin"
 KINDS = ("tflite", "hls")
 WEIGHT_ORIGINS = ("random", "file", "trained")
 MODEL_BYTES_MAX = (2 << 30) - 1
@@ -49,8 +53,25 @@ class WeightsSource:
 
 
 @dataclass(frozen=True)
+class Golden:
+    """Where the golden outputs of so many inputs come from, and how far a runtime's may be from them.
+
+    `tolerance`: 0: every bit counts. Above: of float outputs, relative to the largest value (or 1). None: a stock integer file, whose
+    kernel sets round in different ways: differences are reported only. `crc32`: of output.bin, zlib's, in hex.
+    """
+
+    executor: str
+    inputs: int
+    tolerance: float | None
+    crc32: str
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """`target` is a device for kind "tflite" and a board for "hls"; `files` holds the SHA-256, in hex, of each file but the manifest."""
+    """`target` is a device for kind "tflite" and a board for "hls"; `files` holds the SHA-256, in hex, of each file but the manifest.
+
+    `runtimes`: those that the model was made for, with their versions.
+    """
 
     kind: str
     network: str
@@ -62,6 +83,8 @@ class Manifest:
     versions: Mapping[str, str]
     command: tuple[str, ...]
     files: Mapping[str, str]
+    runtimes: tuple[str, ...] = ()
+    golden: Golden | None = None
 
 
 @dataclass(frozen=True)
@@ -85,10 +108,12 @@ def bundle_plan(
     weights: WeightsSource,
     preprocessing: Preprocessing,
     command: tuple[str, ...],
+    runtimes: tuple[str, ...] = (),
+    golden: Golden | None = None,
 ) -> Plan:
     """The files and their manifest, ready to write. `command` is what the user typed, as a list of words."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    manifest = Manifest(kind, network, options, precision, target, weights, preprocessing, versions(), command, hashes)
+    manifest = Manifest(kind, network, options, precision, target, weights, preprocessing, versions(), command, hashes, runtimes, golden)
     text = json.dumps({"schema": SCHEMA, **dataclasses.asdict(manifest)}, indent=2) + "\n"
     parse_manifest(text.encode())  # what is written can be read
     return Plan({**files, MANIFEST: text.encode()})
@@ -154,6 +179,8 @@ def parse_manifest(text: bytes) -> Manifest:
         versions=_map(data, "versions", str),
         command=tuple(_list(data, "command", str)),
         files=_map(data, "files", str),
+        runtimes=tuple(_list(data, "runtimes", str)),
+        golden=_golden(data),
     )
     if 0.0 in manifest.preprocessing.std or not manifest.preprocessing.mean:
         raise _wrong("preprocessing", "needs a mean, and a std that is not 0")
@@ -166,6 +193,17 @@ def parse_manifest(text: bytes) -> Manifest:
     if manifest.kind == "hls" and GRAPH not in manifest.files:
         raise _wrong("files", f"a bundle of kind 'hls' has a {GRAPH}")
     return manifest
+
+
+def _golden(data: Mapping[str, Any]) -> Golden | None:
+    found = _field(data, "golden", dict | None)
+    if found is None:
+        return None
+    tolerance = _field(found, "tolerance", int | float | None, "golden.")
+    golden = Golden(_text(found, "executor"), _field(found, "inputs", int | None, "golden."), tolerance, _text(found, "crc32"))
+    if not golden.inputs or golden.inputs < 1 or (tolerance is not None and tolerance < 0):
+        raise _wrong("golden", "needs at least one input, and a tolerance that is not below 0")
+    return golden
 
 
 def _change(folder: Path, name: str, digest: str) -> str | None:
@@ -205,7 +243,9 @@ def _wrong(field: str, problem: str) -> EdgekitError:
 
 
 def _field(data: Mapping[str, Any], name: str, kind: Any, path: str = "") -> Any:
-    value = data.get(name)
+    if name not in data:
+        raise _wrong(path + name, "is missing")
+    value = data[name]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind == int | None):
         raise _wrong(path + name, f"is of type {type(value).__name__}, not {getattr(kind, '__name__', kind)}")
     if isinstance(value, float) and not math.isfinite(value):

@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -123,6 +123,21 @@ def write(plan: Plan, folder: Path) -> None:
             if path.is_dir():
                 _sync(path)
         if folder.exists() and any(folder.iterdir()):
+            _exchange(stage, folder)
+        else:
+            stage.rename(folder)
+
+
+def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Lets `fill` fill a new folder, and puts it in the place of `folder` in one step; the caller knows that `folder` is edgekit's own.
+
+    Raises EdgekitError where it cannot be written, and whatever `fill` raises, with everything as it was.
+    """
+    folder = folder.resolve()
+    with _staged(folder) as stage:
+        stage.mkdir()
+        fill(stage)
+        if folder.exists():
             _exchange(stage, folder)
         else:
             stage.rename(folder)

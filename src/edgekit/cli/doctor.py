@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Any
+from typing import Annotated, Any
 
-from edgekit.cli.output import Json, print_json
+import typer
+
+from edgekit.cli.output import Json, print_json, status
 
 
-def doctor(json: Json = False) -> None:
-    """Show what this machine has: Python, packages, tools, executors."""
+def doctor(
+    make_emulator: Annotated[
+        bool, typer.Option("--make-emulator", help="First make the emulated Raspberry Pis, 64 and 32 bits: 50 MB, a minute.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what this machine has: Python, packages, tools, executors, emulated devices."""
+    if make_emulator:
+        _make_emulators(shown=not json)
     found = examine()
     if json:
         print_json(found)
@@ -20,9 +29,21 @@ def doctor(json: Json = False) -> None:
     _show(found, Console())
 
 
+def _make_emulators(shown: bool) -> None:
+    from edgekit.connections.emulator import make_emulator, missing_emulator
+    from edgekit.targets.emulators import EMULATORS
+
+    with status(shown) as note:
+        for emulator in EMULATORS.values():
+            if missing_emulator(emulator) is not None:
+                make_emulator(emulator, note)
+
+
 def examine() -> dict[str, Any]:
-    """What `--json` prints: {python, system, packages, tools, executors}."""
+    """What `--json` prints: {python, system, packages, tools, executors, emulators}."""
     from edgekit.bundle import versions
+    from edgekit.connections.emulator import emulator_state
+    from edgekit.targets.emulators import EMULATORS
     from edgekit.tools import TOOLS, find, missing_reason, version
 
     packages = versions()
@@ -46,6 +67,7 @@ def examine() -> dict[str, Any]:
         "packages": packages,
         "tools": tools,
         "executors": _executors(),
+        "emulators": [emulator_state(emulator) for emulator in EMULATORS.values()],
     }
 
 
@@ -88,4 +110,7 @@ def _show(found: dict[str, Any], console: Any) -> None:
     heading("Executors")
     for one in found["executors"]:
         row(one["name"], one["missing"] or "ready", "yellow" if one["missing"] else "green")
+    heading("Emulated devices")
+    for one in found["emulators"]:
+        row(one["device"], one["missing"] or f"{one['cpu']}  {one['path']}", "yellow" if one["missing"] else "green")
     console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,12 @@ def export(
     classes: Classes = None,
     weights: Weights = None,
     calibration: Calibration = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="The one runtime that the file has to run on.", show_default="all that the device has")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Names of the classes, a line each.", show_default="their numbers")
+    ] = None,
     seed: Seed = 0,
     output: Output = None,
     json: Json = False,
@@ -28,7 +35,16 @@ def export(
 
     request = ModelRequest(model, alpha, size, classes, weights, calibration, seed)
     with status(shown=not json) as note:
-        done = export_model(request, target=target, precision=precision, output=output, command=command_line(), note=note)
+        done = export_model(
+            request,
+            target=target,
+            precision=precision,
+            runtime=runtime,
+            labels=labels,
+            output=output,
+            command=command_line(),
+            note=note,
+        )
     if json:
         print_json(as_plain(done))
         return
@@ -36,4 +52,4 @@ def export(
     print(f"{done.name}, {done.precision}, for {done.target}: {done.folder}")
     for name, length in done.sizes.items():
         print(f"  {name:<16} {length:>12,} bytes")
-    print(f"Next: edgekit verify {done.folder}")
+    print(f"Next: edgekit verify {done.folder}, then edgekit bench {done.folder} --on ssh://USER@HOST")

@@ -16,14 +16,23 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgekit import __version__
-from edgekit.cli import doctor, export, hls, models, report, train, verify
+from edgekit.cli import bench, doctor, export, hls, models, report, train, verify
 from edgekit.cli.output import claimed_stdout, print_json
 from edgekit.errors import EdgekitError
 
 REFUSED, INTERRUPTED = 2, 130
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-for command in (models.models, train.train, export.export, hls.hls, verify.verify, report.report, doctor.doctor):
+for command in (
+    models.models,
+    train.train,
+    export.export,
+    hls.hls,
+    verify.verify,
+    bench.bench,
+    report.report,
+    doctor.doctor,
+):
     app.command()(command)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgekit.cli.bench import On
 from edgekit.cli.output import Json, executor_progress, print_json
 
 FAILED = 1
@@ -20,11 +21,13 @@ def verify(
         str | None, typer.Option(metavar="DIR|digits", help="Images to compare on as well; of a data set its held-out part.")
     ] = None,
     executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
+    on: On = "local",
     json: Json = False,
 ) -> None:
-    """Compare every executor bit by bit; exit code 1 if any bit differs."""
+    """Compare every executor bit by bit; exit code 1 if any bit differs. With --on, those of a device with the baseline."""
     from rich.console import Console
 
+    from edgekit.bench.executors import executors_on
     from edgekit.bundle import open_bundle
     from edgekit.verify import as_json, show
     from edgekit.verify import verify as run_verify
@@ -35,8 +38,11 @@ def verify(
         from edgekit.pipeline.dataset import verification_pixels
 
         images = verification_pixels(data, bundle)
+    names, also = executors_on(on, bundle) if not bundle.changed else (None, ())
+    if executor:
+        names = [*(names or ()), *executor]
     with executor_progress(shown=not json) as progress:
-        report = run_verify(bundle, count=inputs, seed=seed, executors=executor or None, images=images, progress=progress)
+        report = run_verify(bundle, count=inputs, seed=seed, executors=names, also=also, images=images, progress=progress)
     if json:
         print_json(as_json(report))
     else:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from edgekit.bundle import GRAPH, TFLITE, bundle_plan
+from edgekit.bundle import GRAPH, LABELS, RUN, TFLITE, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.pipeline.exact import integer_graph
+from edgekit.pipeline.golden import GoldenVectors, exact_golden, labels_text, stock_golden
 from edgekit.pipeline.source import ModelRequest, Note, Source, calibration_images, load_source
 from edgekit.plan import Plan, check_destination, write
-from edgekit.targets.devices import device
+from edgekit.targets.devices import Device, device, runtimes_for
 
 QFX = "qfx"
 
@@ -41,6 +43,8 @@ def export_model(
     *,
     target: str,
     precision: str = QFX,
+    runtime: str | None = None,
+    labels: Path | None = None,
     output: Path | None = None,
     command: tuple[str, ...] = (),
     note: Note = lambda _: None,
@@ -50,22 +54,33 @@ def export_model(
     Args:
         target: a name of edgekit.targets.devices.DEVICES.
         precision: "qfx" is exact on every executor; the others are TensorFlow's own.
+        runtime: the only runtime of the device that the file has to run on; by default it has to run on all of them.
+        labels: a text file with a line for each class; by default classes are numbered.
         output: the folder; by default named after the network, the target and the precision, in the current folder.
 
     Raises:
         UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
     """
-    device(target)
+    from edgekit.tflite.device_executors import run_script
+    from edgekit.tflite.op_versions import check_runs
+
+    place = device(target)
+    runtimes = tuple(one.title for one in runtimes_for(place, runtime))
     if precision not in precisions():
         raise UnknownName("precision", precision, precisions())
+    words = None if labels is None else _read_labels(labels)
     if output is not None:
         check_destination(output)
     source = load_source(request, note)
     folder = output or Path(f"{source.name}-{target}-{precision}")
     check_destination(folder)
-    files, notes = _exact_files(source, request, note) if precision == QFX else _stock_files(source, request, precision, note)
+    if precision == QFX:
+        files, vectors, notes = _exact_files(source, request, note)
+        check_runs(files[TFLITE], place, runtime)
+    else:
+        files, vectors, notes = _stock_files(source, request, precision, place, runtime, note)
     plan = bundle_plan(
-        files,
+        {**files, **vectors.files, LABELS: labels_text(words, vectors.classes), RUN: run_script()},
         kind="tflite",
         network=source.name,
         options=source.options,
@@ -74,6 +89,8 @@ def export_model(
         weights=source.weights,
         preprocessing=source.preprocessing,
         command=command,
+        runtimes=runtimes,
+        golden=vectors.golden,
     )
     note("writing")
     write(plan, folder)
@@ -84,16 +101,24 @@ def sizes_of(plan: Plan) -> dict[str, int]:
     return {name: len(content) for name, content in plan.files.items()}
 
 
-def _exact_files(source: Source, request: ModelRequest, note: Note) -> tuple[dict[str, bytes], tuple[str, ...]]:
+Files: TypeAlias = tuple[dict[str, bytes], GoldenVectors, tuple[str, ...]]
+"""Files by name, the golden vectors, and notes."""
+
+
+def _exact_files(source: Source, request: ModelRequest, note: Note) -> Files:
     from edgekit.graph.onnx_write import write_onnx
     from edgekit.tflite.writer import write_tflite
 
     graph, notes = integer_graph(source, request, note)
     note("writing the TFLite file")
-    return {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph)}, notes
+    files = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph)}
+    note("computing golden outputs")
+    return files, exact_golden(graph, source.preprocessing), notes
 
 
-def _stock_files(source: Source, request: ModelRequest, precision: str, note: Note) -> tuple[dict[str, bytes], tuple[str, ...]]:
+def _stock_files(source: Source, request: ModelRequest, precision: str, target: Device, runtime: str | None, note: Note) -> Files:
+    from edgekit.tflite.device_executors import prove_runs
+    from edgekit.tflite.op_versions import check_runs, lacking
     from edgekit.tflite.stock import CALIBRATED, Precision, convert
 
     if source.keras is None:
@@ -105,4 +130,21 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, note: No
     if kind in CALIBRATED:
         images = calibration_images(request, source, note)
     note(f"converting to {precision}")
-    return {TFLITE: convert(source.keras, kind, images)}, ()
+    tflite, notes = convert(source.keras, kind, images), []
+    older = [one.title for one in runtimes_for(target, runtime) if lacking(tflite, one)]
+    if older and kind is Precision.DYNAMIC:
+        note("converting again, for older runtimes")
+        tflite = convert(source.keras, kind, images, dense_per_channel=False)
+        notes.append(f"dense layers have one scale for all outputs, not one for each: {', '.join(older)} does not run the latter")
+    check_runs(tflite, target, runtime)
+    note("computing golden outputs")
+    vectors = stock_golden(tflite, precision, source.preprocessing)
+    notes += prove_runs(tflite, target, runtime, note)
+    return {TFLITE: tflite}, vectors, tuple(notes)
+
+
+def _read_labels(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EdgekitError(f"cannot read the labels in '{path}': {error}") from error

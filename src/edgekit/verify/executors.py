@@ -12,11 +12,15 @@ from edgekit.executor import Artifact, Executor
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name."""
+    """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name.
+
+    `emulates` names the emulated device that it runs on: slow, so it runs only where it is asked for.
+    """
 
     name: str
     module: str
     attribute: str
+    emulates: str | None = None
 
 
 ENTRIES = (
@@ -27,6 +31,11 @@ ENTRIES = (
     Entry("tflite-optimized", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("tflite-xnnpack", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("hls-csim", "edgekit.hls.executors", "EXECUTORS"),
+    *(
+        Entry(f"{device}-{kernels}", "edgekit.tflite.device_executors", "EXECUTORS", device.split("-")[0])
+        for device in ("rpi4-tflite-runtime", "rpi4-ai-edge-litert", "rpi3-tflite-runtime")
+        for kernels in ("reference", "optimized", "xnnpack")
+    ),
 )
 NAMES = tuple(entry.name for entry in ENTRIES)
 
@@ -41,12 +50,26 @@ class Available:
 
 
 def executors_for(artifact: Artifact, names: Sequence[str] | None = None) -> tuple[Available, ...]:
-    """The executors of these names (default: all), in the fixed order. Raises UnknownName."""
-    wanted = NAMES if names is None else names
+    """The executors of these names (default: all but the emulated ones), in the fixed order. Raises UnknownName."""
+    wanted = [entry.name for entry in ENTRIES if entry.emulates is None] if names is None else names
     for name in wanted:
         if name not in NAMES:
             raise UnknownName("executor", name, NAMES)
     return tuple(_look(entry, artifact) for entry in ENTRIES if entry.name in wanted)
+
+
+def emulated_names(device: str) -> tuple[str, ...]:
+    """Names of the executors on this emulated device."""
+    return tuple(entry.name for entry in ENTRIES if entry.emulates == device)
+
+
+def look(executor: Executor, artifact: Artifact) -> Available:
+    """Whether this executor can run the artifact."""
+    try:
+        reason = executor.missing(artifact)
+    except Exception as error:  # it is the reason, and it is shown
+        return Available(executor.name, None, describe(error))
+    return Available(executor.name, None, reason) if reason is not None else Available(executor.name, executor)
 
 
 def load(entry: Entry) -> Executor:
@@ -60,11 +83,9 @@ def load(entry: Entry) -> Executor:
 
 def _look(entry: Entry, artifact: Artifact) -> Available:
     try:
-        executor = load(entry)
-        reason = executor.missing(artifact)
+        return look(load(entry), artifact)
     except Exception as error:  # whatever an optional package throws on import: it is the reason, and it is shown
         return Available(entry.name, None, describe(error))
-    return Available(entry.name, None, reason) if reason is not None else Available(entry.name, executor)
 
 
 def describe(error: BaseException) -> str:

@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
+from edgekit.executor import Executor
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
 from edgekit.verify.compare import Comparison, Progress, compare
-from edgekit.verify.executors import Available, executors_for
+from edgekit.verify.executors import Available, executors_for, look
 from edgekit.verify.inputs import InputType, graph_input, make_inputs
 from edgekit.verify.report import Report
 
-BASELINE = "reference"
+BASELINE, STOCK_BASELINE = "reference", "tflite-reference"
 COUNT = 64
 CHUNK_VALUES = 1 << 25
 """Tensor values of one executor that are in memory at a time."""
@@ -42,6 +43,7 @@ def verify(
     count: int = COUNT,
     seed: int = 0,
     executors: Sequence[str] | None = None,
+    also: Sequence[Executor] = (),
     images: npt.NDArray[Any] | None = None,
     progress: Progress = lambda *_: None,
 ) -> Report:
@@ -49,7 +51,8 @@ def verify(
 
     Args:
         count: number of photographs, noise and extreme inputs.
-        executors: names; default all. Naming one that cannot run here is an error. The baseline is always there.
+        executors: names; default all but the emulated ones. Naming one that cannot run here is an error. The baseline is always there.
+        also: further executors, such as those on a device that was reached.
         images: further inputs, pixels 0..255 (number, rows, columns, 1 or 3).
 
     Raises:
@@ -58,8 +61,8 @@ def verify(
     if bundle.changed:
         return _report(bundle, seed, failures=tuple(f"{name}: {problem}; export again" for name, problem in bundle.changed.items()))
     exact = bundle.artifact.graph is not None
-    wanted = [BASELINE, *executors] if executors is not None and exact else executors
-    found = executors_for(bundle.artifact, wanted)
+    wanted = None if executors is None else [BASELINE if exact else STOCK_BASELINE, *executors]
+    found = (*executors_for(bundle.artifact, wanted), *(look(one, bundle.artifact) for one in also))
     _check_enough(found, executors)
     subject = _subject(bundle)
     inputs = make_inputs(subject.input, bundle.manifest.preprocessing, count=count, seed=seed, images=images)
