@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgekit.bundle import GRAPH, TFLITE, bundle_plan
-from edgekit.errors import EdgekitError, UnknownName
+from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.pipeline.exact import integer_graph
 from edgekit.pipeline.source import ModelRequest, Note, Source, calibration_images, load_source
 from edgekit.plan import Plan, check_destination, write
@@ -104,5 +105,16 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, note: No
     images = None
     if kind in CALIBRATED:
         images = calibration_images(request, source, note)
+    model, notes = _as_exported(source.keras)
     note(f"converting to {precision}")
-    return {TFLITE: convert(source.keras, kind, images)}, ()
+    return {TFLITE: convert(model, kind, images)}, notes
+
+
+def _as_exported(model: Any) -> tuple[Any, tuple[str, ...]]:
+    """The inference form, or the model itself where a layer cannot be read; TensorFlow's converter folds what it can."""
+    from edgekit.keras_models.inference import inference_form
+
+    try:
+        return inference_form(model), ()
+    except UnsupportedLayer as error:
+        return model, (f"converted as it is, without edgekit's inference form: {error}",)
