@@ -11,6 +11,7 @@ import edgekit
 from edgekit import tolerances
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Lookup, quantize_input, run
+from edgekit.keras_models import count
 from edgekit.keras_models.freeze import freeze
 from edgekit.keras_models.qfx_model import unquantized
 from edgekit.keras_models.quantize import build_qkeras_model, quantize
@@ -35,6 +36,7 @@ def test_the_frozen_twin_computes_what_qkeras_computes(name: str, rng: np.random
         floats, expected = twin(images, training=False).numpy(), model(images).numpy()
     assert np.abs(floats - expected).max() <= tolerances.FLOAT32_LOGITS * np.abs(expected).max()
 
+    assert count(name, alpha=alpha).exact
     from_table = build_qkeras_model(name, alpha=alpha, size=size, classes=10)
     assert weights_of(from_table) == weights_of(twin)
 
@@ -53,6 +55,7 @@ def weights_of(model: Any) -> list[tuple[str, list[Any]]]:
 )
 def test_what_has_no_exact_form_is_refused_by_name(name: str, layer: str) -> None:
     model = edgekit.build_model(name, size=32, classes=4)
+    assert not count(name).exact
     with pytest.raises(UnsupportedLayer, match=layer):
         build_qkeras_model(name, size=32, classes=4)
     with pytest.raises(UnsupportedLayer, match=layer):
