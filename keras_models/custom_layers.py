@@ -130,19 +130,32 @@ def mix_heads(queries_keys: Tensor, values: Tensor, heads: int, biases: Tensor, 
     return tf.reshape(mixed, [-1, rows, columns, channels])
 
 
-class Normalize(tf_keras.layers.Layer):  # type: ignore[misc]
-    """(x - mean) / sqrt(variance + epsilon) over the channels: a layer norm without scale and shift."""
+class UnitNorm(tf_keras.layers.Layer):  # type: ignore[misc]
+    """A layer norm without scale and shift in two ops, a 1x1 convolution and L2 normalization, for a layer that does the rest.
+
+        (x - mean) / sqrt(variance + epsilon) = sqrt(C) * c / sqrt(sum(c**2) + C * epsilon),   c = x - mean = x (I - 1/C)
+        sum((c + d)**2) = sum(c**2) + C * d**2,   as sum(c) = 0: so d = sqrt(epsilon) brings the epsilon in
+
+    The result is (c + d) / sqrt(sum((c + d)**2)). The layer that reads it multiplies by sqrt(C), and takes d out again: the mean of the
+    result's channels is d's share in each, so kernel columns of sum 0, (I - 1/C) times the kernel, do not see it.
+    """
 
     def __init__(self, epsilon: float, **common: Any) -> None:
         super().__init__(**common)
         self.epsilon = epsilon
 
     def call(self, x: Tensor) -> Tensor:
-        centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-        return centered * tf.math.rsqrt(tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + self.epsilon)
+        center = centering(x.shape[-1]).astype(np.float32)
+        centered = tf.matmul(x, center) if len(x.shape) == 2 else tf.nn.conv2d(x, center[None, None], 1, "VALID")
+        return tf.math.l2_normalize(centered + np.float32(np.sqrt(self.epsilon)), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
+
+
+def centering(channels: int) -> Any:
+    """(channels, channels): what takes the mean out of a vector."""
+    return np.eye(channels) - 1 / channels
 
 
 class DepthToSpace(tf_keras.layers.Layer):  # type: ignore[misc]
@@ -167,6 +180,6 @@ def offsets(rows: int, columns: int) -> Any:
 
 CUSTOM_LAYERS: dict[str, Any] = {
     layer.__name__: tf_keras.saving.register_keras_serializable(package="edgekit")(layer)
-    for layer in (LayerScale, ChannelSlice, DepthwiseUpsampling2D, OffsetAttention, PairAttention, Normalize, DepthToSpace)
+    for layer in (LayerScale, ChannelSlice, DepthwiseUpsampling2D, OffsetAttention, PairAttention, UnitNorm, DepthToSpace)
 }
 """What a saved float model names beyond Keras."""

@@ -46,6 +46,9 @@ class InferenceLayers(KerasLayers):
 
     def __init__(self) -> None:
         super().__init__()
+        from edgekit.keras_models.custom_layers import centering, offsets
+
+        self._centering, self._offsets = centering, offsets
         self.arrange: dict[str, Callable[[FoldedWeights], Arrays]] = {}
 
     def dense(
@@ -59,9 +62,41 @@ class InferenceLayers(KerasLayers):
         second_head: str = "",
         activation: Act = LINEAR,
     ) -> KerasTensor:
+        self._take_in(x, name)
         if len(self.shape(x)) > 1:
             x = self._layers.Flatten(name=f"{name}_flatten")(x)
         return self.activate(self._layers.Dense(units, name=name)(x), activation)
+
+    def conv(
+        self,
+        x: KerasTensor,
+        name: str,
+        filters: int,
+        kernel: Pair,
+        *,
+        strides: Pair = (1, 1),
+        padding: Padding = NO_PADDING,
+        dilation: Pair = (1, 1),
+        batch_norm: BatchNorm | None = None,
+        activation: Act = LINEAR,
+        use_bias: bool = False,
+    ) -> KerasTensor:
+        self._take_in(x, name)
+        return super().conv(
+            x, name, filters, kernel, strides=strides, padding=padding, dilation=dilation, activation=activation, use_bias=True
+        )
+
+    def _take_in(self, x: KerasTensor, name: str) -> None:
+        """A layer that reads a UnitNorm."""
+        if not isinstance(x._keras_history.layer, self._custom["UnitNorm"]):
+            return
+
+        def of_unit_norm(weights: FoldedWeights) -> Arrays:
+            channels = weights.kernel.shape[-2]
+            kernel = np.sqrt(channels) * self._centering(channels) @ weights.kernel.astype(np.float64)
+            return [kernel.astype(np.float32), weights.bias]
+
+        self.arrange[name] = of_unit_norm
 
     def add(self, x: KerasTensor, y: KerasTensor, name: str, activation: Act = LINEAR) -> KerasTensor:
         return self.activate(super().add(x, y, name), activation)
@@ -91,7 +126,8 @@ class InferenceLayers(KerasLayers):
         return self._custom["DepthToSpace"](factor, name=f"{name}_cells")(scaled)
 
     def normalize(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
-        return self._custom["Normalize"](epsilon, name=name)(x)
+        """See UnitNorm: the layer that reads it does a part of the work with its weights."""
+        return self._custom["UnitNorm"](epsilon, name=name)(x)
 
     def attention(self, queries_keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
         """The bias of each pair of cells is a constant, and the factor 1 / sqrt(channels) is in the weights that give the queries."""
@@ -102,13 +138,18 @@ class InferenceLayers(KerasLayers):
         def of_pairs(weights: FoldedWeights) -> Arrays:
             return [weights.kernel[:, distances]]
 
-        def scaled_queries(weights: FoldedWeights) -> Arrays:
+        def scaled_queries(weights: FoldedWeights) -> FoldedWeights:
             factors = np.repeat(np.array([factor, 1.0], np.float32), channels // 2)
-            return [weights.kernel * factors, weights.bias * factors]
+            return FoldedWeights(weights.kernel * factors, weights.bias * factors)
 
         self.arrange[name] = of_pairs
-        self.arrange[queries_keys._keras_history.layer.name] = scaled_queries
+        self._then(queries_keys._keras_history.layer.name, scaled_queries)
         return self._custom["PairAttention"](heads, name=name)([queries_keys, values])
+
+    def _then(self, name: str, change: Callable[[FoldedWeights], FoldedWeights]) -> None:
+        """Changes a layer's folded weights before they are arranged."""
+        arrange = self.arrange.get(name, _as_folded)
+        self.arrange[name] = lambda weights: arrange(change(weights))
 
     def max_pool(self, x: KerasTensor, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> KerasTensor:
         mode = "valid"

@@ -18,12 +18,11 @@ class KerasLayers:
 
     def __init__(self, convention: Convention = AS_WRITTEN) -> None:
         from edgekit.keras_models.activations import activation_function
-        from edgekit.keras_models.custom_layers import CUSTOM_LAYERS, offsets
+        from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
 
         self._keras = import_keras()
         self._layers = self._keras.layers
         self._custom = CUSTOM_LAYERS
-        self._offsets = offsets
         self._function = activation_function
         self._convention = convention
 

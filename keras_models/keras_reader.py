@@ -46,8 +46,6 @@ def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, FoldedWeigh
         values[output] = reading.settle(value) if shared and isinstance(value, Pending) else value
     end = reading.settle(values[key_of(model.outputs[0])])
     wanted = tuple(model.outputs[0].shape[1:])
-    if end.gain != 1.0:
-        reading.notes.append(f"the exact network's outputs are {end.gain:.4g} times the float model's; their order is the same")
     if layers.shape(end) != wanted:
         end = layers.reshape(end, "output_reshape", wanted)
     return layers.model(source, end, model.name), reading.weights, reading.notes

@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
-from edgekit.keras_models.reading import Floats, FoldedWeights, Padded, Pending, Reading, Scaled
+from edgekit.keras_models.reading import Floats, FoldedWeights, Normed, Padded, Pending, Reading
 from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, symmetric
 
 TABLE_FUNCTIONS = (
@@ -85,7 +85,7 @@ def _end(reading: Reading, layer: Any, pending: Pending) -> Any:
 def _conv2d(reading: Reading, layer: Any, x: Any) -> Any:
     _require(layer, groups=1, data_format="channels_last")
     kernel = _kernel_of(layer, "kernel", "kernel_quantizer_internal")
-    x, weights = _take_in(x, FoldedWeights(kernel, _bias_of(layer, layer.filters)))
+    x, weights = _take_in(reading, x, FoldedWeights(kernel, _bias_of(layer, layer.filters)))
     x = x if isinstance(x, Padded) else reading.settle(x)
     if kernel.shape[:2] == (1, 1) and not isinstance(x, Padded) and (len(reading.layers.shape(x)) == 1 or _gives_logits(layer)):
         flat = FoldedWeights(weights.kernel.reshape(kernel.shape[2:]), weights.bias)
@@ -107,13 +107,13 @@ def _conv_verb(reading: Reading, name: str, x: Any, weights: FoldedWeights, wind
     return Pending(name, emit, weights, part=part)
 
 
-def _take_in(x: Any, weights: FoldedWeights) -> tuple[Any, FoldedWeights]:
+def _take_in(reading: Reading, x: Any, weights: FoldedWeights) -> tuple[Any, FoldedWeights]:
     """The factors and shifts of a layer norm in front of a kernel without rows and columns: k (s x + t) + b = (k s) x + (k t + b)."""
-    if not isinstance(x, Scaled) or weights.kernel.shape[:-2] not in ((), (1, 1)):
+    if not isinstance(x, Normed) or weights.kernel.shape[:-2] not in ((), (1, 1)):
         return x, weights
     kernel = weights.kernel.reshape(weights.kernel.shape[-2:]).astype(np.float64)
     scaled = (x.scale[:, None] * kernel).reshape(weights.kernel.shape).astype(np.float32)
-    return x.value, FoldedWeights(scaled, (weights.bias + x.shift @ kernel).astype(np.float32))
+    return reading.normalized(x), FoldedWeights(scaled, (weights.bias + x.shift @ kernel).astype(np.float32))
 
 
 def _gives_logits(layer: Any) -> bool:
@@ -169,7 +169,7 @@ def _separable(reading: Reading, layer: Any, x: Any) -> Any:
 
 
 def _dense(reading: Reading, layer: Any, x: Any) -> Any:
-    x, weights = _take_in(x, FoldedWeights(_kernel_of(layer, "kernel", "kernel_quantizer_internal"), _bias_of(layer, layer.units)))
+    x, weights = _take_in(reading, x, FoldedWeights(_kernel_of(layer, "kernel", "kernel_quantizer_internal"), _bias_of(layer, layer.units)))
     x = reading.settle(x)
     if len(layer.input_shape) == 4 and reading.layers.shape(x)[:2] != (1, 1):  # a Dense of a map is a 1x1 convolution
         pointwise = replace(weights, kernel=weights.kernel.reshape(1, 1, *weights.kernel.shape))
@@ -321,8 +321,7 @@ def _layer_norm(reading: Reading, layer: Any, x: Any) -> Any:
     channels = layer.input_shape[-1]
     scale = np.asarray(layer.gamma if layer.scale else np.ones(channels), np.float32)
     shift = np.asarray(layer.beta if layer.center else np.zeros(channels), np.float32)
-    normalized = reading.layers.normalize(reading.settle(x), f"{layer.name}_normalize", layer.epsilon)
-    return Scaled(normalized, scale, shift, layer.name)
+    return Normed(layer.name, reading.settle(x), layer.epsilon, scale, shift)
 
 
 def _upsample(reading: Reading, layer: Any, x: Any) -> Any:

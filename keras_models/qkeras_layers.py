@@ -36,11 +36,13 @@ class QValue:
 
 
 class QKerasLayers:
-    """`weight_gains` tells, for each layer whose input has a gain, what its float kernel must be multiplied by."""
+    """`weight_gains` tells, for each layer whose input has a gain, what its float kernel must be multiplied by; `output_gain` how many
+    times the float model's the outputs of the model that was built last are."""
 
     def __init__(self, k_hot: int | None = None) -> None:
         self.k_hot = k_hot
         self.weight_gains: dict[str, float] = {}
+        self.output_gain = 1.0
 
     def input(self, shape: tuple[int, int, int]) -> QValue:
         point = BinaryPoint("input")
@@ -229,6 +231,7 @@ class QKerasLayers:
 
     def model(self, inputs: QValue, outputs: QValue, name: str) -> QFXModel:
         source = inputs.tensor.node.input_tensors
+        self.output_gain = outputs.gain
         return QFXModel(source, outputs.tensor, name=name)
 
     def _convolve(

@@ -44,6 +44,8 @@ def quantize(
     twin, weights, notes = replay(model, layers)
     transfer(weights, twin, layers.weight_gains)
     calibrate(twin, images, note)
+    if layers.output_gain != 1.0:
+        notes.append(f"the exact network's outputs are {layers.output_gain:.4g} times the float model's; their order is the same")
     return Quantized(twin, tuple(notes))
 
 

@@ -90,13 +90,14 @@ class Padded:
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """A tensor times `scale` plus `shift`, a channel each, which the next 1x1 convolution or dense layer takes in."""
+class Normed:
+    """A layer norm that is not built yet: the next 1x1 convolution or dense layer takes in its `scale` and `shift`, a channel each."""
 
-    value: Any
+    name: str
+    input: Any
+    epsilon: float
     scale: Floats
     shift: Floats
-    name: str
 
 
 @dataclass
@@ -106,26 +107,31 @@ class Reading:
     layers: FoldedLayers
     weights: dict[str, FoldedWeights] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    built: dict[str, Any] = field(default_factory=dict)
 
     def settle(self, value: Any, activation: Act = LINEAR) -> Any:
         """A tensor of the vocabulary, ended by `activation`."""
         if isinstance(value, Padded):
             raise UnsupportedLayer(f"layer '{value.name}' (ZeroPadding2D) is supported in front of a convolution or pooling only.")
-        if isinstance(value, Scaled):
-            value = self._apply(value)
+        if isinstance(value, Normed):
+            value = self._layer_norm(value)
         if not isinstance(value, Pending):
             return value if activation is LINEAR else self.layers.activate(value, activation)
         if value.weights is not None:
             self.weights[value.name] = value.weights
         return value.emit(activation)
 
-    def _apply(self, scaled: Scaled) -> Pending:
-        """A 1x1 depthwise convolution, where nothing that follows takes the factors in."""
-        if len(self.layers.shape(scaled.value)) != 3:
-            raise UnsupportedLayer(f"layer '{scaled.name}' is supported in front of a 1x1 convolution or a dense layer only.")
-        weights = FoldedWeights(scaled.scale.reshape(1, 1, -1, 1), scaled.shift)
-        return Pending(
-            scaled.name,
-            lambda activation: self.layers.depthwise(scaled.value, scaled.name, (1, 1), activation=activation, use_bias=True),
-            weights,
-        )
+    def normalized(self, norm: Normed) -> Any:
+        """Without scale and shift, for a layer that takes them in."""
+        name = f"{norm.name}_normalize"
+        return self._once(name, lambda: self.layers.normalize(norm.input, name, norm.epsilon))
+
+    def _layer_norm(self, norm: Normed) -> Any:
+        self.weights[norm.name] = FoldedWeights(norm.scale, norm.shift)
+        return self._once(norm.name, lambda: self.layers.layer_norm(norm.input, norm.name, norm.epsilon))
+
+    def _once(self, name: str, build: Callable[[], Any]) -> Any:
+        """However many layers read it."""
+        if name not in self.built:
+            self.built[name] = build()
+        return self.built[name]

@@ -9,40 +9,88 @@ import typer
 from edgekit.cli.output import Json, print_json
 
 if TYPE_CHECKING:
+    from edgekit.keras_models.count_layers import Counts
     from edgekit.keras_models.networks import Network
+
+STOCK = ("float32", "float16", "dynamic", "int8", "int16x8")
+EXACT = ("qfx", "hls")
+WIDTH_IN_FILES = 160
 
 
 def models(
     name: Annotated[str | None, typer.Argument(help="One network, in detail.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
-    """List the networks: parameters, multiply-accumulates, published accuracy, sizes."""
+    """List the networks: parameters, multiply-accumulates, published accuracy, sizes, what they export to. Of one: its layers."""
     from edgekit.keras_models.networks import NETWORKS, network_of
 
     chosen = list(NETWORKS.values()) if name is None else [network_of(name)]
-    rows = [row for network in chosen for row in _rows(network)]
     if json:
-        print_json({"networks": [{**_facts(network), "variants": _rows(network)} for network in chosen]})
+        layers = {} if name is None else {"layers": _layers(chosen[0])}
+        print_json({"networks": [{**_facts(network), "variants": _rows(network), **layers} for network in chosen]})
         return
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("network", "alpha", "size", "params", "MACs", "top-1 %"):
-        table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
-    for row in rows:
-        top1 = "" if row["published_top1"] is None else f"{row['published_top1']:.1f}"
-        table.add_row(row["network"], f"{row['alpha']:g}", str(row["size"]), f"{row['params']:,}", f"{row['macs'] / 1e6:,.1f} M", top1)
-    console.print(table)
-    console.print(
-        "\nParameters and MACs are counted, for 1000 classes. Top-1 is as published (ImageNet), not measured by edgekit.", style="dim"
-    )
+    if not console.is_terminal:
+        console.width = WIDTH_IN_FILES
+    if name is not None:
+        _print_layers(console, chosen[0])
+    _print_networks(console, chosen)
     if name is not None:
         network = chosen[0]
         console.print(f"{network.title}: {network.paper}; published accuracy: {network.top1_source}", style="dim")
-        console.print(f"Any size from 32 to 1024; published for {', '.join(map(str, network.sizes))}.", style="dim")
-    console.print("All of them export to float32, float16, dynamic, int8, int16x8, qfx and HLS.", style="dim")
+        console.print(f"Published for {', '.join(map(str, network.sizes))}; sizes from 32 to 1024 that its maps can take.", style="dim")
+
+
+def _print_networks(console: Any, networks: list[Network]) -> None:
+    table = _table(("network", "left"), ("alpha", "right"), ("size", "right"), ("params", "right"), ("MACs", "right"))
+    table.add_column("published top-1 %", justify="right", no_wrap=True)
+    table.add_column("exports to", no_wrap=True)
+    for network in networks:
+        for row in _rows(network):
+            top1 = "" if row["published_top1"] is None else f"{row['published_top1']:.1f}"
+            macs = f"{row['macs'] / 1e6:,.1f} M"
+            exports = "stock, qfx, hls" if "qfx" in row["exports"] else "stock"
+            table.add_row(row["network"], f"{row['alpha']:g}", str(row["size"]), f"{row['params']:,}", macs, top1, exports)
+    console.print(table)
+    console.print(
+        "\nParameters and MACs are counted, for 1000 classes. Top-1 is as published (ImageNet), not measured by edgekit.\n"
+        f"Exports: stock is {', '.join(STOCK)}; qfx and hls need an integer form of every layer.",
+        style="dim",
+    )
+
+
+def _print_layers(console: Any, network: Network) -> None:
+    table = _table(("layer", "left"), ("kind", "left"), ("output", "left"), ("params", "right"), ("MACs", "right"))
+    for layer in _counts(network).layers:
+        shape = "x".join(map(str, layer.shape))
+        table.add_row(layer.name, layer.kind, shape, f"{layer.params:,}" if layer.params else "", f"{layer.macs:,}" if layer.macs else "")
+    console.print(table)
+    console.print()
+
+
+def _table(*columns: tuple[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading, justify in columns:
+        table.add_column(heading, justify=justify, overflow="fold")
+    return table
+
+
+def _counts(network: Network) -> Counts:
+    """Of the variant that has the plain name: alpha 1 at the default size."""
+    from edgekit.keras_models.networks import count
+
+    return count(network.name)
+
+
+def _layers(network: Network) -> list[dict[str, Any]]:
+    return [
+        {"name": layer.name, "kind": layer.kind, "output": list(layer.shape), "params": layer.params, "macs": layer.macs}
+        for layer in _counts(network).layers
+    ]
 
 
 def _facts(network: Network) -> dict[str, Any]:
@@ -64,7 +112,6 @@ def _rows(network: Network) -> list[dict[str, Any]]:
     rows = []
     for alpha in sorted(network.alphas, reverse=True):
         counts = count(network.name, alpha=alpha)
-        top1 = network.top1.get((alpha, network.default_size))
         rows.append(
             {
                 "network": network.name,
@@ -72,7 +119,8 @@ def _rows(network: Network) -> list[dict[str, Any]]:
                 "size": network.default_size,
                 "params": counts.params,
                 "macs": counts.macs,
-                "published_top1": top1,
+                "published_top1": network.top1.get((alpha, network.default_size)),
+                "exports": [*STOCK, *(EXACT if counts.exact else ())],
             }
         )
     return rows

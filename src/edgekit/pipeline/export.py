@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from edgekit.bundle import GRAPH, LABELS, RUN, TFLITE, bundle_plan
-from edgekit.errors import EdgekitError, UnknownName
+from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.pipeline.exact import integer_graph
 from edgekit.pipeline.golden import GoldenVectors, exact_golden, labels_text, stock_golden
 from edgekit.pipeline.source import ModelRequest, Note, Source, calibration_images, load_source
@@ -129,18 +129,18 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, target: 
     images = None
     if kind in CALIBRATED:
         images = calibration_images(request, source, note)
+    model, notes = _as_exported(source.keras)
     note(f"converting to {precision}")
-    tflite, notes = convert(source.keras, kind, images), []
+    tflite = convert(model, kind, images)
     older = [one.title for one in runtimes_for(target, runtime) if lacking(tflite, one)]
     if older and kind is Precision.DYNAMIC:
         note("converting again, for older runtimes")
-        tflite = convert(source.keras, kind, images, dense_per_channel=False)
-        notes.append(f"dense layers have one scale for all outputs, not one for each: {', '.join(older)} does not run the latter")
+        tflite = convert(model, kind, images, dense_per_channel=False)
+        notes = (*notes, f"dense layers have one scale for all outputs, not one for each: {', '.join(older)} does not run the latter")
     check_runs(tflite, target, runtime)
     note("computing golden outputs")
     vectors = stock_golden(tflite, precision, source.preprocessing)
-    notes += prove_runs(tflite, target, runtime, note)
-    return {TFLITE: tflite}, vectors, tuple(notes)
+    return {TFLITE: tflite}, vectors, (*notes, *prove_runs(tflite, target, runtime, note))
 
 
 def _read_labels(path: Path) -> list[str]:
@@ -148,3 +148,13 @@ def _read_labels(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise EdgekitError(f"cannot read the labels in '{path}': {error}") from error
+
+
+def _as_exported(model: Any) -> tuple[Any, tuple[str, ...]]:
+    """The inference form, or the model itself where a layer cannot be read; TensorFlow's converter folds what it can."""
+    from edgekit.keras_models.inference import inference_form
+
+    try:
+        return inference_form(model), ()
+    except UnsupportedLayer as error:
+        return model, (f"converted as it is, without edgekit's inference form: {error}",)
