@@ -121,7 +121,7 @@ def test_doctor_names_tools_and_how_to_get_them(tmp_path: Path) -> None:
     tool.write_text("#!/bin/sh\necho my-g++ 99.1\n")
     tool.chmod(0o755)
     found = json.loads(edgekit("doctor", "--json", EDGEKIT_CXX=str(tool), EDGEKIT_ADB=str(tmp_path / "none")).stdout)
-    assert list(found) == ["python", "system", "packages", "tools", "executors"]
+    assert list(found) == ["python", "system", "packages", "tools", "executors", "emulators"]
     tools = {one["name"]: one for one in found["tools"]}
     assert (tools["g++"]["path"], tools["g++"]["version"], tools["g++"]["missing"]) == (str(tool), "my-g++ 99.1", None)
     assert tools["adb"]["path"] is None and "EDGEKIT_ADB is" in tools["adb"]["missing"]
