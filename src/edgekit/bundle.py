@@ -186,7 +186,7 @@ def parse_manifest(text: bytes) -> Manifest:
         versions=_map(data, "versions", str),
         command=tuple(_list(data, "command", str)),
         files=_map(data, "files", str),
-        runtimes=tuple(_list(data, "runtimes", str)) if "runtimes" in data else (),
+        runtimes=tuple(_list(data, "runtimes", str)),
         golden=_golden(data),
     )
     if 0.0 in manifest.preprocessing.std or not manifest.preprocessing.mean:
@@ -203,6 +203,8 @@ def parse_manifest(text: bytes) -> Manifest:
 
 
 def _golden(data: Mapping[str, Any]) -> Golden | None:
+    if "golden" not in data:
+        raise _wrong("golden", "is missing")
     found = _field(data, "golden", dict | None)
     if found is None:
         return None
