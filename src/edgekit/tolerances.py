@@ -13,6 +13,6 @@ FLOAT_KERNELS = 1e-4
 """Largest distance of a float32 or float16 TFLite file's output between two kernel sets, relative to the largest value (or 1):
 the same sums in another order. Measured on an untrained MobileNetV2: 5e-6."""
 
-DYNAMIC_KERNELS = 0.25
+DYNAMIC_KERNELS = 0.5
 """The same for a dynamic-range file: each layer quantizes its input to 8 bits anew, so a rounding that differs moves a whole step
-and the next layers amplify it. Measured on an untrained MobileNetV2: 0.10."""
+and the next layers amplify it. Measured on untrained MobileNetV2s: 0.10 on x86, 0.26 with XNNPACK on an emulated Cortex-A72."""
