@@ -9,6 +9,7 @@ import contextlib
 import enum
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -54,7 +55,9 @@ def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] |
     shape = _input_shape(model)
     if precision in CALIBRATED:
         representative = _checked(representative, shape, precision)
-    signature = tf.TensorSpec((1, *shape), tf.float32, name=model.inputs[0].name.split(":")[0])
+    # Keras counts unnamed inputs of a process; the same model must give the same bytes whenever it was built.
+    name = re.sub(r"^input_[0-9]+$", "input", model.inputs[0].name.split(":")[0])
+    signature = tf.TensorSpec((1, *shape), tf.float32, name=name)
     try:
         with _quiet():
             function = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)

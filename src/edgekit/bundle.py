@@ -196,6 +196,8 @@ def parse_manifest(text: bytes) -> Manifest:
 
 
 def _golden(data: Mapping[str, Any]) -> Golden | None:
+    if "golden" not in data:
+        raise _wrong("golden", "is missing")
     found = _field(data, "golden", dict | None)
     if found is None:
         return None

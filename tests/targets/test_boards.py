@@ -40,5 +40,5 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
 
 
 def test_only_what_a_device_can_install_is_listed() -> None:
-    assert [runtime.package for runtime in device("rpi4").runtimes] == ["tflite-runtime", "ai-edge-litert"]
+    assert [runtime.package for runtime in device("rpi4").runtimes] == ["ai-edge-litert", "tflite-runtime"]
     assert all(found.runtimes for found in DEVICES.values())

@@ -81,7 +81,8 @@ class SshSession:
             raise write_error(self.title, finished.last_words(), len(stream.getvalue()))
 
     def run(self, words: Sequence[str], seconds: float) -> Finished:
-        command = f"cd {FOLDER} && exec timeout -k 5 {int(seconds)} env LC_ALL=C {shlex.join(words)}"
+        # The shell stays, to tell of a crash by 128 + signal: ssh itself calls that 255, as a lost connection.
+        command = f"cd {FOLDER} && {{ timeout -k 5 {int(seconds)} env LC_ALL=C {shlex.join(words)}; exit $?; }}"
         finished = _remote(self.address, command, seconds + GRACE_SECONDS)
         if finished.code == TIMED_OUT:
             raise too_slow(words, seconds)

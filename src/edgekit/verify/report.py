@@ -136,7 +136,7 @@ def _table(report: Report) -> Table:
     table.add_column("executor", no_wrap=True)
     for name in ("tensors", "values", "differing", "largest"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("first difference", no_wrap=True, overflow="ellipsis")  # in full below the table
+    table.add_column("first difference", overflow="ellipsis")  # the column that narrows first; in full below the table
     if report.baseline:
         table.add_row(report.baseline, "", "", "", "", Text("the baseline", "dim"))
     for result in report.results:

@@ -1,0 +1,93 @@
+"""Bundles of a small network, and what a test of a device needs of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekit.bundle import LABELS, RUN, Bundle, Preprocessing, WeightsSource, bundle_plan, open_bundle
+from edgekit.connections.emulator import missing_emulator
+from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
+from edgekit.pipeline.golden import exact_golden, labels_text
+from edgekit.plan import write
+from edgekit.targets.emulators import EMULATORS
+from edgekit.tflite.device_executors import run_script
+
+PIXELS = Preprocessing((127.5,), (127.5,))
+
+
+def small_graph() -> IntegerGraph:
+    """A convolution, a depthwise one and a dense layer: what XNNPACK and the other kernel sets round differently without the contract."""
+    rng = np.random.default_rng(3)
+    tensors = (
+        Tensor("image", (8, 8, 3), signed=True, binary_point=7),
+        Tensor("map", (8, 8, 8), signed=False, binary_point=4),
+        Tensor("depth", (8, 8, 8), signed=False, binary_point=3),
+        Tensor("logits", (10,), signed=True, binary_point=2),
+    )
+
+    def weights(*shape: int) -> Any:
+        return (4 * rng.integers(-31, 32, shape)).astype(np.int8)
+
+    def bias(count: int) -> Any:
+        return (4 * rng.integers(-9, 9, count) + 2).astype(np.int32)
+
+    same = Padding(1, 1, 1, 1)
+    relu6, relu = Activation.RELU6, Activation.RELU
+    ops = (
+        Conv2D("conv", "image", "map", weights(3, 3, 3, 8), bias(8), (7,) * 8, padding=same, activation=relu6),
+        DepthwiseConv2D("depthwise", "map", "depth", weights(3, 3, 8), bias(8), (7,) * 8, padding=same, activation=relu),
+        Dense("dense", "depth", "logits", weights(512, 10), bias(10), (8,) * 10),
+    )
+    graph = IntegerGraph("small", {tensor.name: tensor for tensor in tensors}, ops, "image", ("logits",))
+    check(graph)
+    return graph
+
+
+@pytest.fixture
+def graph() -> IntegerGraph:
+    return small_graph()
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> Callable[..., Bundle]:
+    """A bundle of the small graph for a target, as `edgekit export` writes them."""
+
+    def make(target: str = "rpi4", runtimes: tuple[str, ...] = ("ai-edge-litert 2.1.6", "tflite-runtime 2.14.0")) -> Bundle:
+        from edgekit.graph.onnx_write import write_onnx
+        from edgekit.tflite.writer import write_tflite
+
+        graph = small_graph()
+        vectors = exact_golden(graph, PIXELS)
+        files = {"model.tflite": write_tflite(graph), "model.onnx": write_onnx(graph), **vectors.files}
+        plan = bundle_plan(
+            {**files, LABELS: labels_text([f"class {i}" for i in range(10)], vectors.classes), RUN: run_script()},
+            kind="tflite",
+            network="small",
+            options={},
+            precision="qfx",
+            target=target,
+            weights=WeightsSource("random", seed=3),
+            preprocessing=PIXELS,
+            command=("edgekit", "export"),
+            runtimes=runtimes,
+            golden=vectors.golden,
+        )
+        folder = tmp_path / f"bundle-{target}"
+        write(plan, folder)
+        return open_bundle(folder)
+
+    return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the emulated devices is skipped with the reason where they are not."""
+    reasons = [reason for emulator in EMULATORS.values() if (reason := missing_emulator(emulator))]
+    if reasons:
+        for item in items:
+            if item.get_closest_marker("emulator"):
+                item.add_marker(pytest.mark.skip(reason=reasons[0]))

@@ -1,0 +1,114 @@
+"""The emulated Raspberry Pis: both runtimes and every kernel set compute the reference's integers; broken files are named, not timed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from edgekit.bench import bench
+from edgekit.bench.executors import executors_on
+from edgekit.connections.emulator import python_command
+from edgekit.connections.folder import emulated_session
+from edgekit.errors import EdgekitError
+from edgekit.executor import Artifact
+from edgekit.graph import run as reference
+from edgekit.targets.devices import AI_EDGE_LITERT, DEVICES, TFLITE_RUNTIME
+from edgekit.targets.emulators import EMULATORS
+from edgekit.tflite.device_executors import EXECUTORS, prove_runs
+from edgekit.tflite.flatbuffer import pack
+from edgekit.tflite.op_versions import lacking
+from edgekit.tflite.reader import parse
+from edgekit.tflite.writer import write_tflite
+from edgekit.verify import verify
+from edgekit.verify.executors import ENTRIES, emulated_names
+
+pytestmark = pytest.mark.emulator
+
+
+@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda one: one.name)
+def test_every_runtime_and_kernel_set_gives_the_references_integers(executor, graph, rng):
+    inputs = rng.integers(-128, 128, (4, 8, 8, 3)).astype(np.int8)
+    expected = reference(graph, inputs)
+    assert executor.missing(Artifact(graph)) is None
+    with executor.open(Artifact(graph), lambda text: None) as run:
+        actual = run(inputs)
+    assert set(actual) == set(graph.tensors), "every tensor of the graph is seen, not only the output"
+    for name in graph.tensors:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+
+
+def test_the_registry_lists_exactly_these_executors():
+    assert {entry.name for entry in ENTRIES if entry.emulates} == {executor.name for executor in EXECUTORS}
+    assert len(emulated_names("rpi4")) == 6 and len(emulated_names("rpi3")) == 3
+
+
+def test_verify_on_emulated_takes_the_targets_device_and_runtimes(make_bundle):
+    bundle = make_bundle("rpi5", runtimes=("ai-edge-litert 2.1.6",))
+    names, also = executors_on("emulated", bundle)
+    assert names == [f"rpi4-ai-edge-litert-{kernels}" for kernels in ("reference", "optimized", "xnnpack")] and also == ()
+    report = verify(bundle, count=4, executors=names[2:])
+    assert report.passed and report.results[0].values > 0
+
+
+def test_the_processor_is_the_one_that_it_says(graph):
+    for emulator in EMULATORS.values():
+        with emulated_session(emulator) as session:
+            words = session.python(emulator.wheels[0].runtime.package)
+            done = session.run([*words, "-c", "import sys, sysconfig; print(sysconfig.get_platform(), sys.maxsize > 2**32)"], 60)
+        expected = {"rpi4": "linux-aarch64 True", "rpi3": "linux-armv7l False"}[emulator.device]
+        assert done.stdout.strip() == expected
+    assert "cortex-a72" in python_command(EMULATORS["rpi4"], "tflite-runtime")
+
+
+def newer(graph, version: int) -> bytes:
+    """The graph's file, which claims that its dense layer is of a newer version."""
+    model = parse(write_tflite(graph))
+    for code in model.operatorCodes:
+        if code.builtinCode == 9:  # FULLY_CONNECTED
+            code.version = version
+    return pack(model)
+
+
+def test_the_table_of_op_versions_is_what_the_runtimes_say(graph):
+    """One version below and above the limit that the table names, on the runtime itself."""
+    for emulator in EMULATORS.values():
+        for runtime in (wheel.runtime for wheel in emulator.wheels):
+            limit = {TFLITE_RUNTIME: 10, AI_EDGE_LITERT: 14}[runtime]
+            assert not lacking(newer(graph, limit), runtime)
+            (missing,) = lacking(newer(graph, limit + 1), runtime)
+            assert f"FULLY_CONNECTED version {limit + 1} is not in {runtime.title}" in str(missing)
+            with emulated_session(emulator) as session:
+                for version, code in ((limit, 0), (limit + 1, 1)):
+                    session.push({"model.tflite": newer(graph, version)})
+                    module = runtime.package.replace("-", "_")
+                    program = f"import {module}.interpreter as i; i.Interpreter('model.tflite')"
+                    finished = session.run([*session.python(runtime.package), "-c", program], 120)
+                    assert (finished.code, "Didn't find op" in finished.stderr) == (code, bool(code)), finished.stderr
+
+
+def test_a_file_that_a_runtime_rejects_is_refused_by_running_it(graph):
+    with pytest.raises(EdgekitError, match=r"tflite-runtime 2\.14\.0 does not run this file.*version '12'.*--runtime ai-edge-litert"):
+        prove_runs(newer(graph, 12), DEVICES["rpi4"], None, lambda text: None)
+    assert prove_runs(newer(graph, 12), DEVICES["rpi4"], "ai-edge-litert", lambda text: None) == []
+
+
+def test_a_changed_weight_that_the_manifest_agrees_with_is_found_by_the_golden_vectors(make_bundle):
+    """Whoever changed the file also wrote its hash into the manifest: then the outputs are wrong, on the device, before any time."""
+    import hashlib
+
+    from edgekit.bundle import open_bundle
+
+    bundle = make_bundle("rpi3", runtimes=("tflite-runtime 2.14.0",))
+    path = bundle.folder / "model.tflite"
+    content = bytearray(path.read_bytes())
+    weights = next(bytes(buffer.data) for buffer in parse(bytes(content)).buffers if buffer.data is not None and len(buffer.data) == 216)
+    content[content.index(weights) + 100] ^= 0x40
+    path.write_bytes(content)
+    manifest = json.loads((bundle.folder / "manifest.json").read_text())
+    manifest["files"]["model.tflite"] = hashlib.sha256(content).hexdigest()
+    (bundle.folder / "manifest.json").write_text(json.dumps(manifest))
+    measured = bench(open_bundle(bundle.folder), "emulated", iterations=1, warm_up=0)
+    assert measured.problem and "golden values differ" in measured.problem
+    assert measured.program == "run.py" and "latency_ms" not in measured.report
