@@ -158,15 +158,25 @@ def centering(channels: int) -> Any:
     return np.eye(channels) - 1 / channels
 
 
-class DepthToSpace(tf_keras.layers.Layer):  # type: ignore[misc]
-    """Channels (a, b, c) of a cell become channel c of cell (a, b) of factor x factor cells."""
+class PhasedUpsampling2D(tf_keras.layers.Layer):  # type: ignore[misc]
+    """DepthwiseUpsampling2D as the copies of a nearest-neighbour resize times a constant map, which all kernel sets of TFLite have.
+
+    Weights: factors (1, factor * rows, factor * columns, channels), the kernel repeated over the map; bias (channels,).
+    """
 
     def __init__(self, factor: int, **common: Any) -> None:
         super().__init__(**common)
         self.factor = factor
 
+    def build(self, shape: Any) -> None:
+        _, rows, columns, channels = shape
+        self.size = (self.factor * rows, self.factor * columns)
+        self.factors = self.add_weight("factors", (1, *self.size, channels), initializer="ones", trainable=False)
+        self.bias = self.add_weight("bias", (channels,), initializer="zeros", trainable=False)
+        super().build(shape)
+
     def call(self, x: Tensor) -> Tensor:
-        return tf.nn.depth_to_space(x, self.factor)
+        return tf.raw_ops.ResizeNearestNeighbor(images=x, size=list(self.size)) * self.factors + self.bias
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor": self.factor}
@@ -180,6 +190,6 @@ def offsets(rows: int, columns: int) -> Any:
 
 CUSTOM_LAYERS: dict[str, Any] = {
     layer.__name__: tf_keras.saving.register_keras_serializable(package="edgekit")(layer)
-    for layer in (LayerScale, ChannelSlice, DepthwiseUpsampling2D, OffsetAttention, PairAttention, UnitNorm, DepthToSpace)
+    for layer in (LayerScale, ChannelSlice, DepthwiseUpsampling2D, OffsetAttention, PairAttention, UnitNorm, PhasedUpsampling2D)
 }
 """What a saved float model names beyond Keras."""

@@ -115,15 +115,14 @@ class InferenceLayers(KerasLayers):
         return self.depthwise(x, name, kernel, padding=padding, activation=activation, use_bias=True)
 
     def upsample(self, x: KerasTensor, name: str, factor: int, batch_norm: BatchNorm | None = None) -> KerasTensor:
-        """factor * factor copies side by side, each scaled by its cell of the kernel, and then moved from channels to cells."""
+        """A nearest-neighbour resize, and a factor for each of the cells that were one."""
+        rows, columns, _ = self.shape(x)
 
-        def of_copies(weights: FoldedWeights) -> Arrays:
-            return [weights.kernel.reshape(1, 1, -1, 1), np.tile(weights.bias, factor**2)]
+        def over_the_map(weights: FoldedWeights) -> Arrays:
+            return [np.tile(weights.kernel[..., 0], (rows, columns, 1))[np.newaxis], weights.bias]
 
-        self.arrange[name] = of_copies
-        copies = self.concat([x] * factor**2, f"{name}_copies")
-        scaled = self.depthwise(copies, name, (1, 1), use_bias=True)
-        return self._custom["DepthToSpace"](factor, name=f"{name}_cells")(scaled)
+        self.arrange[name] = over_the_map
+        return self._custom["PhasedUpsampling2D"](factor, name=name)(x)
 
     def normalize(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
         """See UnitNorm: the layer that reads it does a part of the work with its weights."""

@@ -46,7 +46,7 @@ def _draw(rng: np.random.Generator, weight: Any) -> npt.NDArray[np.float32]:
         values = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
     elif kind == "gamma":
         values = rng.uniform(0.5, 1.5, shape)
-    elif kind in ("beta", "bias"):
+    elif kind in ("beta", "bias", "attention_biases"):
         values = rng.normal(0, 0.3, shape)
     else:
         values = np.ones(shape) if kind == "moving_variance" else np.zeros(shape)

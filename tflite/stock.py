@@ -61,7 +61,9 @@ def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] |
     try:
         with _quiet():
             function = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
+            variables = tf.Module()  # not the Keras model, of which the converter would trace every layer on its own
+            variables.held = model.variables
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], variables)
             _configure(converter, precision, representative)
             converter._experimental_disable_per_channel_quantization_for_dense_layers = not dense_per_channel
             return bytes(converter.convert())

@@ -12,3 +12,11 @@ the same sums in another order. Measured on an untrained MobileNetV2: 5e-6."""
 DYNAMIC_KERNELS = 0.5
 """The same for a dynamic-range file: each layer quantizes its input to 8 bits anew, so a rounding that differs moves a whole step
 and the next layers amplify it. Measured on untrained MobileNetV2s: 0.10 on x86, 0.26 with XNNPACK on an emulated Cortex-A72."""
+
+FLOAT32_LOGITS = 1e-4
+"""Largest distance of float32 logits from those of the same network in another form (PyTorch's in float64, batch norm folded, a TFLite
+file), relative to the largest logit: the same sums in another order, over some 50 layers."""
+
+FLOAT32_FOLDED = 3e-4
+"""Largest distance of a float32 network's logits from those of the same network with batch norm folded, relative to the largest (or 1):
+the folded weights are rounded to float32 again, and a small variance amplifies that. Measured on random MobileNets: 6e-5."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 STOCK = ("float32", "float16", "dynamic", "int8", "int16x8")
 EXACT = ("qfx", "hls")
+NOT_IN_INT16X8 = ("hard_swish", "layer norm")
+"""Kinds of layers that become HARD_SWISH and L2_NORMALIZATION, which TensorFlow's converter does not quantize to 16x8 bits."""
 WIDTH_IN_FILES = 160
 
 
@@ -51,12 +53,12 @@ def _print_networks(console: Any, networks: list[Network]) -> None:
         for row in _rows(network):
             top1 = "" if row["published_top1"] is None else f"{row['published_top1']:.1f}"
             macs = f"{row['macs'] / 1e6:,.1f} M"
-            exports = "stock, qfx, hls" if "qfx" in row["exports"] else "stock"
-            table.add_row(row["network"], f"{row['alpha']:g}", str(row["size"]), f"{row['params']:,}", macs, top1, exports)
+            beyond = ", ".join(["floats, int8", *(one for one in row["exports"] if one not in STOCK[:4])])
+            table.add_row(row["network"], f"{row['alpha']:g}", str(row["size"]), f"{row['params']:,}", macs, top1, beyond)
     console.print(table)
     console.print(
         "\nParameters and MACs are counted, for 1000 classes. Top-1 is as published (ImageNet), not measured by edgekit.\n"
-        f"Exports: stock is {', '.join(STOCK)}; qfx and hls need an integer form of every layer.",
+        "Floats are float32, float16 and dynamic. qfx and hls need an integer form of every layer.",
         style="dim",
     )
 
@@ -84,6 +86,11 @@ def _counts(network: Network) -> Counts:
     from edgekit.keras_models.networks import count
 
     return count(network.name)
+
+
+def _exports(counts: Counts) -> list[str]:
+    lacking = any(kind in layer.kind for layer in counts.layers for kind in NOT_IN_INT16X8)
+    return [*(one for one in STOCK if not (lacking and one == "int16x8")), *(EXACT if counts.exact else ())]
 
 
 def _layers(network: Network) -> list[dict[str, Any]]:
@@ -120,7 +127,7 @@ def _rows(network: Network) -> list[dict[str, Any]]:
                 "params": counts.params,
                 "macs": counts.macs,
                 "published_top1": network.top1.get((alpha, network.default_size)),
-                "exports": [*STOCK, *(EXACT if counts.exact else ())],
+                "exports": _exports(counts),
             }
         )
     return rows
