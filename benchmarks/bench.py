@@ -6,6 +6,7 @@ A ratio is the median over rounds; beside it stand the quartiles.
     export       edgekit export against TensorFlow's bare converter on the same Keras model (no start of Python or TensorFlow in either)
     latency      the exact file against the stock int8 file of the same network, on the same kernels, one thread; and what follows the
                  last convolution on its own, where the two files differ: the mean over the map and the classifier
+    networks     every network at float32 and int8: ops, file size, latency relative to MobileNetV2 (minutes: not among the default parts)
     simulation   seconds an image of the C simulation and of the numpy reference, and g++'s compilation
 """
 
@@ -19,33 +20,38 @@ from collections.abc import Iterator
 
 from exporting import export_ratios
 from latency import latency_ratios
+from networks import network_ratios
 from simulating import simulation_times
 from timing import Row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", metavar="PART", help="export, latency, simulation; by default all")
+    parser.add_argument("only", nargs="*", metavar="PART", help="export, latency, simulation (these by default), networks")
+    parser.add_argument("--network", action="append", default=[], help="of the part networks, only this one; may be repeated")
     parser.add_argument("--full", action="store_true", help="simulate MobileNetV2 1.0 at 96 as well")
     parser.add_argument("--rounds", type=int, default=60, help="of a latency ratio (default 60)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args()
-    known = {"export", "latency", "simulation"}
+    usual = {"export", "latency", "simulation"}
+    known = usual | {"networks"}
     if not set(options.only) <= known or options.rounds < 1:
         parser.error(f"parts are {', '.join(sorted(known))}; rounds are 1 or more")
     rows = []
-    for row in measure(set(options.only) or known, options.full, options.rounds):
+    for row in measure(set(options.only) or usual, tuple(options.network), options.full, options.rounds):
         rows.append(row)
         print(row.line(), file=sys.stderr if options.json else sys.stdout, flush=True)
     if options.json:
         print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
 
 
-def measure(parts: set[str], full: bool, rounds: int) -> Iterator[Row]:
+def measure(parts: set[str], networks: tuple[str, ...], full: bool, rounds: int) -> Iterator[Row]:
     if "export" in parts:
         yield from export_ratios()
     if "latency" in parts:
         yield from latency_ratios(rounds)
+    if "networks" in parts:
+        yield from network_ratios(networks, rounds)
     if "simulation" in parts:
         yield from simulation_times(0.35)
         if full:

@@ -11,11 +11,10 @@ from timing import Row, ratio
 
 from edgekit.pipeline import ModelRequest, export_model
 from edgekit.tflite.flatbuffer import pack
-from edgekit.tflite.reader import describe, parse
+from edgekit.tflite.reader import parse
 
 NETWORKS, SIZE = ("mobilenet_v1", "mobilenet_v2"), 224
 KERNELS = {"xnnpack": "BUILTIN", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES"}
-POOLS = ("MEAN", "DEPTHWISE_CONV_2D")
 WARM_UP = 5
 
 
@@ -37,11 +36,11 @@ def _export(network: str, precision: str, folder: Path) -> bytes:
 
 
 def _head(file: bytes) -> bytes:
-    """The file from the op that takes the mean on, as a file of its own."""
-    names = [op.name for op in describe(file)]
+    """The file from the first op of the mean on, as a file of its own: what follows has one row of cells, or none."""
     model = parse(file)
     subgraph = model.subgraphs[0]
-    first = max(position for position, name in enumerate(names) if name in POOLS)
+    shapes = [subgraph.tensors[operator.outputs[0]].shape for operator in subgraph.operators]
+    first = 1 + max(position for position, shape in enumerate(shapes) if len(shape) == 4 and shape[1] > 1)
     subgraph.operators = subgraph.operators[first:]
     subgraph.inputs = np.array([subgraph.operators[0].inputs[0]], np.int32)
     model.signatureDefs = None
