@@ -38,7 +38,7 @@ def plan_project(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depth
         EdgekitError: an op has no kernel, or cannot be folded so.
     """
     tokens = "A token holds as many channels as the layer at that end works on side by side (the types are in firmware/defines.h)"
-    words = {"types": "native", "optimize": "-O3 -march=native", "tokens": tokens}
+    words = {"types": "native", "optimize": "-O2 -march=native -fvect-cost-model=dynamic", "tokens": tokens}
     return complete(graph, board, plan_simulation(graph, board, foldings, depths), words)
 
 

@@ -67,8 +67,8 @@ template <unsigned PE, unsigned SIMD> void packed_dots() {
         for (unsigned p = 0; p < PE; p++) {
             packed[p] = plain[p] = int(p) - 1;
         }
-        nnet::packed::dot<PE, SIMD>(x, w, packed);
-        nnet::multiply::dot<PE, SIMD>(x, w, plain);
+        nnet::packed::dot<PE, SIMD>(x, w, 0, packed);
+        nnet::multiply::dot<PE, SIMD>(x, w, 0, plain);
         for (unsigned p = 0; p < PE; p++) {
             equal(packed[p], plain[p], "dot product");
         }
@@ -93,7 +93,7 @@ template <unsigned K> void shift_add() {
             code |= 7u << (1 + 3 * rest);
         }
         for (int x = -128; x < 256; x++) {
-            equal(nnet::shift_add<K>::template product<16>(ap_int<10>(x), ap_uint<1 + 3 * K>(code)), w * x, "shifts and adds");
+            equal(nnet::shift_add<K>::product(ap_int<10>(x), ap_uint<1 + 3 * K>(code)), w * x, "shifts and adds");
         }
     }
 }

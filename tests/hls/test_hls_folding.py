@@ -12,7 +12,8 @@ from hand_graphs import Builder
 from random_graphs import random_graph
 
 from edgekit.errors import EdgekitError
-from edgekit.graph import IntegerGraph, Padding, Reshape
+from edgekit.graph import Conv2D, IntegerGraph, Padding, Reshape
+from edgekit.hls.folded import coded
 from edgekit.hls.folding import DDR_WORD_BITS_MAX, Folding, WeightPlacement, check_plan, legal_foldings, moderate_foldings, refusal
 from edgekit.hls.pipeline import ample_depths, op_stages, pipeline, weight_code
 from edgekit.hls.stages import Arithmetic, Fork, HeldMatVec, Join, MatVec, Resize, WeightReader, Window
@@ -74,6 +75,18 @@ def test_arithmetic_follows_from_the_weights(rng: np.random.Generator) -> None:
     assert (matvec(4 * 7, 2).arithmetic, matvec(4 * 7, 2).weight_bits) == (Arithmetic.PACKED, 6)
     assert (matvec(4 * 7, 3).arithmetic, matvec(4 * 7, 3).multipliers) == (Arithmetic.MULTIPLY, 3)
     assert weight_code(one_conv(rng, fill=0).ops[0]) == 1  # type: ignore[arg-type]
+
+
+def test_codes_say_sign_and_places(rng: np.random.Generator) -> None:
+    """Decoded, every weight of at most two set bits is itself again."""
+    weights = np.array([w for w in range(-31, 32) if bin(abs(w)).count("1") <= 2])
+    conv = one_conv(rng).ops[0]
+    assert isinstance(conv, Conv2D)
+    codes = coded(replace(conv, weights=(4 * weights).astype(np.int8).reshape(1, 1, 1, -1)), weights)
+    assert codes.max() < 1 << 7
+    places = [(codes >> shift) & 7 for shift in (1, 4)]
+    magnitudes = sum(np.where(place == 7, 0, 1 << np.minimum(place, 4)) for place in places)
+    np.testing.assert_array_equal(np.where(codes & 1, -magnitudes, magnitudes), weights)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_project_of_every_kernel_compiles_without_a_warning(compiler: str, typ
 def test_no_memory_is_allocated_and_every_loop_has_a_static_bound(name: str) -> None:
     text = re.sub(r"//.*", "", (HLS / "nnet_utils" / name).read_text())
     assert re.findall(r"\b(?:new|delete|malloc|free|while|do|goto|std)\b", text) == []
-    static = r"(?:\w+ \+ 1 < )?(?:\w+ < )?(?:CONFIG_T::|PE\b|SIMD\b|K\b|\w+_T::size\b)"
+    static = r"(?:\w+ \+ 1 < )?(?:\w+ < )?(?:CONFIG_T::|PE\b|SIMD\b|K\b|pe\b|lanes\b|\w+_T::size\b)"
     loops = re.findall(r"for \(\w+ \w+ = \w+; (.*?);", text)
     assert len(loops) == text.count("for (")
     assert [loop for loop in loops if not re.match(rf"\w+ < {static}", loop)] == []
