@@ -68,7 +68,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Quarters:
-    """A weighted op divided by 4, as the lattice allows (see nnet_utils/edgekit_requantize.h): acc = 4*s + 2.
+    """A weighted op divided by 4, as the lattice allows (see nnet_utils/edgekit_arithmetic.h): acc = 4*s + 2.
 
     `weights` 6-bit; `bias` has each channel's rounding constant in it; `bound`: the largest |s|.
     """
