@@ -230,7 +230,8 @@ def _convolution(
     """
     depthwise = isinstance(op, DepthwiseConv2D)
     output = graph.tensors[op.output]
-    height, width, channels = network.shapes[source]
+    # A reshape that keeps the channels keeps the stream too: its rows and columns are the op's own, not the stream's.
+    height, width, channels = network.shapes[source] if isinstance(op, Dense) else stream_shape(graph.tensors[op.input].shape)
     out_height, out_width, filters = stream_shape(output.shape)
     accumulators = f"{name}_accumulators"
     sums = f"int<{signed_bits(q.bound)}>"
