@@ -128,7 +128,7 @@ def test_an_unwritable_parent_gives_one_message(tmp_path: Path) -> None:
     else:
         parent = tmp_path / "locked"
         parent.mkdir(mode=0o500)
-    with pytest.raises(EdgekitError, match=r"not writable; name another folder"):
+    with pytest.raises(EdgekitError, match=r"is not writable"):
         write(ours(1), parent / "out")
 
 

@@ -6,6 +6,9 @@ add_files -tb testbench.cpp -cflags "-std=c++14"
 add_files -tb network_io.h
 add_files -tb firmware/weights
 add_files -tb tb_data
+if {[file isdirectory firmware/memory]} {
+    add_files -tb firmware/memory
+}
 open_solution -reset solution -flow_target vivado
 set_part $part
 create_clock -period $clock_period_ns -name default

@@ -41,6 +41,7 @@ def write_hls_project(
         UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
     """
     from edgekit.graph.onnx_write import write_onnx
+    from edgekit.hls.folding import moderate_foldings
     from edgekit.hls.project import plan_project
 
     target = board_of(board)
@@ -51,7 +52,7 @@ def write_hls_project(
     check_destination(folder)
     graph, notes = integer_graph(source, request, note)
     note("writing HLS C++ through hls4ml")
-    files = {**plan_project(graph, target), GRAPH: write_onnx(graph)}
+    files = {**plan_project(graph, target, moderate_foldings(graph)), GRAPH: write_onnx(graph)}
     plan = bundle_plan(
         files,
         kind="hls",

@@ -14,13 +14,15 @@ from edgekit.executor import Artifact, Executor
 class Entry:
     """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name.
 
-    `emulates` names the emulated device that it runs on: slow, so it runs only where it is asked for.
+    `emulates` names the emulated device that it runs on. Such ones are slow; they, and others that are not `usual`, run only where
+    they are asked for.
     """
 
     name: str
     module: str
     attribute: str
     emulates: str | None = None
+    usual: bool = True
 
 
 ENTRIES = (
@@ -31,8 +33,9 @@ ENTRIES = (
     Entry("tflite-optimized", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("tflite-xnnpack", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("hls-csim", "edgekit.hls.executors", "EXECUTORS"),
+    Entry("hls4ml-csim", "edgekit.hls.executors", "EXECUTORS", usual=False),
     *(
-        Entry(f"{device}-{kernels}", "edgekit.tflite.device_executors", "EXECUTORS", device.split("-")[0])
+        Entry(f"{device}-{kernels}", "edgekit.tflite.device_executors", "EXECUTORS", device.split("-")[0], usual=False)
         for device in ("rpi4-tflite-runtime", "rpi4-ai-edge-litert", "rpi3-tflite-runtime")
         for kernels in ("reference", "optimized", "xnnpack")
     ),
@@ -50,8 +53,8 @@ class Available:
 
 
 def executors_for(artifact: Artifact, names: Sequence[str] | None = None) -> tuple[Available, ...]:
-    """The executors of these names (default: all but the emulated ones), in the fixed order. Raises UnknownName."""
-    wanted = [entry.name for entry in ENTRIES if entry.emulates is None] if names is None else names
+    """The executors of these names (default: the usual ones), in the fixed order. Raises UnknownName."""
+    wanted = [entry.name for entry in ENTRIES if entry.usual] if names is None else names
     for name in wanted:
         if name not in NAMES:
             raise UnknownName("executor", name, NAMES)
