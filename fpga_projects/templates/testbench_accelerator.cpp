@@ -1,0 +1,50 @@
+// Runs tb_data/inputs.bin through the accelerator as memory words, all images in one call, and compares its results with
+// tb_data/expected.bin. Returns 1 if any value differs.
+
+#include <cstdio>
+#include <vector>
+
+#include "accelerator.h"
+
+using edgekit::word_bytes;
+
+static const unsigned image_values = $input_values;
+static const std::vector<unsigned> output_values = {$output_values};
+
+static std::vector<unsigned char> read_file(const char *path) {
+    std::vector<unsigned char> bytes;
+    std::FILE *file = std::fopen(path, "rb");
+    for (int byte = file ? std::fgetc(file) : EOF; byte != EOF; byte = std::fgetc(file)) {
+        bytes.push_back(static_cast<unsigned char>(byte));
+    }
+    if (file) {
+        std::fclose(file);
+    }
+    return bytes;
+}
+
+int main() {
+    const std::vector<unsigned char> inputs = read_file("tb_data/inputs.bin");
+    const std::vector<unsigned char> expected = read_file("tb_data/expected.bin");
+    const unsigned frames = inputs.size() / image_values;
+    std::vector<edgekit::word_t> images(frames * edgekit::image_words), results(frames * edgekit::result_words);
+    for (size_t i = 0; i < inputs.size(); i++) {
+        const size_t at = i / image_values * edgekit::image_words * word_bytes + i % image_values;
+        images[at / word_bytes].range(8 * (at % word_bytes) + 7, 8 * (at % word_bytes)) = inputs[i];
+    }
+    edgekit_accelerator(images.data(), results.data(), frames);
+    size_t differing = 0, compared = 0;
+    for (unsigned index = 0; index < frames; index++) {
+        size_t at = size_t(index) * edgekit::result_words * word_bytes;
+        for (const unsigned values : output_values) {
+            for (unsigned i = 0; i < values && compared < expected.size(); i++, compared++) {
+                const ap_uint<8> byte = results[(at + i) / word_bytes].range(8 * ((at + i) % word_bytes) + 7, 8 * ((at + i) % word_bytes));
+                differing += static_cast<unsigned>(byte) != expected[compared];
+            }
+            at += edgekit::words_of(values, word_bytes) * word_bytes;
+        }
+    }
+    const bool passed = compared > 0 && compared == expected.size() && differing == 0;
+    std::printf("%s: %zu of %zu values differ\n", passed ? "passed" : "FAILED", differing, expected.size());
+    return passed ? 0 : 1;
+}
