@@ -114,6 +114,11 @@ def pipeline(graph: IntegerGraph, plan: FoldingPlan) -> Pipeline:
     """
     check(graph)
     check_plan(graph, plan)
+    return build(graph, plan)
+
+
+def build(graph: IntegerGraph, plan: FoldingPlan) -> Pipeline:
+    """The same for a graph that is checked already, and a plan of legal foldings: the planner builds hundreds."""
     return _Growing(graph, plan).grow()
 
 

@@ -1,0 +1,320 @@
+"""Chooses PE, SIMD and weight placement of every op so that a network fits a board: as fast as can be, or as fast as asked.
+
+For a time T, in cycles a frame, each op has the foldings that take at most T. Of those the planner takes the one that costs
+least, each resource having a price; so no op is faster than the slowest has to be, but by what divisors leave. Where a
+resource runs out, its price was too low: a fixed list of prices is tried. The least T for which a choice fits is the answer to
+"as fast as can be". For a wished T, the answer is the cheapest choice that fits over all shorter times, so that a wish for
+more frames never costs less than one for fewer. No randomness: the same graph, board and wish give the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, inf, prod
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError, UnknownName
+from edgekit.graph import Conv2D, Dense, IntegerGraph, Op, Reshape, check, op_inputs
+from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
+from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, refusal
+from edgekit.hls.pipeline import build, needed, op_stages
+from edgekit.hls.resources import SYSTEM, Cost, stage_cost
+from edgekit.hls.stages import Resize
+from edgekit.targets.boards import Board
+
+PRICED = ("lut", "dsp", "bram36", "ddr")
+"""The resources that a plan spends; flip-flops follow the LUTs and are checked at the end."""
+PRICES = tuple(
+    np.array(weights, np.float64)
+    for weights in (
+        (1, 1, 1, 1),
+        (4, 1, 1, 1),
+        (1, 1, 4, 1),
+        (1, 4, 1, 1),
+        (1, 1, 1, 4),
+        (4, 1, 4, 1),
+        (16, 1, 1, 1),
+        (1, 1, 16, 1),
+        (4, 4, 1, 1),
+        (1, 4, 4, 1),
+        (4, 1, 16, 1),
+        (16, 1, 4, 1),
+        (1, 16, 1, 1),
+        (1, 1, 1, 16),
+    )
+)
+"""Prices of a whole board's budget of each resource, tried in this order."""
+STEP = 1.02
+"""Times that are tried are this far apart."""
+WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan and what it is estimated to do. `folding` has every op but reshapes; `pinned` are the user's."""
+
+    folding: FoldingPlan
+    estimates: Estimates
+    pinned: tuple[str, ...] = ()
+
+
+class DoesNotFit(EdgekitError):
+    """No plan holds the board's shares, or none that is as fast as was asked. `nearest`: the plan that comes nearest.
+
+    `best`: the fastest plan that fits, or None.
+    """
+
+    def __init__(self, message: str, nearest: Planned, best: Planned | None):
+        super().__init__(message)
+        self.nearest, self.best = nearest, best
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """The foldings of one op that are worth a look. Arrays of one entry a folding; `costs` (foldings, len(PRICED)) in shares of a
+    board's budget but for DDR, which is in bytes a frame."""
+
+    op: Op
+    foldings: tuple[Folding, ...]
+    cycles: npt.NDArray[np.int64]
+    costs: npt.NDArray[np.float64]
+    reads: npt.NDArray[np.int64]
+    """Values of the tokens that a folding reads."""
+
+
+def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned: Mapping[str, Folding] = MappingProxyType({})) -> Planned:
+    """The plan for a board, at the board's clock.
+
+    Args:
+        fps: frames a second to reach with the least resources; None for as many as can be.
+        pinned: foldings that are given, by op.
+
+    Raises:
+        DoesNotFit: the message says what limits, in which layer, and the best that can be.
+        UnknownName: a pinned op that the graph has not.
+        EdgekitError: a pinned folding that does not divide, an op without a kernel, or a wish that is no positive number.
+        ContractError: the graph breaks the contract.
+    """
+    check(graph)
+    search = _Search(graph, board, _choices(graph, board, pinned))
+    if fps is None:
+        best = search.fastest()
+        if best is None:
+            raise _refusal(search, search.times[-1], None, None)
+        return Planned(best.folding, best.estimates, tuple(sorted(pinned)))
+    if not 0 < fps < inf:
+        raise EdgekitError(f"{fps} frames a second: it has to be a number above 0")
+    wished = int(board.clock_mhz * 1e6 / fps)
+    found = search.cheapest(wished)
+    if found is None:
+        raise _refusal(search, wished, fps, search.fastest())
+    return Planned(found.folding, found.estimates, tuple(sorted(pinned)))
+
+
+def _choices(graph: IntegerGraph, board: Board, pinned: Mapping[str, Folding]) -> tuple[_Choices, ...]:
+    ops = {op.name: op for op in graph.ops if not isinstance(op, Reshape)}
+    for name, folding in pinned.items():
+        if name not in ops:
+            raise UnknownName("layer to fold", name, ops)
+        reason = refusal(graph, ops[name], folding)
+        if reason is not None:
+            raise EdgekitError(reason)
+    wanted = {op.name for op in needed(graph)}
+    return tuple(_op_choices(graph, board, op, pinned.get(name), name in wanted) for name, op in ops.items())
+
+
+def _op_choices(graph: IntegerGraph, board: Board, op: Op, pinned: Folding | None, needed: bool) -> _Choices:
+    foldings = (pinned,) if pinned else tuple(legal_foldings(graph, op))
+    if not needed:
+        foldings = foldings[:1]
+    cycles, costs, reads = [], [], []
+    for folding in foldings:
+        stages = op_stages(graph, op, folding)
+        cost = sum((stage_cost(stage) for stage in stages), Cost())
+        cycles.append(max(stage.cycles for stage in stages) if needed else 0)
+        costs.append(_shares(cost, board) if needed else np.zeros(len(PRICED)))
+        reads.append(folding.simd if isinstance(op, Conv2D | Dense) else folding.pe)
+    return _pareto(_Choices(op, foldings, np.array(cycles), np.array(costs), np.array(reads)))
+
+
+def _shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
+    may = board.part.planned
+    return np.array([cost.lut / may.lut, cost.dsp / may.dsp, cost.bram36 / may.bram36, cost.ddr_bytes])
+
+
+def _pareto(choices: _Choices) -> _Choices:
+    """Without foldings that another one with the same tokens beats or equals in time and in every resource."""
+    table = np.column_stack([choices.cycles, choices.costs])
+    tokens = [(folding.pe, int(read)) for folding, read in zip(choices.foldings, choices.reads, strict=True)]
+    kept = []
+    for i in range(len(table)):
+        rivals = [j for j in range(len(table)) if j != i and tokens[j] == tokens[i]]
+        if not any((table[j] <= table[i]).all() and ((table[j] < table[i]).any() or j < i) for j in rivals):
+            kept.append(i)
+    return _Choices(choices.op, tuple(choices.foldings[i] for i in kept), choices.cycles[kept], choices.costs[kept], choices.reads[kept])
+
+
+class _Search:
+    """Plans by time. Remembers what it tried."""
+
+    def __init__(self, graph: IntegerGraph, board: Board, choices: tuple[_Choices, ...]):
+        self.graph, self.board, self.choices = graph, board, choices
+        self.tried: dict[int, Planned | None] = {}
+        self.known: dict[tuple[Folding, ...], Planned] = {}
+        shortest = max(int(one.cycles.min()) for one in choices) if choices else 1
+        longest = max(int(one.cycles.max()) for one in choices) if choices else 1
+        self.times = _ladder(max(1, shortest), max(1, longest))
+        self.carriers = _carriers(graph)
+
+    def fastest(self) -> Planned | None:
+        """Halves the ladder of times until one fits and the one before it does not."""
+        low, high = 0, len(self.times) - 1
+        if self.fit(self.times[high]) is None:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.fit(self.times[middle]) is not None else (middle + 1, high)
+        return self.fit(self.times[high])
+
+    def cheapest(self, wished: int) -> Planned | None:
+        """Of all plans for times up to the wished one."""
+        fits = [found for time in self.times if time <= wished and (found := self.fit(time)) is not None]
+        return min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
+
+    def fit(self, time: int) -> Planned | None:
+        """The cheapest plan for a time that holds the shares, or None."""
+        if time not in self.tried:
+            plans = (self.attempt(time, prices) for prices in PRICES)
+            fits = [one for one in plans if one is not None and self.excess(one, time) <= 1]
+            self.tried[time] = min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
+        return self.tried[time]
+
+    def nearest(self, time: int) -> Planned | None:
+        """The plan for a time that exceeds the board least."""
+        plans = [one for prices in PRICES if (one := self.attempt(time, prices, hopeful=False)) is not None]
+        return min(plans, key=lambda one: self.excess(one, time), default=None)
+
+    def excess(self, planned: Planned, time: int) -> float:
+        """The worst of the resources, as a multiple of what there is."""
+        found = planned.estimates
+        memory = time_by_memory(found, self.board) / time
+        return max(found.interval_cycles / time, memory, *over_budget(found, self.board.part.planned).values())
+
+    def attempt(self, time: int, prices: npt.NDArray[np.float64], hopeful: bool = True) -> Planned | None:
+        """The cheapest folding of each op in its turn, at these prices; None where an op cannot be so fast, or, if `hopeful`,
+        where the ops alone exceed the board."""
+        available = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        scale = prices / available
+        total = _shares(SYSTEM, self.board) + np.array([0, 0, 0, io_bytes(self.graph)])
+        tokens: dict[str, int] = {}
+        folding: dict[str, Folding] = {}
+        for one in self.choices:
+            worth = np.where(one.cycles <= time, one.costs @ scale, inf)
+            for tensor in op_inputs(one.op):
+                carrier = self.carriers.get(tensor, tensor)
+                if carrier in tokens:
+                    worth = worth + self.resizes(carrier, tokens[carrier], one.reads, time) * prices[0]
+            best = int(worth.argmin())
+            if worth[best] == inf:
+                return None
+            folding[one.op.name] = one.foldings[best]
+            tokens[one.op.output] = one.foldings[best].pe
+            total = total + one.costs[best]
+        if hopeful and (total > available).any():
+            return None
+        return self.measured(folding)
+
+    def measured(self, folding: dict[str, Folding]) -> Planned:
+        key = tuple(folding.values())
+        if key not in self.known:
+            pipe = build(self.graph, folding)
+            self.known[key] = Planned(folding, estimate_pipeline(self.graph, folding, pipe, self.board))
+        return self.known[key]
+
+    def resizes(self, tensor: str, token: int, reads: npt.NDArray[np.int64], time: int) -> npt.NDArray[np.float64]:
+        """What it costs, in shares of LUTs, to read tokens of other sizes: infinite where the resize would take longer than `time`."""
+        values = prod(self.graph.tensors[tensor].shape)
+        costs = np.zeros(len(reads))
+        for i, read in enumerate(reads.tolist()):
+            if read != token:
+                resize = Resize("", tensor, values, token, read)
+                costs[i] = stage_cost(resize).lut / self.board.part.planned.lut if resize.cycles <= time else inf
+        return costs
+
+
+def spent(found: Estimates, board: Board) -> dict[str, float]:
+    """Of each resource, the share of what may be planned with; their sum is what a plan costs."""
+    may = board.part.planned
+    shares = {name: getattr(found, name) / getattr(may, name) for name in ("lut", "dsp", "bram36")}
+    return shares | {"ddr": found.ddr_bytes_per_frame / (board.ddr_bytes_per_s / (board.clock_mhz * 1e6)) / found.interval_cycles}
+
+
+def time_by_memory(found: Estimates, board: Board) -> float:
+    """Cycles a frame that memory needs."""
+    return found.ddr_bytes_per_frame / board.ddr_bytes_per_s * board.clock_mhz * 1e6
+
+
+def _ladder(low: int, high: int) -> tuple[int, ...]:
+    times, time = [], float(low)
+    while time < high:
+        times.append(int(time))
+        time = max(time + 1, time * STEP)
+    return (*times, high)
+
+
+def _carriers(graph: IntegerGraph) -> dict[str, str]:
+    """A reshaped tensor -> the one whose stream carries it."""
+    found: dict[str, str] = {}
+    for op in graph.ops:
+        if isinstance(op, Reshape):
+            found[op.output] = found.get(op.input, op.input)
+    return found
+
+
+def _refusal(search: _Search, time: int, fps: float | None, best: Planned | None) -> DoesNotFit:
+    """What to say where no plan holds the board's shares for a time: what limits, where, and the best that can be."""
+    board, name = search.board, search.graph.name
+    nearest = search.nearest(time)
+    wish = f"{name} at {fps:g} frames a second" if fps else name
+    lines = [f"{wish} does not fit the {board.title} ({board.part.name}, {board.clock_mhz:g} MHz)."]
+    if nearest is None:
+        slowest = max(search.choices, key=lambda one: int(one.cycles.min()))
+        least = int(slowest.cycles.min())
+        lines.append(f"Layer '{slowest.op.name}' takes {least:,} cycles a frame at its widest folding, and {time:,} are allowed.")
+        nearest = search.nearest(search.times[0])
+    else:
+        lines += _limits(nearest, board, time)
+    if best is not None:
+        found = best.estimates
+        lines.append(f"The best that fits: {found.fps:.1f} frames a second (estimated; slowest layer '{found.slowest_layer}').")
+    elif fps is not None or nearest is not None:
+        lines.append("No folding fits: take a board with more, a smaller network, or a larger share of a layer's weights in DDR.")
+    assert nearest is not None
+    return DoesNotFit(" ".join(lines), nearest, best)
+
+
+def _limits(nearest: Planned, board: Board, time: int) -> list[str]:
+    """Each resource that is exceeded, worst first, with the layer that takes most of it."""
+    found, may = nearest.estimates, board.part.planned
+    over = over_budget(found, may)
+    lines = []
+    for name in sorted(over, key=lambda resource: -over[resource]):
+        most = max(found.layers, key=lambda layer: float(getattr(layer, name)))
+        lines.append(
+            f"{WAYS[name]}: {getattr(found, name):,g} estimated, {getattr(may, name):,} may be used ({over[name]:.0%});"
+            f" layer '{most.name}' takes most, {getattr(most, name):,g}."
+        )
+    memory = time_by_memory(found, board)
+    if memory > time:
+        most = max(found.layers, key=lambda layer: layer.ddr_bytes)
+        lines.append(
+            f"DDR bandwidth: {found.ddr_bytes_per_frame:,} bytes a frame take {ceil(memory):,} cycles, {time:,} are allowed;"
+            f" layer '{most.name}' reads most, {most.ddr_bytes:,}."
+        )
+    if found.interval_cycles > time and memory <= time:
+        lines.append(f"Cycles: layer '{found.slowest_layer}' takes {found.interval_cycles:,} a frame, {time:,} are allowed.")
+    return lines
