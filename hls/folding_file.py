@@ -44,5 +44,7 @@ def _folding(path: Path, name: str, entry: Any) -> Folding:
             raise EdgekitError(f"'{path}', layer '{name}': \"{field}\" is {json.dumps(value)[:40]}; it has to be a whole number above 0")
     placements = [placement.value for placement in WeightPlacement]
     if entry.get("weights", "rom") not in placements:
-        raise EdgekitError(f"'{path}', layer '{name}': \"weights\" is {json.dumps(entry['weights'])[:40]}; it has to be one of {placements}")
+        raise EdgekitError(
+            f"'{path}', layer '{name}': \"weights\" is {json.dumps(entry['weights'])[:40]}; it has to be one of {placements}"
+        )
     return Folding(entry["pe"], entry.get("simd", 1), WeightPlacement(entry.get("weights", "rom")))

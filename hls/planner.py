@@ -2,7 +2,7 @@
 
 For a time T, in cycles a frame, each op has the foldings that take at most T. Of those the planner takes the one that costs
 least, each resource having a price; so no op is faster than the slowest has to be, but by what divisors leave. Where a
-resource runs out, its price was too low: a fixed list of prices is tried. The least T for which a choice fits is the answer to
+resource runs out, its price was too low: it rises, a few times, from a fixed list of prices. The least T for which a choice fits is the answer to
 "as fast as can be". For a wished T, the answer is the cheapest choice that fits over all shorter times, so that a wish for
 more frames never costs less than one for fewer. No randomness: the same graph, board and wish give the same plan.
 """
@@ -19,35 +19,21 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Conv2D, Dense, IntegerGraph, Op, Reshape, check, op_inputs
-from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
+from edgekit.hls.estimates import Estimates, estimate_pipeline, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, refusal
 from edgekit.hls.pipeline import build, needed, op_stages
-from edgekit.hls.resources import SYSTEM, Cost, stage_cost
+from edgekit.hls.resources import Cost, stage_cost
 from edgekit.hls.stages import Resize
 from edgekit.targets.boards import Board
 
 PRICED = ("lut", "dsp", "bram36", "ddr")
 """The resources that a plan spends; flip-flops follow the LUTs and are checked at the end."""
-PRICES = tuple(
-    np.array(weights, np.float64)
-    for weights in (
-        (1, 1, 1, 1),
-        (4, 1, 1, 1),
-        (1, 1, 4, 1),
-        (1, 4, 1, 1),
-        (1, 1, 1, 4),
-        (4, 1, 4, 1),
-        (16, 1, 1, 1),
-        (1, 1, 16, 1),
-        (4, 4, 1, 1),
-        (1, 4, 4, 1),
-        (4, 1, 16, 1),
-        (16, 1, 4, 1),
-        (1, 16, 1, 1),
-        (1, 1, 1, 16),
-    )
-)
-"""Prices of a whole board's budget of each resource, tried in this order."""
+PRICES = tuple(np.array(prices, np.float64) for prices in ((1, 1, 1, 1), (4, 1, 1, 1), (1, 1, 4, 1), (4, 1, 16, 1), (16, 1, 4, 1)))
+"""First prices of a whole board's budget of each resource."""
+ROUNDS = 8
+"""So often prices are raised for what ran out."""
+EXCHANGES = 4
+"""So often single ops are changed, and the whole is measured again."""
 STEP = 1.02
 """Times that are tried are this far apart."""
 WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
@@ -137,8 +123,18 @@ def _op_choices(graph: IntegerGraph, board: Board, op: Op, pinned: Folding | Non
         cost = sum((stage_cost(stage) for stage in stages), Cost())
         cycles.append(max(stage.cycles for stage in stages) if needed else 0)
         costs.append(_shares(cost, board) if needed else np.zeros(len(PRICED)))
-        reads.append(folding.simd if isinstance(op, Conv2D | Dense) else folding.pe)
+        reads.append(_reads(op, folding))
     return _pareto(_Choices(op, foldings, np.array(cycles), np.array(costs), np.array(reads)))
+
+
+def _reads(op: Op, folding: Folding) -> int:
+    """Values of the tokens that an op reads."""
+    return folding.simd if isinstance(op, Conv2D | Dense) else folding.pe
+
+
+def _badness(use: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(..., resources) -> what is used beyond what there is, and a little of what is used at all."""
+    return np.maximum(use - 1, 0).sum(axis=-1) + 1e-3 * use.sum(axis=-1)
 
 
 def _shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
@@ -169,6 +165,11 @@ class _Search:
         longest = max(int(one.cycles.max()) for one in choices) if choices else 1
         self.times = _ladder(max(1, shortest), max(1, longest))
         self.carriers = _carriers(graph)
+        self.producers = {one.op.output: one.op.name for one in choices}
+        self.readers: dict[str, list[Op]] = {}
+        for one in choices:
+            for tensor in op_inputs(one.op):
+                self.readers.setdefault(self.carriers.get(tensor, tensor), []).append(one.op)
 
     def fastest(self) -> Planned | None:
         """Halves the ladder of times until one fits and the one before it does not."""
@@ -188,15 +189,77 @@ class _Search:
     def fit(self, time: int) -> Planned | None:
         """The cheapest plan for a time that holds the shares, or None."""
         if time not in self.tried:
-            plans = (self.attempt(time, prices) for prices in PRICES)
-            fits = [one for one in plans if one is not None and self.excess(one, time) <= 1]
+            fits = [one for one in self.attempts(time) if self.excess(one, time) <= 1]
             self.tried[time] = min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
         return self.tried[time]
 
     def nearest(self, time: int) -> Planned | None:
         """The plan for a time that exceeds the board least."""
-        plans = [one for prices in PRICES if (one := self.attempt(time, prices, hopeful=False)) is not None]
-        return min(plans, key=lambda one: self.excess(one, time), default=None)
+        return min(self.attempts(time), key=lambda one: self.excess(one, time), default=None)
+
+    def attempts(self, time: int) -> list[Planned]:
+        """Plans for a time at several prices, which rise for what runs out; then single ops changed, one after the other."""
+        found: dict[tuple[Folding, ...], Planned] = {}
+
+        def note(chosen: dict[str, Folding]) -> Planned:
+            return found.setdefault(tuple(chosen.values()), self.measured(chosen))
+
+        for first in PRICES:
+            prices = first
+            for _ in range(ROUNDS):
+                chosen = self.choose(time, prices)
+                if chosen is None:
+                    return []
+                use = self.use(note(chosen), time)
+                if use.max() <= 1 or use.min() > 1:
+                    break
+                prices = prices * np.maximum(use, 0.5) ** 2
+        best = min(found.values(), key=lambda one: self.excess(one, time))
+        for _ in range(EXCHANGES):
+            if self.excess(best, time) <= 1:
+                break
+            better = note(self.exchange(best, time))
+            if self.excess(better, time) >= self.excess(best, time):
+                break
+            best = better
+        return list(found.values())
+
+    def exchange(self, planned: Planned, time: int) -> dict[str, Folding]:
+        """Another plan: as often as it helps, the one op takes another folding that lowers most what the plan exceeds."""
+        scale = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        folding = dict(planned.folding)
+        use = self.use(planned, time)
+        for _ in range(len(self.choices)):
+            best, move = _badness(use), None
+            for one in self.choices:
+                now = one.foldings.index(folding[one.op.name])
+                trials = use + (one.costs - one.costs[now]) / scale
+                bad = np.where((one.cycles <= time) & self.joins(one, folding, time), _badness(trials), inf)
+                if bad.min() < best - 1e-9:
+                    best, move = float(bad.min()), (one, int(bad.argmin()), trials[int(bad.argmin())])
+            if move is None:
+                break
+            one, index, use = move
+            folding[one.op.name] = one.foldings[index]
+        return folding
+
+    def joins(self, one: _Choices, folding: Mapping[str, Folding], time: int) -> npt.NDArray[np.bool_]:
+        """Which foldings of an op can be joined to its neighbours' tokens within a time."""
+        fits = np.ones(len(one.foldings), np.bool_)
+        for tensor in op_inputs(one.op):
+            carrier = self.carriers.get(tensor, tensor)
+            if carrier in self.producers:
+                fits &= np.isfinite(self.resizes(carrier, folding[self.producers[carrier]].pe, one.reads, time))
+        writes = np.array([choice.pe for choice in one.foldings])
+        for reader in self.readers.get(one.op.output, ()):
+            fits &= np.isfinite(self.resizes(one.op.output, _reads(reader, folding[reader.name]), writes, time))
+        return fits
+
+    def use(self, planned: Planned, time: int) -> npt.NDArray[np.float64]:
+        """Of each resource, the share of what may be planned with."""
+        found, may = planned.estimates, self.board.part.planned
+        luts = max(found.lut / may.lut, found.ff / may.ff)
+        return np.array([luts, found.dsp / may.dsp, found.bram36 / may.bram36, time_by_memory(found, self.board) / time])
 
     def excess(self, planned: Planned, time: int) -> float:
         """The worst of the resources, as a multiple of what there is."""
@@ -204,12 +267,9 @@ class _Search:
         memory = time_by_memory(found, self.board) / time
         return max(found.interval_cycles / time, memory, *over_budget(found, self.board.part.planned).values())
 
-    def attempt(self, time: int, prices: npt.NDArray[np.float64], hopeful: bool = True) -> Planned | None:
-        """The cheapest folding of each op in its turn, at these prices; None where an op cannot be so fast, or, if `hopeful`,
-        where the ops alone exceed the board."""
-        available = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
-        scale = prices / available
-        total = _shares(SYSTEM, self.board) + np.array([0, 0, 0, io_bytes(self.graph)])
+    def choose(self, time: int, prices: npt.NDArray[np.float64]) -> dict[str, Folding] | None:
+        """The cheapest folding of each op in its turn, at these prices; None where an op cannot be so fast."""
+        scale = prices / np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
         tokens: dict[str, int] = {}
         folding: dict[str, Folding] = {}
         for one in self.choices:
@@ -223,10 +283,7 @@ class _Search:
                 return None
             folding[one.op.name] = one.foldings[best]
             tokens[one.op.output] = one.foldings[best].pe
-            total = total + one.costs[best]
-        if hopeful and (total > available).any():
-            return None
-        return self.measured(folding)
+        return folding
 
     def measured(self, folding: dict[str, Folding]) -> Planned:
         key = tuple(folding.values())

@@ -30,28 +30,39 @@ from edgekit.hls.stages import (
 
 BRAM18_DEPTHS = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}
 """Words of an 18-kbit block RAM by its width."""
-LUT_RAM_WORDS, LUT_RAM_BITS = 64, 1024
-"""A memory with so few words, or so few bits, is made of LUTs, 64 bits each; HLS decides about so."""
-SHIFT_REGISTER_WORDS = 32
-"""A FIFO of so few tokens is made of shift registers, one LUT a bit."""
+LUTS_FOR_BRAM18 = 128
+"""A memory that takes no more LUTs than so many for each block RAM that it would take is made of LUTs: those of a board stand to
+its block RAMs' halves as 160 to 1 or more. The rest of an 18-kbit block that is filled by less than half would be lost."""
+LUT_BITS = 64
+FIFO_LUTS, SHIFT_REGISTER_WORDS = 12, 32
+"""A FIFO of so few tokens is made of shift registers: a LUT is one of 32 bits or two of 16."""
+SUMS_IN_DSP = 16
+PACKED_FIELD_BITS = 18
+"""As nnet_utils/edgekit_arithmetic.h has them."""
 FF_PER_LUT = 1.4
 """FINN's CNV on a Pynq-Z2 has 31,508 flip-flops and 22,714 LUTs."""
 
+ARITHMETIC_FACTOR = 1.1
 CONTROL_LUTS: dict[type[Stage], int] = {
-    Window: 420,
-    MatVec: 320,
-    HeldMatVec: 520,
-    Depthwise: 320,
+    Window: 300,
+    MatVec: 200,
+    HeldMatVec: 300,
+    Depthwise: 200,
     Largest: 200,
-    WeightReader: 1_600,
-    Sum: 90,
-    Table: 80,
-    Fork: 50,
-    Join: 110,
-    Resize: 130,
+    WeightReader: 1_300,
+    Sum: 60,
+    Table: 60,
+    Fork: 40,
+    Join: 80,
+    Resize: 80,
 }
-"""Counters, addresses, handshakes. A layer of a mobile network (window, sums, resize, FIFOs) comes to some 900 with them. A
-weight reader has an AXI master (about 900) and a port of the interconnect (about 700)."""
+"""Counters, addresses, handshakes; the least certain of all numbers here.
+
+A sum has three counters and their ends (50), three addresses (50), its state and pipeline (60), two streams (40); a held map has
+one more loop and two more addresses. FINN takes 300 for a window generator, and for a whole matrix-vector kernel, thresholds
+and all (FINN-R, arXiv 1809.04570, which also has the factor of 1.1 on arithmetic). A weight reader is an AXI master (about 900)
+and a port of the interconnect (about 400). The small ones have one counter.
+"""
 
 
 @dataclass(frozen=True)
@@ -75,9 +86,9 @@ class Cost:
         return self.bram18 / 2
 
 
-SYSTEM = Cost(lut=5_500, bram18=8)
-"""What is around the network: two AXI masters with their bursts, the gearboxes to and from memory words, the control registers,
-two interconnects, the reset."""
+SYSTEM = Cost(lut=4_000, bram18=8)
+"""What is around the network: two AXI masters with their bursts (700 each), the gearboxes to and from memory words (250 each), the
+control registers (200), the interconnects of control (500) and memory (1,300), the reset (100)."""
 
 
 def stage_cost(stage: Stage) -> Cost:
@@ -89,45 +100,48 @@ def stage_cost(stage: Stage) -> Cost:
 
 def fifo_cost(stream: Stream, depth: int) -> Cost:
     """A FIFO of `depth` tokens."""
-    control = Cost(lut=20)
+    control = Cost(lut=FIFO_LUTS)
     if depth <= SHIFT_REGISTER_WORDS:
-        return control + Cost(lut=stream.token_bits)
+        return control + Cost(lut=ceil(stream.token_bits / (2 if depth <= SHIFT_REGISTER_WORDS // 2 else 1)))
     return control + memory_cost(Memory(stream.name, depth, stream.token_bits))
 
 
 def memory_cost(memory: Memory) -> Cost:
-    """LUTs for a short one, else block RAM: for words of any width, whole columns of the widest shape and a remainder.
+    """LUTs for a short one, else block RAM: whole columns of the widest shape, and one narrower column for what is left.
 
-    A ROM of LUTs needs one LUT for 64 bits; a RAM with a write port of its own, two.
+    A ROM of LUTs needs one LUT for 64 bits; a RAM, whose write port has its own address, two.
     """
-    if memory.words <= LUT_RAM_WORDS or memory.bits <= LUT_RAM_BITS:
-        return Cost(lut=ceil(memory.words / 64) * memory.word_bits * (1 if memory.rom else 2))
-    widest = 36
-    columns, rest = divmod(memory.word_bits, widest)
-    blocks = columns * ceil(memory.words / BRAM18_DEPTHS[widest])
+    columns, rest = divmod(memory.word_bits, 36)
+    blocks = columns * ceil(memory.words / BRAM18_DEPTHS[36])
     if rest:
         blocks += min(ceil(rest / width) * ceil(memory.words / depth) for width, depth in BRAM18_DEPTHS.items())
-    return Cost(bram18=blocks)
+    luts = ceil(memory.words / LUT_BITS) * memory.word_bits * (1 if memory.rom else 2)
+    return Cost(lut=luts) if luts <= LUTS_FOR_BRAM18 * blocks else Cost(bram18=blocks)
 
 
 def _dsp(stage: Stage) -> int:
-    """Only packed products are bound to DSP slices; others, below 9 bits, become LUTs."""
-    packed = isinstance(stage, MatVec) and stage.arithmetic is Arithmetic.PACKED
-    return stage.multipliers if packed else 0
+    """A multiplier is a DSP slice: the kernels bind it, two products in one where PE is even. Shifts and adds take none."""
+    return stage.multipliers
 
 
 def _arithmetic_luts(stage: Stage) -> float:
     """
-    product        W x A bits in LUTs: ceil((W + A) / 6) * (W + A); by shifts, two levels of 4-to-1 multiplexers a set bit
-    sum tree       one LUT a bit and an addition; SIMD products of W + A bits, then the accumulator
-    requantize     a shift right by up to 5 bits (3 LUTs a bit), a clamp
+    products       in DSP slices, which also add up to 16 of a dot product on their way; by shifts and adds in LUTs
+    packed sums    taken apart after 16: a correction of 18 bits for two PEs
+    accumulator    one LUT a bit
+    requantize     a shift right by up to 15 (two 4-to-1 multiplexers a bit), a clamp
     """
     if isinstance(stage, MatVec):
-        product_bits = stage.weight_bits + VALUE_BITS
-        tree = (stage.simd - 1) * (product_bits + 1) + stage.accumulator_bits
-        return stage.pe * (stage.simd * _product_luts(stage) + tree + _requantize_luts(stage.accumulator_bits))
+        sums = ceil(stage.simd / SUMS_IN_DSP)
+        each = sums * stage.accumulator_bits + _requantize_luts(stage.accumulator_bits)
+        if stage.arithmetic is Arithmetic.PACKED:
+            each += sums * PACKED_FIELD_BITS / 2
+        if stage.arithmetic is Arithmetic.SHIFT_ADD:
+            each += stage.simd * _shift_add_luts(stage.weight_bits) + (stage.simd - sums) * stage.accumulator_bits
+        return ARITHMETIC_FACTOR * stage.pe * each
     if isinstance(stage, Depthwise):
-        return stage.pe * (_product_luts(stage) + stage.accumulator_bits + _requantize_luts(stage.accumulator_bits))
+        product = _shift_add_luts(stage.weight_bits) if stage.arithmetic is Arithmetic.SHIFT_ADD else 0
+        return ARITHMETIC_FACTOR * stage.pe * (product + stage.accumulator_bits + _requantize_luts(stage.accumulator_bits))
     if isinstance(stage, Window):
         return 2 * stage.token * VALUE_BITS  # padding
     if isinstance(stage, Largest | Sum):
@@ -139,16 +153,11 @@ def _arithmetic_luts(stage: Stage) -> float:
     return 0.0
 
 
-def _product_luts(stage: MatVec | Depthwise) -> float:
-    if stage.arithmetic is Arithmetic.PACKED:
-        return 2.0  # half of the correction that parts two products
-    bits = stage.weight_bits + VALUE_BITS
-    if stage.arithmetic is Arithmetic.SHIFT_ADD:
-        set_bits = (stage.weight_bits - 1) // 3
-        width = VALUE_BITS + 5
-        return set_bits * 3 * width
-    return ceil(bits / 6) * bits
+def _shift_add_luts(weight_bits: int) -> float:
+    """Of a weight with K set bits: each a shift by 0 to 4 and an addition."""
+    set_bits, width = (weight_bits - 1) // 3, VALUE_BITS + 5
+    return set_bits * 3 * width
 
 
 def _requantize_luts(accumulator_bits: int) -> float:
-    return 3 * accumulator_bits + 2 * VALUE_BITS
+    return 2 * accumulator_bits + 2 * VALUE_BITS

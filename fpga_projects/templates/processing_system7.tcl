@@ -1,6 +1,6 @@
 # The processing system of a Zynq-7000, and where an accelerator connects to it.
 
-set control_address 0x40000000
+set control_address $control_address
 
 proc make_processing_system {clock_mhz} {
     set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7 processing_system]

@@ -1,7 +1,7 @@
 # The processing system of a Zynq UltraScale+, and where an accelerator connects to it.
 # M_AXI_GP0 is the port M_AXI_HPM0_FPD and S_AXI_GP2 the port S_AXI_HP0_FPD: Vivado's parameters and pins have different names.
 
-set control_address 0xA0000000
+set control_address $control_address
 
 proc make_processing_system {clock_mhz} {
     set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e processing_system]
