@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from edgekit.graph import IntegerGraph
+from edgekit.hls.folded import lower_pipeline, variables
 from edgekit.hls.lower import Network, lower
+from edgekit.hls.pipeline import Pipeline
 from edgekit.targets.boards import Board
 
 TOP = "edgekit_network"
@@ -49,6 +51,16 @@ def network_to_hls4ml(network: Network, board: Board, folder: Path) -> Any:
     config["HLSConfig"] = {"Model": {"Precision": "int<8>", "ReuseFactor": 1, "Strategy": "resource"}, "LayerName": network.settings}
     with _quick_reuse_factors():
         return ModelGraph.from_layer_list(config, network.layers, network.inputs, network.outputs)
+
+
+def pipeline_to_hls4ml(graph: IntegerGraph, pipe: Pipeline, depths: Mapping[str, int], board: Board, folder: Path) -> Any:
+    """hls4ml's ModelGraph of a folded pipeline, its FIFOs `depths` tokens deep."""
+    model = network_to_hls4ml(lower_pipeline(graph, pipe, depths), board, folder)
+    streams = {name: variable for layer in model.get_layers() for name, variable in layer.variables.items()}
+    for stream, name in variables(pipe).items():
+        if name in streams:
+            streams[name].pragma = ("stream", depths[stream])
+    return model
 
 
 @contextmanager

@@ -20,7 +20,11 @@ from edgekit.executor import Note, Run, Values
 from edgekit.hls.description import Description, read_description
 
 COMPILER_VARIABLE = "EDGEKIT_CXX"
-FLAGS = ("-std=c++14", "-O2", "-w", "-I.", "-isystem", "firmware/ap_types", '-DWEIGHTS_DIR="firmware/weights"')
+FLAGS = ("-std=c++14", "-w", "-I.", '-DWEIGHTS_DIR="firmware/weights"')
+AP_TYPES = ("-O2", "-isystem", "firmware/ap_types")
+NATIVE = "firmware/native"
+NATIVE_TYPES = ("-O3", "-march=native", "-isystem", NATIVE)
+"""The processor's own integers stand in for ap_int, where a project brings them."""
 SOURCES = ("firmware/edgekit_network.cpp", "simulate.cpp")
 COMPILE_SECONDS_MAX = 1800
 START_SECONDS_MAX, IMAGE_SECONDS_MAX = 120, 120
@@ -64,7 +68,8 @@ def compile_simulation(project: Path, folder: Path) -> Path:
     if cxx is None:
         raise EdgekitError(f"the C simulation cannot be compiled: {missing_compiler()}")
     program = folder / "simulate"
-    command = [cxx, *FLAGS, *SOURCES, "-o", str(program)]
+    types = NATIVE_TYPES if (project / NATIVE).is_dir() else AP_TYPES
+    command = [cxx, *FLAGS, *types, *SOURCES, "-o", str(program)]
     try:
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=COMPILE_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired:

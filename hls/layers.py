@@ -10,11 +10,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hls4ml.backends import get_backend
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.layers import Layer, register_layer
+from hls4ml.model.types import IntegerPrecisionType
+
+from edgekit.hls.folded import Call
 
 KERNELS = Path(__file__).resolve().parent / "nnet_utils"
+STAGE_HEADERS = (
+    "edgekit_arithmetic.h",
+    "edgekit_count.h",
+    "edgekit_matvec.h",
+    "edgekit_simulation.h",
+    "edgekit_taps.h",
+    "edgekit_tokens.h",
+    "edgekit_window.h",
+)
+"""The kernels of folded pipelines, and what they include."""
 
 
 class EdgekitLayer(Layer):
@@ -50,6 +64,64 @@ class EdgekitMaxPool(EdgekitLayer):
 
 class EdgekitRepack(EdgekitLayer):
     """The same values in tokens of another size."""
+
+
+class EdgekitStage(Layer):
+    """A stage of a folded pipeline: see folded.py. Writes one stream, a fork two of the same shape."""
+
+    def initialize(self) -> None:
+        several = len(self.outputs) > 1
+        for index, name in enumerate(self.outputs):
+            place = f"_{index}" if several else ""
+            self.add_output_variable(self.attributes["target_shape"], name, f"layer{{index}}_out{place}")
+        for name in self.attributes["call"].arrays:
+            self.add_weights_variable(name=name, var_name=f"{name}{{index}}", data=name)
+        reader = self.attributes["reader"]
+        if reader:
+            words = np.frombuffer(reader.content, np.uint8)[:: reader.word_bits // 8]  # the content is written as it is
+            precision = IntegerPrecisionType(reader.word_bits, signed=False)
+            self.add_weights_variable(name="memory", var_name="memory{index}", precision=precision, data=words)
+
+
+class _StageConfig(LayerConfigTemplate):
+    """struct configN, and where weights come from memory struct configN_reader."""
+
+    def __init__(self) -> None:
+        super().__init__(EdgekitStage)
+
+    def format(self, node: Any) -> str:
+        call, reader = node.get_attr("call"), node.get_attr("reader")
+        config = _struct(f"config{node.index}", call, [f"typedef {node.weights[name].type.name} {name}_t;" for name in call.arrays])
+        return config + (_struct(f"config{node.index}_reader", reader.call, []) if reader else "")
+
+
+def _struct(name: str, call: Call, typedefs: list[str]) -> str:
+    lines = [f"static const {what} = {value};" for what, value in call.constants.items()]
+    lines += [f"typedef {cpp} {what};" for what, cpp in call.types.items()] + typedefs
+    return "\n".join([f"struct {name} : nnet::{call.base} {{", *(f"    {line}" for line in lines), "};\n"])
+
+
+class _StageCall(FunctionCallTemplate):
+    """The kernel's arguments are the streams that it reads, those that it writes, then its arrays."""
+
+    def __init__(self) -> None:
+        super().__init__(EdgekitStage, include_header=[f"nnet_utils/{header}" for header in STAGE_HEADERS])
+
+    def format(self, node: Any) -> list[str]:
+        call, reader, config = node.get_attr("call"), node.get_attr("reader"), f"config{node.index}"
+        sources = [node.get_input_variable(name).name for name in node.inputs]
+        outputs = [node.get_output_variable(name).name for name in node.outputs]
+        arrays = [node.weights[name].name for name in call.arrays]
+        if not reader:
+            return [f"nnet::{call.kernel}<{config}>({', '.join(sources + outputs + arrays)});"]
+        words = f"weights{node.index}"
+        lanes = call.constants["unsigned lanes"]
+        return [
+            f'hls::stream<nnet::array<{config}::weight_t, {lanes}>> {words}("{words}");',
+            f"#pragma HLS STREAM variable={words} depth={reader.fifo_depth}",
+            f"nnet::{reader.call.kernel}<{config}_reader>({words}, {node.weights['memory'].name});",
+            f"nnet::{call.kernel}<{config}>({', '.join([*sources, words, *outputs, *arrays])});",
+        ]
 
 
 class _Config(LayerConfigTemplate):
@@ -125,6 +197,11 @@ def register() -> None:
     backend = get_backend("Vitis")
     for config in _CONFIGS:
         backend.register_template(lambda config=config: _Config(*config))
+    register_layer(EdgekitStage.__name__, EdgekitStage)
+    backend.register_template(_StageConfig)
+    backend.register_template(_StageCall)
+    for header in STAGE_HEADERS:
+        backend.register_source(KERNELS / header)
     for layer, header, template in _CALLS:
         register_layer(layer.__name__, layer)
         backend.register_template(lambda layer=layer, header=header, template=template: _Call(layer, header, template))

@@ -139,11 +139,17 @@ def weight_code(op: WeightedOp) -> int:
     return most if most <= K_HOT_MAX else 0
 
 
+def weight_bits(op: WeightedOp) -> int:
+    """Bits of a weight: a sign and the place of each set bit where shifts and adds multiply, else two's complement."""
+    hot = weight_code(op)
+    return 1 + 3 * hot if hot else 6
+
+
 def _weighted(graph: IntegerGraph, op: WeightedOp, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
     """Arithmetic, and the bits of a weight, an accumulator, a bias and a shift."""
     hot, sum_bits, bias_bits = _measured(graph, op)
     arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
-    weight = 1 + 3 * hot if hot else 6  # a sign and the place of each bit, or two's complement
+    weight = 1 + 3 * hot if hot else 6
     return arithmetic, weight, sum_bits, bias_bits, 6
 
 
@@ -191,6 +197,8 @@ class _Growing:
     ends: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     """Tensor that a stage writes -> for each reader yet to come, in order: producing stage and its token."""
 
+    forks: set[str] = field(default_factory=set)
+
     def grow(self) -> Pipeline:
         graph, ops = self.graph, needed(self.graph)
         carrier = {name: name for name in graph.tensors} | self._carriers(ops)
@@ -211,7 +219,7 @@ class _Growing:
         for index, output in enumerate(graph.outputs):
             source = carrier[output]
             producer, token = self.ends[source].pop(0)
-            if not producer:  # the input, reshaped: hardware cannot end where it starts
+            if not producer or producer in self.forks:  # an output is, to hls4ml, the one output of a layer
                 copy = Resize(f"output{index}", source, prod(graph.tensors[output].shape), token, token)
                 self._connect(source, producer, copy.name, token)
                 self.stages.append(copy)
@@ -242,6 +250,7 @@ class _Growing:
             fork = Fork(f"{origin}_fork{index}", tensor, values // token, token)
             self._connect(tensor, producer, fork.name, token)
             self.stages.append(fork)
+            self.forks.add(fork.name)
             ends.append((fork.name, token))
             producer = fork.name
         self.ends[tensor] = [*ends, (producer, token)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -13,9 +14,12 @@ import numpy as np
 from edgekit import __version__
 from edgekit.graph import IntegerGraph, Tensor, run
 from edgekit.graph.ir import IntArray
-from edgekit.hls.convert import network_to_hls4ml
+from edgekit.hls.convert import network_to_hls4ml, pipeline_to_hls4ml
 from edgekit.hls.description import FILE_NAME, Description, describe, to_json
+from edgekit.hls.folded import lower_pipeline
+from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.lower import lower
+from edgekit.hls.pipeline import Pipeline, ample_depths, pipeline
 from edgekit.targets.boards import Board
 
 Plan: TypeAlias = dict[str, bytes]
@@ -68,6 +72,25 @@ def plan_simulation(graph: IntegerGraph, board: Board) -> Plan:
     return plan
 
 
+def plan_folded_simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int] | None = None) -> Plan:
+    """The part of a folded project that the C simulation needs. `depths` of the FIFOs by stream, by default `ample_depths`."""
+    pipe = pipeline(graph, foldings)
+    with tempfile.TemporaryDirectory(prefix="edgekit-hls-") as name:
+        folder = Path(name)
+        model = pipeline_to_hls4ml(graph, pipe, depths or ample_depths(pipe), board, folder)
+        from edgekit.hls.writer import write_folded_sources
+
+        write_folded_sources(model, folder)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        plan = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    description = describe(graph, lower_pipeline(graph, pipe, depths or ample_depths(pipe)))
+    plan[FILE_NAME] = to_json(description)
+    plan["network_io.h"] = _folded_io(model, pipe, description).encode()
+    plan["simulate.cpp"] = _template("simulate.cpp").template.encode()
+    plan["count.cpp"] = _template("count.cpp").substitute(stage_count=len(pipe.stages)).encode()
+    return plan
+
+
 def test_inputs(tensor: Tensor) -> IntArray:
     """Two images: noise, and a checkerboard of the extreme values."""
     noise = np.random.default_rng(TEST_SEED).integers(tensor.low, tensor.high, tensor.shape, endpoint=True)
@@ -91,6 +114,36 @@ def _network_io(model: Any, description: Description) -> str:
         declare_outputs="\n".join(f'    hls::stream<{kind}> output{i}("output{i}");' for i, kind in enumerate(types)),
         outputs=", ".join(f"output{i}" for i in range(len(types))),
         take_outputs="\n".join(f"    take(output{i}, {output.values}, values);" for i, output in enumerate(outputs)),
+    )
+
+
+def _folded_io(model: Any, pipe: Pipeline, description: Description) -> str:
+    """The same of a folded project; weights in memory are arguments too."""
+    source, outputs = description.input, description.outputs
+    types = [variable.type.name for variable in model.get_output_variables()]
+    memories = [layer.weights["memory"] for layer in model.get_layers() if layer.get_attr("reader")]
+    return _template("folded_io.h").substitute(
+        input_values=source.values,
+        input_type=model.get_input_variables()[0].type.name,
+        input_signed="true" if source.signed else "false",
+        stages=", ".join(f'"{stage.name}"' for stage in pipe.stages),
+        traced=", ".join(f'"{layer.name}"' for layer in description.layers),
+        memories="\n".join(_load(memory) for memory in memories),
+        declare_outputs="\n".join(f'    hls::stream<{kind}> output{i}("output{i}");' for i, kind in enumerate(types)),
+        arguments=", ".join([*(f"output{i}" for i in range(len(types))), *(f"{memory.name}.data()" for memory in memories)]),
+        take_outputs="\n".join(f"    take(output{i}, {output.values}, values);" for i, output in enumerate(outputs)),
+    )
+
+
+def _load(memory: Any) -> str:
+    """C++ that makes an argument's content, once."""
+    words, size = memory.data_length, memory.type.precision.width // 8
+    return (
+        f"    static std::vector<{memory.type.name}> {memory.name};\n"
+        f"    if ({memory.name}.empty()) {{\n"
+        f"        {memory.name}.resize({words});\n"
+        f'        nnet::load_words<{size}>({memory.name}.data(), {words}, "firmware/memory/{memory.name}.bin");\n'
+        "    }"
     )
 
 

@@ -1,0 +1,160 @@
+// The arithmetic units that the loop nests share: products, dot products, requantize, and weights out of memory words.
+//
+// A unit is a struct with static functions, all combinational, without loops that are not unrolled:
+//   product(x, w)          one activation times one weight
+//   dot(x, w, sums)        sums[p] += sum over s of x[s] * w[s * PE + p]: SIMD activations shared by PE sums
+//
+// Weights are the contract's divided by 4: -31..31 (see requantize_value).
+
+#ifndef EDGEKIT_ARITHMETIC_H_
+#define EDGEKIT_ARITHMETIC_H_
+
+#include "ap_int.h"
+
+namespace nnet {
+
+// One multiplier a product.
+struct multiply {
+    template <unsigned BITS, class value_T, class weight_T> static ap_int<BITS> product(const value_T &x, const weight_T &w) {
+        #pragma HLS INLINE
+        return x * w;
+    }
+
+    template <unsigned PE, unsigned SIMD, class token_T, class weight_T, class accum_T>
+    static void dot(const token_T &x, const weight_T w[PE * SIMD], accum_T sums[PE]) {
+        #pragma HLS INLINE
+        for (unsigned s = 0; s < SIMD; s++) {
+            #pragma HLS UNROLL
+            for (unsigned p = 0; p < PE; p++) {
+                #pragma HLS UNROLL
+                sums[p] += x[s] * w[s * PE + p];
+            }
+        }
+    }
+};
+
+// Two products that share an activation in one 25 x 18 multiplier, the size of a DSP48. With x in -128..255 and weights in
+// -31..31,
+//
+//     (w1 * 2^18 + w0) * x = w1 * x * 2^18 + w0 * x,      |w0 * x| <= 31 * 255 = 7905
+//
+// The low 18 bits, read as a signed number, are w0 * x; what is left without them is w1 * x. The same holds for the sum of
+// 16 such products, since 16 * 7905 = 126480 < 2^17: they are added before they are taken apart.
+struct packed {
+    static const unsigned field = 18;
+    static const unsigned together = 16;
+
+    typedef ap_int<27> pair_t;
+    typedef ap_int<48> sum_t;
+
+    template <class weight_T> static pair_t pack(const weight_T &w1, const weight_T &w0) {
+        #pragma HLS INLINE
+        return pair_t(w1) * (1 << field) + w0;
+    }
+
+    static int low(const sum_t &sum) {
+        #pragma HLS INLINE
+        const int half = 1 << (field - 1);
+        return int((sum + half) & ((1 << field) - 1)) - half;
+    }
+
+    static int high(const sum_t &sum) {
+        #pragma HLS INLINE
+        return int((sum - low(sum)) >> field);
+    }
+
+    template <unsigned PE, unsigned SIMD, class token_T, class weight_T, class accum_T>
+    static void dot(const token_T &x, const weight_T w[PE * SIMD], accum_T sums[PE]) {
+        #pragma HLS INLINE
+#ifdef EDGEKIT_NATIVE
+        multiply::dot<PE, SIMD>(x, w, sums); // equal, and a processor has no use for packing
+#else
+        for (unsigned p = 0; p < PE; p += 2) {
+            #pragma HLS UNROLL
+            for (unsigned first = 0; first < SIMD; first += together) {
+                #pragma HLS UNROLL
+                sum_t sum = 0;
+                for (unsigned s = first; s < SIMD && s < first + together; s++) {
+                    #pragma HLS UNROLL
+                    sum += pack(w[s * PE + p + 1], w[s * PE + p]) * x[s];
+                }
+                sums[p] += low(sum);
+                sums[p + 1] += high(sum);
+            }
+        }
+#endif
+    }
+};
+
+// No multiplier: a weight has at most K set bits and is coded as their places. Bit 0 is the sign; the next K groups of 3 bits
+// hold a place 0..4 each, 7 for none.
+template <unsigned K> struct shift_add {
+    template <unsigned BITS, class value_T, class weight_T> static ap_int<BITS> product(const value_T &x, const weight_T &code) {
+        #pragma HLS INLINE
+        const unsigned bits = code;
+        int magnitude = 0;
+        for (unsigned k = 0; k < K; k++) {
+            #pragma HLS UNROLL
+            const unsigned place = (bits >> (1 + 3 * k)) & 7;
+            magnitude += place == 7 ? 0 : int(x) * (1 << place); // a shift; of negative numbers C++14 leaves "<<" undefined
+        }
+        return (bits & 1) ? -magnitude : magnitude;
+    }
+
+    template <unsigned PE, unsigned SIMD, class token_T, class weight_T, class accum_T>
+    static void dot(const token_T &x, const weight_T w[PE * SIMD], accum_T sums[PE]) {
+        #pragma HLS INLINE
+        for (unsigned s = 0; s < SIMD; s++) {
+            #pragma HLS UNROLL
+            for (unsigned p = 0; p < PE; p++) {
+                #pragma HLS UNROLL
+                sums[p] += product<32>(x[s], w[s * PE + p]);
+            }
+        }
+    }
+};
+
+// From an accumulator to an 8-bit activation.
+//
+// The contract makes weights multiples of 4 and every accumulator 2 modulo 4. The kernels work in quarters: weights w/4
+// (6 bits) and sums s with acc = 4*s + 2. With n the shift of a channel,
+//
+//     n >= 3:  (acc + 2^(n-1)) >> n  =  (s + 2^(n-3)) >> (n-2)        2^(n-3) is already in the bias that started the sum
+//     n <= 1:  acc * 2^-n            =  (2*s + 1) << (1-n)            n = 2 does not occur
+//
+// so a truncating shift and a clamp are all that is left, and they equal every way of rounding. CONFIG_T has n_wide, the bits
+// that hold every shifted value, and the clamp low..high.
+template <typename CONFIG_T, class accum_T> ap_int<9> requantize_value(const accum_T &sum, const int shift) {
+    #pragma HLS INLINE
+    ap_int<CONFIG_T::n_wide> value = sum;
+    if (shift >= 3) {
+        value = value >> (shift - 2);
+    } else {
+        value = (value * 2 + 1) << (1 - shift);
+    }
+    if (value < CONFIG_T::low) {
+        return CONFIG_T::low;
+    }
+    if (value > CONFIG_T::high) {
+        return CONFIG_T::high;
+    }
+    return value;
+}
+
+// The shift of a channel: a constant of the circuit where all channels have the same.
+template <typename CONFIG_T, class shift_T> int shift_of(const shift_T &shift) {
+    #pragma HLS INLINE
+    return CONFIG_T::shift_low == CONFIG_T::shift_high ? CONFIG_T::shift_low : int(shift);
+}
+
+// Weight number `lane` of a memory word: BITS bits, a signed number, or an unsigned code.
+template <unsigned BITS, bool SIGNED, class word_T> int weight_at(const word_T &word, const unsigned lane) {
+    #pragma HLS INLINE
+    const int mask = (1 << BITS) - 1, sign = SIGNED ? 1 << (BITS - 1) : 0;
+    const int bits = int(word >> (lane * BITS)) & mask;
+    return (bits ^ sign) - sign;
+}
+
+} // namespace nnet
+
+#endif
