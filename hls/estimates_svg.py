@@ -23,8 +23,8 @@ def estimates_svg(found: Estimates) -> str:
         _text(
             10,
             40,
-            f"{found.fps:.1f} frames/s, interval {found.interval_cycles:,} cycles at {found.clock_mhz:g} MHz, latency {found.latency_ms:.2f} ms; "
-            f"{found.ddr_bytes_per_frame:,} bytes of DDR a frame",
+            f"{found.fps:.1f} frames/s, interval {found.interval_cycles:,} cycles at {found.clock_mhz:g} MHz, "
+            f"latency {found.latency_ms:.2f} ms; {found.ddr_bytes_per_frame:,} bytes of DDR a frame",
         ),
         *_totals(found),
         *_rows(found),

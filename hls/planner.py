@@ -2,15 +2,17 @@
 
 For a time T, in cycles a frame, each op has the foldings that take at most T. Of those the planner takes the one that costs
 least, each resource having a price; so no op is faster than the slowest has to be, but by what divisors leave. Where a
-resource runs out, its price was too low: it rises, a few times, from a fixed list of prices. The least T for which a choice fits is the answer to
-"as fast as can be". For a wished T, the answer is the cheapest choice that fits over all shorter times, so that a wish for
-more frames never costs less than one for fewer. No randomness: the same graph, board and wish give the same plan.
+resource runs out, its price rises, and single ops are exchanged in the end. The least T for which a choice fits is the answer
+to "as fast as can be". For a wished T, the answer is the cheapest choice over all shorter times of a ladder that starts at the
+least T, so that a wish for more frames never costs less than one for fewer. No randomness: the same graph, board and wish give
+the same plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, inf, prod
 from types import MappingProxyType
 
@@ -34,8 +36,8 @@ ROUNDS = 8
 """So often prices are raised for what ran out."""
 EXCHANGES = 4
 """So often single ops are changed, and the whole is measured again."""
-STEP = 1.02
-"""Times that are tried are this far apart."""
+STEP, RUNG = 1.02, 1.08
+"""How far apart the times are that are tried: for the fastest plan, and for the cheapest."""
 WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
 
 
@@ -163,7 +165,8 @@ class _Search:
         self.known: dict[tuple[Folding, ...], Planned] = {}
         shortest = max(int(one.cycles.min()) for one in choices) if choices else 1
         longest = max(int(one.cycles.max()) for one in choices) if choices else 1
-        self.times = _ladder(max(1, shortest), max(1, longest))
+        self.times = _ladder(max(1, shortest), max(1, longest), STEP)
+        self.luts = board.part.planned.lut
         self.carriers = _carriers(graph)
         self.producers = {one.op.output: one.op.name for one in choices}
         self.readers: dict[str, list[Op]] = {}
@@ -182,8 +185,12 @@ class _Search:
         return self.fit(self.times[high])
 
     def cheapest(self, wished: int) -> Planned | None:
-        """Of all plans for times up to the wished one."""
-        fits = [found for time in self.times if time <= wished and (found := self.fit(time)) is not None]
+        """Of all plans for times of the ladder from the fastest plan's to the wished one."""
+        fastest = self.fastest()
+        if fastest is None:
+            return None
+        times = _ladder(fastest.estimates.interval_cycles, self.times[-1], RUNG)
+        fits = [found for time in times if time <= wished and (found := self.fit(time)) is not None]
         return min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
 
     def fit(self, time: int) -> Planned | None:
@@ -292,15 +299,17 @@ class _Search:
             self.known[key] = Planned(folding, estimate_pipeline(self.graph, folding, pipe, self.board))
         return self.known[key]
 
-    def resizes(self, tensor: str, token: int, reads: npt.NDArray[np.int64], time: int) -> npt.NDArray[np.float64]:
-        """What it costs, in shares of LUTs, to read tokens of other sizes: infinite where the resize would take longer than `time`."""
-        values = prod(self.graph.tensors[tensor].shape)
-        costs = np.zeros(len(reads))
-        for i, read in enumerate(reads.tolist()):
-            if read != token:
-                resize = Resize("", tensor, values, token, read)
-                costs[i] = stage_cost(resize).lut / self.board.part.planned.lut if resize.cycles <= time else inf
-        return costs
+    def resizes(self, tensor: str, token: int, others: npt.NDArray[np.int64], time: int) -> npt.NDArray[np.float64]:
+        """What it costs, in shares of LUTs, to change tokens to or from other sizes: infinite where it takes longer than `time`."""
+        cycles = prod(self.graph.tensors[tensor].shape) // np.gcd(token, others)
+        luts = np.array([_resize_luts(token, other) for other in others.tolist()])
+        costs = np.where(cycles <= time, luts / self.luts, inf)
+        return np.where(others == token, 0.0, costs)
+
+
+@lru_cache(maxsize=1 << 16)
+def _resize_luts(token: int, other: int) -> float:
+    return stage_cost(Resize("", "", token * other, token, other)).lut
 
 
 def spent(found: Estimates, board: Board) -> dict[str, float]:
@@ -315,12 +324,12 @@ def time_by_memory(found: Estimates, board: Board) -> float:
     return found.ddr_bytes_per_frame / board.ddr_bytes_per_s * board.clock_mhz * 1e6
 
 
-def _ladder(low: int, high: int) -> tuple[int, ...]:
+def _ladder(low: int, high: int, step: float) -> tuple[int, ...]:
     times, time = [], float(low)
     while time < high:
         times.append(int(time))
-        time = max(time + 1, time * STEP)
-    return (*times, high)
+        time = max(time + 1, time * step)
+    return (*times, max(low, high))
 
 
 def _carriers(graph: IntegerGraph) -> dict[str, str]:
