@@ -1,25 +1,21 @@
-// The top function of the IP. It reads images and writes results over two AXI masters; the loop over frames is a pipeline of
-// frames: while one is in the last layers the next ones are in the first. Registers are at the offsets that the drivers use.
+// The top function of the IP. It reads images and writes results, and reads the weights that lie in memory, over AXI masters. The
+// loop over frames is a pipeline of frames: while one is in the last layers the next ones are in the first. The registers of
+// the control port are at the offsets that the drivers use.
 
 #include "accelerator.h"
 
-using edgekit::word_t;
-
-static void frame(const word_t *images, word_t *results, unsigned index) {
+static void frame($frame_parameters) {
     #pragma HLS DATAFLOW
     hls::stream<$input_type> input("input");
     #pragma HLS STREAM variable=input depth=32
 $declare_outputs
     edgekit::read_image<$input_values, edgekit::word_bytes>(images, index, input);
-    edgekit_network(input, $outputs);
+    edgekit_network(input, $network_arguments);
 $write_outputs
 }
 
-void edgekit_accelerator(const word_t *images, word_t *results, unsigned frames) {
-    #pragma HLS INTERFACE m_axi port=images bundle=images offset=slave depth=$depth_images max_read_burst_length=$burst num_read_outstanding=8
-    #pragma HLS INTERFACE m_axi port=results bundle=results offset=slave depth=$depth_results max_write_burst_length=$burst num_write_outstanding=8
-    #pragma HLS INTERFACE s_axilite port=images bundle=control offset=$register_images
-    #pragma HLS INTERFACE s_axilite port=results bundle=control offset=$register_results
+void edgekit_accelerator($parameters) {
+$interface
     #pragma HLS INTERFACE s_axilite port=frames bundle=control offset=$register_frames
     #pragma HLS INTERFACE s_axilite port=return bundle=control
 Frame:
@@ -28,6 +24,6 @@ Frame:
         if (index >= frames) {
             break;
         }
-        frame(images, results, index);
+        frame($frame_arguments);
     }
 }

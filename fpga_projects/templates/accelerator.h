@@ -15,6 +15,6 @@ constexpr unsigned frames_max = $frames_max;
 typedef ap_uint<8 * word_bytes> word_t;
 } // namespace edgekit
 
-void edgekit_accelerator(const edgekit::word_t *images, edgekit::word_t *results, unsigned frames);
+void edgekit_accelerator($parameters);
 
 #endif

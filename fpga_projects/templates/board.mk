@@ -37,8 +37,9 @@ build/edgekit.dtbo: overlay.dts
 deploy:
 	@test -n "$$(BOARD)" || { echo "which board? make deploy BOARD=user@host" >&2; exit 2; }
 	@test -f build/edgekit.bit || { echo "there is no bitstream yet: make bitstream first" >&2; exit 2; }
-	$$(SSH) $$(BOARD) mkdir -p $$(DESTINATION)
-	$$(SCP) -r $$(wildcard build/edgekit.bit build/edgekit.hwh build/edgekit.dtbo build/edgekit-zynq) driver.py accelerator.json tb_data $weights_file $$(BOARD):$$(DESTINATION)
+	$$(SSH) $$(BOARD) mkdir -p $$(DESTINATION)/firmware
+	$$(SCP) -r $$(wildcard build/edgekit.bit build/edgekit.hwh build/edgekit.dtbo build/edgekit-zynq) driver.py accelerator.json tb_data $$(BOARD):$$(DESTINATION)
+	test ! -d firmware/memory || $$(SCP) -r firmware/memory $$(BOARD):$$(DESTINATION)/firmware
 
 check: deploy
 	$$(SSH) -t $$(BOARD) "cd $$(DESTINATION) && sudo -E python3 driver.py"

@@ -35,10 +35,20 @@ class Accelerator:
         self.ip = getattr(self.overlay, self.facts["ip"])
         self.images = pynq.allocate((frames, self.facts["image_bytes"]), np.uint8)
         self.results = pynq.allocate((frames, self.facts["result_bytes"]), np.uint8)
-        for buffer, register in ((self.images, "images"), (self.results, "results")):
-            address = self.facts["registers"][register]
-            self.ip.write(address, buffer.device_address & 0xFFFFFFFF)
-            self.ip.write(address + 4, buffer.device_address >> 32)
+        registers, memories = self.facts["registers"], self.facts["memories"]
+        self.tell(registers["images"], self.images.device_address)
+        self.tell(registers["results"], self.results.device_address)
+        self.weights = pynq.allocate((max([1, *(memory["first"] + memory["bytes"] for memory in memories)]),), np.uint8)
+        for memory in memories:
+            content = np.fromfile(folder / memory["file"], np.uint8)
+            self.weights[memory["first"] : memory["first"] + memory["bytes"]] = content
+            self.tell(memory["register"], self.weights.device_address + memory["first"])
+        self.weights.flush()
+
+    def tell(self, register: int, address: int) -> None:
+        """Writes a 64-bit address."""
+        self.ip.write(register, address & 0xFFFFFFFF)
+        self.ip.write(register + 4, address >> 32)
 
     def start(self, frames: int) -> None:
         """Images must be in memory (`load`)."""

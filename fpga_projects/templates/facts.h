@@ -18,6 +18,14 @@ constexpr Span output_spans[] = {$output_spans};
 constexpr std::uint32_t frames_max = $frames_max;
 constexpr std::size_t register_images = $register_images, register_results = $register_results, register_frames = $register_frames;
 
+struct Memory {
+    const char *file; // the weights of one layer
+    std::size_t first, bytes, register_offset;
+};
+
+constexpr std::size_t memory_count = $memory_count, weight_bytes = $weight_bytes;
+constexpr Memory memories[memory_count + 1] = {$memories};
+
 } // namespace edgekit
 
 #endif

@@ -1,7 +1,8 @@
 // Moves bytes between memory words and stream tokens.
 //
-// One loop, one token an iteration, initiation interval 1 while a memory port gives a word a cycle: a shift register holds the
-// bytes that were read and not yet written. The last word of an image is padded, so that every image starts at a word.
+// One loop of initiation interval 1; a shift register holds the bytes that were read and not yet written. A word is read where
+// they do not suffice for a token, a token is written where they do: neither happens more often than once an iteration, since
+// fewer bytes than a token (a word) are held before. The last word of an image is padded: every image starts at a word.
 
 #ifndef EDGEKIT_MOVER_H_
 #define EDGEKIT_MOVER_H_
@@ -13,63 +14,66 @@ namespace edgekit {
 
 constexpr unsigned words_of(unsigned values, unsigned word_bytes) { return (values + word_bytes - 1) / word_bytes; }
 
-// The image with index `image` as VALUES / token_T::size tokens.
+constexpr unsigned larger(unsigned a, unsigned b) { return a > b ? a : b; }
+
+// The image with index `image` as VALUES / token_T::size tokens. Iterations: the larger of the numbers of words and of tokens.
 template <unsigned VALUES, unsigned WORD_BYTES, class token_T>
 void read_image(const ap_uint<8 * WORD_BYTES> *images, unsigned image, hls::stream<token_T> &stream) {
-    const unsigned first = image * words_of(VALUES, WORD_BYTES);
-    ap_uint<8 * (WORD_BYTES + token_T::size)> held = 0;
-    unsigned held_bytes = 0, word = 0;
-    // Each iteration reads a word or writes a token; tokens wider than a word take several words.
-Token:
-    for (unsigned written = 0; written < VALUES;) {
+    typedef ap_uint<8 * (WORD_BYTES + token_T::size)> held_t;
+    const unsigned words = words_of(VALUES, WORD_BYTES), tokens = VALUES / token_T::size;
+    held_t held = 0;
+    unsigned held_bytes = 0, read = 0, written = 0;
+Step:
+    for (unsigned step = 0; step < larger(words, tokens); step++) {
         #pragma HLS PIPELINE II=1
-        #pragma HLS LOOP_TRIPCOUNT min=1 max=VALUES
-        if (held_bytes < token_T::size) {
-            held |= static_cast<ap_uint<8 * (WORD_BYTES + token_T::size)>>(images[first + word]) << (8 * held_bytes);
+        if (held_bytes < token_T::size && read < words) {
+            held |= held_t(images[image * words + read]) << (8 * held_bytes);
             held_bytes += WORD_BYTES;
-            word++;
+            read++;
         }
-        if (held_bytes >= token_T::size) {
+        if (held_bytes >= token_T::size && written < tokens) {
             token_T token;
         Lane:
             for (unsigned lane = 0; lane < token_T::size; lane++) {
                 #pragma HLS UNROLL
-                const ap_uint<8> byte = held.range(8 * lane + 7, 8 * lane);
-                token[lane].range(7, 0) = byte;
+                token[lane] = int(ap_uint<8>(held >> (8 * lane)));
             }
+            stream.write(token);
             held >>= 8 * token_T::size;
             held_bytes -= token_T::size;
-            written += token_T::size;
-            stream.write(token);
+            written++;
         }
     }
 }
 
-// VALUES values from a stream into words, the first one at index `first`.
+// VALUES values from a stream into words, the first one at index `first`. Iterations: as above, and one for a last, padded word.
 template <unsigned VALUES, unsigned WORD_BYTES, class token_T>
 void write_result(hls::stream<token_T> &stream, ap_uint<8 * WORD_BYTES> *results, unsigned first) {
-    ap_uint<8 * (WORD_BYTES + token_T::size)> held = 0;
-    unsigned held_bytes = 0, word = 0, read = 0;
-Word:
-    while (word < words_of(VALUES, WORD_BYTES)) {
+    typedef ap_uint<8 * (WORD_BYTES + token_T::size)> held_t;
+    const unsigned words = words_of(VALUES, WORD_BYTES), tokens = VALUES / token_T::size;
+    held_t held = 0;
+    unsigned held_bytes = 0, read = 0, written = 0;
+Step:
+    for (unsigned step = 0; step < larger(words, tokens) + 1; step++) {
         #pragma HLS PIPELINE II=1
-        #pragma HLS LOOP_TRIPCOUNT min=1 max=VALUES
-        if (held_bytes < WORD_BYTES && read < VALUES) {
-            const token_T token = stream.read();
+        if (held_bytes < WORD_BYTES && read < tokens) {
+            token_T token;
+            token = stream.read();
+            held_t bytes = 0;
         Lane:
             for (unsigned lane = 0; lane < token_T::size; lane++) {
                 #pragma HLS UNROLL
-                const ap_uint<8> byte = token[lane].range(7, 0);
-                held |= static_cast<ap_uint<8 * (WORD_BYTES + token_T::size)>>(byte) << (8 * (held_bytes + lane));
+                bytes |= held_t(ap_uint<8>(int(token[lane]))) << (8 * lane);
             }
+            held |= bytes << (8 * held_bytes);
             held_bytes += token_T::size;
-            read += token_T::size;
+            read++;
         }
-        if (held_bytes >= WORD_BYTES || read == VALUES) {
-            results[first + word] = held.range(8 * WORD_BYTES - 1, 0);
+        if (written < words && (held_bytes >= WORD_BYTES || read == tokens)) {
+            results[first + written] = ap_uint<8 * WORD_BYTES>(held);
             held >>= 8 * WORD_BYTES;
-            held_bytes = held_bytes > WORD_BYTES ? held_bytes - WORD_BYTES : 0;
-            word++;
+            held_bytes = larger(held_bytes, WORD_BYTES) - WORD_BYTES;
+            written++;
         }
     }
 }

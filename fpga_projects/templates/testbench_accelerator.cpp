@@ -1,5 +1,5 @@
 // Runs tb_data/inputs.bin through the accelerator as memory words, all images in one call, and compares its results with
-// tb_data/expected.bin. Returns 1 if any value differs.
+// tb_data/expected.bin. Returns 1 if any value differs. Used by `make csim`, and by Vitis HLS for cosimulation.
 
 #include <cstdio>
 #include <vector>
@@ -23,6 +23,16 @@ static std::vector<unsigned char> read_file(const char *path) {
     return bytes;
 }
 
+// The bytes of a file as words of a memory, from the lowest byte up.
+template <class word_T> static std::vector<word_T> read_words(const char *path, size_t word_bytes_) {
+    const std::vector<unsigned char> bytes = read_file(path);
+    std::vector<word_T> words(bytes.size() / word_bytes_);
+    for (size_t i = 0; i < words.size() * word_bytes_; i++) {
+        words[i / word_bytes_] |= word_T(bytes[i]) << (8 * (i % word_bytes_));
+    }
+    return words;
+}
+
 int main() {
     const std::vector<unsigned char> inputs = read_file("tb_data/inputs.bin");
     const std::vector<unsigned char> expected = read_file("tb_data/expected.bin");
@@ -32,7 +42,8 @@ int main() {
         const size_t at = i / image_values * edgekit::image_words * word_bytes + i % image_values;
         images[at / word_bytes].range(8 * (at % word_bytes) + 7, 8 * (at % word_bytes)) = inputs[i];
     }
-    edgekit_accelerator(images.data(), results.data(), frames);
+$load_memories
+    edgekit_accelerator($testbench_arguments);
     size_t differing = 0, compared = 0;
     for (unsigned index = 0; index < frames; index++) {
         size_t at = size_t(index) * edgekit::result_words * word_bytes;
