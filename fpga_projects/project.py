@@ -6,13 +6,13 @@ Data flows so: driver or application -> memory -> accelerator.cpp (AXI masters) 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from importlib import resources
 from math import ceil, prod
 from string import Template
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, Tensor
+from edgekit.hls.top import MEMORY_FOLDER, TopFunction
 from edgekit.targets.boards import AXI_MASTER, Board, check_interface
 
 FRAMES_MAX = 4096
@@ -28,30 +28,10 @@ APPLICATION = "application"
 VERBATIM = ("mover.h", "driver.py")
 
 
-MEMORY_FOLDER = "firmware/memory"
 PAGE = 4096
 """Each layer's weights start at a multiple of it: no burst may cross one."""
 MASTERS_MAX = 16
 """Of one SmartConnect."""
-
-
-@dataclass(frozen=True)
-class WeightMemory:
-    """Weights that the network reads over an AXI master: an argument of its top function, in the file `name`.bin."""
-
-    name: str
-    cpp_type: str
-    words: int
-    word_bytes: int
-
-
-@dataclass(frozen=True)
-class TopFunction:
-    """What the network's top function takes and gives: C++ types of the tokens of its streams, and weights in memory."""
-
-    input_type: str
-    output_types: tuple[str, ...]
-    memories: tuple[WeightMemory, ...] = ()
 
 
 def plan_board(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, bytes]:
@@ -165,7 +145,6 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
         "memories": ", ".join(f'{{"{one["file"]}", {one["first"]}, {one["bytes"]}, {one["register"]}}}' for one in memories),
         "memory_count": len(memories),
         "weight_bytes": weight_bytes,
-        "deploy_memory": MEMORY_FOLDER if memories else "",
     }
 
 
@@ -187,8 +166,8 @@ def _cpp_words(graph: IntegerGraph, top: TopFunction, word: int) -> dict[str, st
     pointers = [f"{memory.cpp_type} {memory.name}[{memory.words}]" for memory in top.memories]
     data = ["const edgekit::word_t *images", "edgekit::word_t *results"]
     loads = [
-        f'    std::vector<{memory.cpp_type}> {memory.name} = read_words<{memory.cpp_type}>("{MEMORY_FOLDER}/{memory.name}.bin", {memory.word_bytes});'
-        for memory in top.memories
+        f'    std::vector<{one.cpp_type}> {one.name} = read_words<{one.cpp_type}>("{MEMORY_FOLDER}/{one.name}.bin", {one.word_bytes});'
+        for one in top.memories
     ]
     return {
         "word_bytes": word,

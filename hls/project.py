@@ -20,6 +20,7 @@ from edgekit.hls.folded import lower_pipeline
 from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.lower import lower
 from edgekit.hls.pipeline import Pipeline, ample_depths, pipeline
+from edgekit.hls.top import MEMORY_FOLDER, TopFunction, WeightMemory
 from edgekit.targets.boards import Board
 
 Plan: TypeAlias = dict[str, bytes]
@@ -35,11 +36,41 @@ def plan_project(graph: IntegerGraph, board: Board) -> Plan:
         EdgekitError: hls4ml cannot express the graph.
     """
     plan = plan_simulation(graph, board)
+    return _with_build(plan, graph, board, NETWORK_BUILD)
+
+
+def plan_folded_project(
+    graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int], *, accelerator: bool
+) -> tuple[Plan, TopFunction]:
+    """The same of a folded pipeline, and what its top function looks like.
+
+    Args:
+        accelerator: `make ip` builds edgekit_accelerator of accelerator.cpp, which is not in this plan, instead of the bare network.
+
+    Raises:
+        ContractError, EdgekitError: the graph, or the foldings, do not become a pipeline.
+    """
+    plan, top = _folded(graph, board, foldings, depths)
+    return _with_build(plan, graph, board, ACCELERATOR_BUILD if accelerator else NETWORK_BUILD), top
+
+
+NETWORK_BUILD = {"top": "edgekit_network", "sources": "firmware/edgekit_network.cpp", "testbench": "testbench.cpp"}
+ACCELERATOR_BUILD = {
+    "top": "edgekit_accelerator",
+    "sources": "firmware/edgekit_network.cpp accelerator.cpp",
+    "testbench": "testbench_accelerator.cpp",
+}
+
+
+def _with_build(plan: Plan, graph: IntegerGraph, board: Board, build: Mapping[str, str]) -> Plan:
+    """A simulation's plan with test vectors, Makefile and scripts."""
+    plan = dict(plan)
     inputs = test_inputs(graph.tensors[graph.input])
     values = run(graph, inputs)
     expected = [values[name][image].tobytes() for image in range(len(inputs)) for name in graph.outputs]
     plan["tb_data/inputs.bin"] = inputs.tobytes()
     plan["tb_data/expected.bin"] = b"".join(expected)
+    has_memory = any(name.startswith(f"{MEMORY_FOLDER}/") for name in plan)
     words = {
         "network": graph.name,
         "version": __version__,
@@ -47,6 +78,8 @@ def plan_project(graph: IntegerGraph, board: Board) -> Plan:
         "part": board.part.name,
         "clock_period_ns": f"{board.clock_period_ns:g}",
         "interface": "\n".join(_interface(graph)),
+        "memory_files": f"add_files -tb {MEMORY_FOLDER}" if has_memory else "# all weights are on chip",
+        **build,
     }
     for name in ("Makefile", "build_ip.tcl", "README.md"):
         plan[name] = _template(name).substitute(words).encode()
@@ -74,6 +107,10 @@ def plan_simulation(graph: IntegerGraph, board: Board) -> Plan:
 
 def plan_folded_simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int] | None = None) -> Plan:
     """The part of a folded project that the C simulation needs. `depths` of the FIFOs by stream, by default `ample_depths`."""
+    return _folded(graph, board, foldings, depths)[0]
+
+
+def _folded(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int] | None) -> tuple[Plan, TopFunction]:
     pipe = pipeline(graph, foldings)
     with tempfile.TemporaryDirectory(prefix="edgekit-hls-") as name:
         folder = Path(name)
@@ -88,7 +125,16 @@ def plan_folded_simulation(graph: IntegerGraph, board: Board, foldings: FoldingP
     plan["network_io.h"] = _folded_io(model, pipe, description).encode()
     plan["simulate.cpp"] = _template("simulate.cpp").template.encode()
     plan["count.cpp"] = _template("count.cpp").substitute(stage_count=len(pipe.stages)).encode()
-    return plan
+    return plan, _top(model)
+
+
+def _top(model: Any) -> TopFunction:
+    memories = [layer.weights["memory"] for layer in model.get_layers() if layer.get_attr("reader")]
+    return TopFunction(
+        model.get_input_variables()[0].type.name,
+        tuple(variable.type.name for variable in model.get_output_variables()),
+        tuple(WeightMemory(one.name, one.type.name, one.data_length, one.type.precision.width // 8) for one in memories),
+    )
 
 
 def test_inputs(tensor: Tensor) -> IntArray:

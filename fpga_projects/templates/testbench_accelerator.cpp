@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "accelerator.h"
+#include "network_io.h"
 
 using edgekit::word_bytes;
 
@@ -40,7 +41,7 @@ int main() {
     std::vector<edgekit::word_t> images(frames * edgekit::image_words), results(frames * edgekit::result_words);
     for (size_t i = 0; i < inputs.size(); i++) {
         const size_t at = i / image_values * edgekit::image_words * word_bytes + i % image_values;
-        images[at / word_bytes].range(8 * (at % word_bytes) + 7, 8 * (at % word_bytes)) = inputs[i];
+        images[at / word_bytes] |= edgekit::word_t(inputs[i]) << (8 * (at % word_bytes));
     }
 $load_memories
     edgekit_accelerator($testbench_arguments);
@@ -49,8 +50,8 @@ $load_memories
         size_t at = size_t(index) * edgekit::result_words * word_bytes;
         for (const unsigned values : output_values) {
             for (unsigned i = 0; i < values && compared < expected.size(); i++, compared++) {
-                const ap_uint<8> byte = results[(at + i) / word_bytes].range(8 * ((at + i) % word_bytes) + 7, 8 * ((at + i) % word_bytes));
-                differing += static_cast<unsigned>(byte) != expected[compared];
+                const unsigned byte = (results[(at + i) / word_bytes] >> (8 * ((at + i) % word_bytes))).to_uint() & 255;
+                differing += byte != expected[compared];
             }
             at += edgekit::words_of(values, word_bytes) * word_bytes;
         }
