@@ -88,7 +88,8 @@ def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, bo
     slowest = max(pipe.stages, key=lambda stage: stage.cycles)
     by_memory = total.ddr_bytes * clock_hz / board.ddr_bytes_per_s
     interval = max(slowest.cycles, ceil(by_memory))
-    used = {"lut": ceil(total.lut), "ff": ceil(total.ff), "bram36": total.bram36, "dsp": total.dsp}
+    lut, ff = ceil(total.lut), ceil(total.ff)
+    used = {"lut": lut, "ff": ff, "bram36": total.bram36, "dsp": total.dsp}
     have, may = board.part.resources, board.part.planned
     return Estimates(
         network=graph.name,
@@ -100,10 +101,10 @@ def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, bo
         latency_ms=1e3 * max(finished.values()) / clock_hz,
         fps=clock_hz / interval,
         limited_by="ddr" if by_memory > slowest.cycles else "cycles",
-        lut=used["lut"],
-        ff=used["ff"],
-        bram36=used["bram36"],
-        dsp=used["dsp"],
+        lut=lut,
+        ff=ff,
+        bram36=total.bram36,
+        dsp=total.dsp,
         ddr_bytes_per_frame=total.ddr_bytes,
         ddr_bytes_per_s=total.ddr_bytes * clock_hz / interval,
         share={name: value / getattr(have, name) for name, value in used.items()},

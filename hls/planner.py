@@ -237,7 +237,7 @@ class _Search:
         folding = dict(planned.folding)
         use = self.use(planned, time)
         for _ in range(len(self.choices)):
-            best, move = _badness(use), None
+            best, move = float(_badness(use)), None
             for one in self.choices:
                 now = one.foldings.index(folding[one.op.name])
                 trials = use + (one.costs - one.costs[now]) / scale

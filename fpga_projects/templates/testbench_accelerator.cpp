@@ -27,7 +27,7 @@ static std::vector<unsigned char> read_file(const char *path) {
 // The bytes of a file as words of a memory, from the lowest byte up.
 template <class word_T> static std::vector<word_T> read_words(const char *path, size_t word_bytes_) {
     const std::vector<unsigned char> bytes = read_file(path);
-    std::vector<word_T> words(bytes.size() / word_bytes_);
+    std::vector<word_T> words(bytes.size() / word_bytes_, 0);
     for (size_t i = 0; i < words.size() * word_bytes_; i++) {
         words[i / word_bytes_] |= word_T(bytes[i]) << (8 * (i % word_bytes_));
     }
@@ -38,7 +38,7 @@ int main() {
     const std::vector<unsigned char> inputs = read_file("tb_data/inputs.bin");
     const std::vector<unsigned char> expected = read_file("tb_data/expected.bin");
     const unsigned frames = inputs.size() / image_values;
-    std::vector<edgekit::word_t> images(frames * edgekit::image_words), results(frames * edgekit::result_words);
+    std::vector<edgekit::word_t> images(frames * edgekit::image_words, 0), results(frames * edgekit::result_words, 0);
     for (size_t i = 0; i < inputs.size(); i++) {
         const size_t at = i / image_values * edgekit::image_words * word_bytes + i % image_values;
         images[at / word_bytes] |= edgekit::word_t(inputs[i]) << (8 * (at % word_bytes));
