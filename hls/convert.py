@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from edgekit.graph import IntegerGraph
-from edgekit.hls.folded import lower_pipeline, variables
+from edgekit.hls.folded import variables
 from edgekit.hls.lower import Network, lower
 from edgekit.hls.pipeline import Pipeline
 from edgekit.targets.boards import Board
@@ -53,14 +53,12 @@ def network_to_hls4ml(network: Network, board: Board, folder: Path) -> Any:
         return ModelGraph.from_layer_list(config, network.layers, network.inputs, network.outputs)
 
 
-def pipeline_to_hls4ml(graph: IntegerGraph, pipe: Pipeline, depths: Mapping[str, int], board: Board, folder: Path) -> Any:
-    """hls4ml's ModelGraph of a folded pipeline, its FIFOs `depths` tokens deep."""
-    model = network_to_hls4ml(lower_pipeline(graph, pipe, depths), board, folder)
+def set_fifo_depths(model: Any, pipe: Pipeline, depths: Mapping[str, int]) -> None:
+    """Gives each FIFO of a folded pipeline's model its depth, in tokens. The network's inputs and outputs are no FIFOs."""
     streams = {name: variable for layer in model.get_layers() for name, variable in layer.variables.items()}
     for stream, name in variables(pipe).items():
         if name in streams:
             streams[name].pragma = ("stream", depths[stream])
-    return model
 
 
 @contextmanager

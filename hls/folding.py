@@ -83,6 +83,17 @@ WEIGHT_BITS_MAX = 7
 """A weight takes at most so many bits, see stages.weight_bits."""
 
 
+def moderate_foldings(graph: IntegerGraph, pe: int = 16, simd: int = 8) -> dict[str, Folding]:
+    """The largest PE and SIMD up to these for every op, for no board in particular: the integers are the same under every folding."""
+    hardware = [op for op in graph.ops if not isinstance(op, Reshape)]
+    lengths = {op.name: folded_lengths(graph, op) for op in hardware}
+    return {name: Folding(_largest_divisor(outputs, pe), _largest_divisor(inputs, simd)) for name, (outputs, inputs) in lengths.items()}
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return max(divisor for divisor in divisors(number) if divisor <= most)
+
+
 def check_plan(graph: IntegerGraph, plan: FoldingPlan) -> None:
     """Raises EdgekitError: the plan lacks an op, names one that is not there, or has a folding that does not divide."""
     ops = {op.name: op for op in graph.ops if not isinstance(op, Reshape)}

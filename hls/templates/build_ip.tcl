@@ -8,7 +8,9 @@ add_files -tb $testbench -cflags "-std=c++14"
 add_files -tb network_io.h
 add_files -tb firmware/weights
 add_files -tb tb_data
-$memory_files
+if {[file isdirectory firmware/memory]} {
+    add_files -tb firmware/memory
+}
 open_solution -reset solution -flow_target vivado
 set_part $part
 create_clock -period $clock_period_ns -name default

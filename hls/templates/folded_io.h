@@ -52,12 +52,12 @@ const std::vector<const char *> stages = {$stages};
 const std::vector<const char *> traced = {$traced};
 
 inline std::vector<unsigned char> call(const std::vector<unsigned char> &image) {
-$memories
+$load_memories
     std::vector<unsigned char> values;
     hls::stream<$input_type> input("input");
     put(image.data(), input_values, $input_signed, input);
 $declare_outputs
-    edgekit_network(input, $arguments);
+    edgekit_network(input, $outputs$memories);
 $take_outputs
     return values;
 }

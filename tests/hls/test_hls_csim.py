@@ -1,4 +1,4 @@
-"""The C simulation equals the numpy reference in every value of every tensor: hand-made graphs, one compilation each."""
+"""The C simulations equal the numpy reference in every value of every tensor: hand-made graphs, one compilation each."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ import numpy as np
 import pytest
 from hand_graphs import Builder, extreme_images
 
-from edgekit.executor import Artifact
+from edgekit.executor import Artifact, Executor
 from edgekit.graph import Activation, IntegerGraph, Padding, check, run
 from edgekit.hls.csim import compiler, missing_compiler
 from edgekit.hls.executors import EXECUTORS
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
-(CSIM,) = EXECUTORS
+FOLDED, STOCK = EXECUTORS
 
 
-def assert_exact(graph: IntegerGraph, rng: np.random.Generator, constant: tuple[str, ...] = (), absent: tuple[str, ...] = ()) -> None:
+@pytest.fixture(params=[pytest.param(FOLDED, id="folded"), pytest.param(STOCK, id="stock", marks=pytest.mark.slow)])
+def csim(request: pytest.FixtureRequest) -> Executor:
+    return request.param
+
+
+def assert_exact(
+    csim: Executor, graph: IntegerGraph, rng: np.random.Generator, constant: tuple[str, ...] = (), absent: tuple[str, ...] = ()
+) -> None:
     """Every tensor, but those `absent` by design, is shown and equal; and varies, or the comparison would be worth nothing."""
     check(graph)
     inputs = extreme_images(graph.tensors[graph.input], rng, noise=4)
-    with CSIM.open(Artifact(graph=graph), lambda _: None) as simulate:
+    with csim.open(Artifact(graph=graph), lambda _: None) as simulate:
         computed = simulate(inputs)
     expected = run(graph, inputs)
     assert sorted(computed) == sorted(set(expected) - set(absent))
@@ -29,7 +36,7 @@ def assert_exact(graph: IntegerGraph, rng: np.random.Generator, constant: tuple[
     assert [name for name in computed if np.ptp(expected[name]) == 0] == list(constant)
 
 
-def test_convolutions(rng: np.random.Generator) -> None:
+def test_convolutions(csim: Executor, rng: np.random.Generator) -> None:
     b = Builder(rng)
     x = b.tensor("x", (8, 7, 3), signed=True, binary_point=5)
     # Strides with padding on one side only, as TensorFlow's SAME gives on even sizes; a shift per channel, from the lowest allowed,
@@ -49,10 +56,10 @@ def test_convolutions(rng: np.random.Generator) -> None:
     b.conv("pointwise", dilated, (1, 1), 8, strides=(2, 2), shifts=(9, 1, -2))
     b.conv("padded_pointwise", dilated, (1, 1), 1, padding=Padding(1, 0, 0, 2), shifts=(8,))
     names = list(b.tensors)[1:]
-    assert_exact(b.graph(*names), rng)
+    assert_exact(csim, b.graph(*names), rng)
 
 
-def test_depthwise_convolutions_and_dense(rng: np.random.Generator) -> None:
+def test_depthwise_convolutions_and_dense(csim: Executor, rng: np.random.Generator) -> None:
     b = Builder(rng)
     x = b.tensor("x", (6, 5, 5), signed=False, binary_point=4)
     b.depthwise("square", x, (3, 3), strides=(2, 2), padding=Padding(1, 1, 0, 1), shifts=(8, 1, 16, 0, -3))
@@ -67,10 +74,10 @@ def test_depthwise_convolutions_and_dense(rng: np.random.Generator) -> None:
     b.dense("scalar", vector, 1, shifts=(9,))
     tall = b.depthwise("tall", x, (6, 1), shifts=(8,))  # leaves a map of one row
     b.dense("row_map", tall, 2, shifts=(11,))
-    assert_exact(b.graph("square", "point", "row", "dilated", "whole_map", "scalar", "row_map"), rng)
+    assert_exact(csim, b.graph("square", "point", "row", "dilated", "whole_map", "scalar", "row_map"), rng)
 
 
-def test_adds_concats_lookups_and_reads_of_one_tensor(rng: np.random.Generator) -> None:
+def test_adds_concats_lookups_and_reads_of_one_tensor(csim: Executor, rng: np.random.Generator) -> None:
     b = Builder(rng)
     x = b.tensor("x", (4, 5, 3), signed=True, binary_point=3)
     branch = b.conv("branch", x, (3, 3), 3, padding=Padding(1, 1, 1, 1))
@@ -86,10 +93,10 @@ def test_adds_concats_lookups_and_reads_of_one_tensor(rng: np.random.Generator) 
     b.lookup("back", curve, signed=True)
     b.lookup("same_sign", skip, signed=True)
     outputs = ("doubled", "brighter", "clamped", "below", "after_concat", "back", "same_sign", "skip")  # an output read inside too
-    assert_exact(b.graph(*outputs), rng)
+    assert_exact(csim, b.graph(*outputs), rng)
 
 
-def test_max_pools_and_reshapes(rng: np.random.Generator) -> None:
+def test_max_pools_and_reshapes(csim: Executor, rng: np.random.Generator) -> None:
     b = Builder(rng)
     x = b.tensor("x", (7, 6, 2), signed=True, binary_point=3)
     b.max_pool("same", x, (3, 3), (2, 2), Padding(1, 1, 0, 1))  # padding may not win, though all inputs may be -128
@@ -107,12 +114,12 @@ def test_max_pools_and_reshapes(rng: np.random.Generator) -> None:
     table = b.lookup("table", "rows", signed=True)
     b.concat("beside", table, table)
     graph = b.graph("same", "wide", "apart", "rest", "bright", "after_reshape", "after_flat", "flat", "unsigned", "beside")
-    assert_exact(graph, rng)
+    assert_exact(csim, graph, rng)
 
 
-def test_an_op_that_no_output_needs_is_left_out(rng: np.random.Generator) -> None:
+def test_an_op_that_no_output_needs_is_left_out(csim: Executor, rng: np.random.Generator) -> None:
     b = Builder(rng)
     x = b.tensor("x", (2, 2, 1), signed=True, binary_point=3)
     b.lookup("kept", x, signed=True)
     b.lookup("unused", x, signed=True)
-    assert_exact(b.graph("kept"), rng, absent=("unused",))
+    assert_exact(csim, b.graph("kept"), rng, absent=("unused",))

@@ -1,38 +1,85 @@
-"""Random integer graphs through hls4ml and g++: every tensor equals the reference. A small sample, because each is a compilation."""
+"""Random integer graphs at random legal foldings: every tensor equals the reference, with the processor's own integers and with
+ap_int, and every stage's loops iterate as often as its `cycles` say. A small sample, because each is a compilation.
+"""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
+from foldings import random_plan
 from random_graphs import random_graph, random_inputs
+from test_hls_project import write
 
 from edgekit.executor import Artifact
-from edgekit.graph import check, run
-from edgekit.hls.csim import compiler, missing_compiler
+from edgekit.graph import IntegerGraph, check, run
+from edgekit.hls.csim import FLAGS, NATIVE, compiler, missing_compiler, open_simulation
 from edgekit.hls.executors import EXECUTORS
+from edgekit.hls.folding import FoldingPlan
+from edgekit.hls.pipeline import pipeline
+from edgekit.hls.project import plan_simulation
+from edgekit.targets.boards import board
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
+STOCK = EXECUTORS[1]
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_a_random_graph_is_equal_in_the_c_simulation(number: int, rng: np.random.Generator) -> None:
-    compare(rng, 14)
+def test_a_random_graph_at_random_foldings(number: int, rng: np.random.Generator, tmp_path: Path) -> None:
+    graph = random_graph(rng, length=14)
+    check_folded(graph, random_plan(graph, rng), rng, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(40))
-def test_more_random_graphs_are_equal_in_the_c_simulation(number: int, rng: np.random.Generator) -> None:
-    compare(rng, 24)
+@pytest.mark.parametrize("number", range(20))
+def test_more_random_graphs_at_random_foldings(number: int, rng: np.random.Generator, tmp_path: Path) -> None:
+    graph = random_graph(rng, length=24, channels=24)
+    check_folded(graph, random_plan(graph, rng), rng, tmp_path)
 
 
-def compare(rng: np.random.Generator, length: int) -> None:
-    graph = random_graph(rng, length=length)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(10))
+def test_random_graphs_through_the_stock_kernels(number: int, rng: np.random.Generator) -> None:
+    """The folded kernels equal the reference above, so equality here is equality of both paths."""
+    graph = random_graph(rng, length=24)
+    inputs = random_inputs(rng, graph)
+    with STOCK.open(Artifact(graph), lambda _: None) as execute:
+        assert_equal(graph, inputs, execute(inputs))
+
+
+def check_folded(graph: IntegerGraph, plan: FoldingPlan, rng: np.random.Generator, folder: Path) -> None:
     check(graph)
     inputs = random_inputs(rng, graph)
+    project = write(plan_simulation(graph, board("ultra96"), plan), folder / "project")
+    with open_simulation(project, lambda _: None) as execute:
+        native = execute(inputs)
+    assert_equal(graph, inputs, native)
+    stages = pipeline(graph, plan).stages
+    assert iterations(project, folder) == {stage.name: stage.cycles for stage in stages}
+    shutil.rmtree(project / NATIVE)
+    with open_simulation(project, lambda _: None) as execute:
+        exact = execute(inputs)
+    assert native.keys() == exact.keys()
+    for name in native:
+        np.testing.assert_array_equal(native[name], exact[name], err_msg=name)
+
+
+def assert_equal(graph: IntegerGraph, inputs: np.ndarray, actual: dict[str, np.ndarray]) -> None:
     expected = run(graph, inputs)
-    with EXECUTORS[0].open(Artifact(graph), lambda _: None) as execute:
-        actual = execute(inputs)
     assert set(graph.outputs) <= set(actual)
     for name, values in actual.items():
         assert values.dtype == expected[name].dtype
         np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
+def iterations(project: Path, folder: Path) -> dict[str, int]:
+    """Stage -> how often its pipelined loops iterate for one frame, counted in the running C++."""
+    program = folder / "count"
+    sources = ("firmware/edgekit_network.cpp", "count.cpp")
+    command = [str(compiler()), *FLAGS, "-O1", "-isystem", NATIVE, "-DEDGEKIT_COUNT", *sources, "-o", str(program)]
+    subprocess.run(command, cwd=project, check=True)
+    printed = subprocess.run([str(program)], cwd=project, check=True, capture_output=True, text=True).stdout
+    return {name: int(count) for name, count in (line.split() for line in printed.splitlines())}

@@ -116,12 +116,14 @@ def project_files(graph: IntegerGraph, target: Board, planned: Planned, interfac
     from edgekit.fpga_projects.project import plan_board
     from edgekit.hls.estimates_svg import estimates_svg
     from edgekit.hls.folding_file import folding_json
-    from edgekit.hls.project import plan_folded_project
+    from edgekit.hls.project import plan_accelerated_project, plan_project
 
-    accelerator = interface == AXI_MASTER
-    files, top = plan_folded_project(graph, target, planned.folding, planned.estimates.fifo_depths, accelerator=accelerator)
-    if accelerator:
+    depths = planned.estimates.fifo_depths
+    if interface == AXI_MASTER:
+        files, top = plan_accelerated_project(graph, target, planned.folding, depths)
         files |= plan_board(graph, target, top)
+    else:
+        files = plan_project(graph, target, planned.folding, depths)
     files[ESTIMATES] = (json.dumps(planned.estimates.to_json(), indent=1) + "\n").encode()
     files[PICTURE] = estimates_svg(planned.estimates).encode()
     files[FOLDING] = folding_json(planned.folding)

@@ -12,11 +12,15 @@ from edgekit.executor import Artifact, Executor
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name."""
+    """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name.
+
+    One that is not `usual` runs only where it is asked for by name.
+    """
 
     name: str
     module: str
     attribute: str
+    usual: bool = True
 
 
 ENTRIES = (
@@ -27,6 +31,7 @@ ENTRIES = (
     Entry("tflite-optimized", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("tflite-xnnpack", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("hls-csim", "edgekit.hls.executors", "EXECUTORS"),
+    Entry("hls4ml-csim", "edgekit.hls.executors", "EXECUTORS", usual=False),
 )
 NAMES = tuple(entry.name for entry in ENTRIES)
 
@@ -41,8 +46,8 @@ class Available:
 
 
 def executors_for(artifact: Artifact, names: Sequence[str] | None = None) -> tuple[Available, ...]:
-    """The executors of these names (default: all), in the fixed order. Raises UnknownName."""
-    wanted = NAMES if names is None else names
+    """The executors of these names (default: the usual ones), in the fixed order. Raises UnknownName."""
+    wanted = [entry.name for entry in ENTRIES if entry.usual] if names is None else names
     for name in wanted:
         if name not in NAMES:
             raise UnknownName("executor", name, NAMES)
