@@ -13,11 +13,13 @@
 
 namespace nnet {
 
-// One multiplier a product.
+// One multiplier a product, in a DSP slice: left alone, HLS makes some products of 8 x 6 bits of LUTs, which run out first.
 struct multiply {
     template <unsigned BITS, class value_T, class weight_T> static ap_int<BITS> product(const value_T &x, const weight_T &w) {
         #pragma HLS INLINE
-        return x * w;
+        const ap_int<BITS> result = x * w;
+        #pragma HLS BIND_OP variable=result op=mul impl=dsp
+        return result;
     }
 
     template <unsigned PE, unsigned SIMD, class token_T, class weight_T, class accum_T>
@@ -27,7 +29,11 @@ struct multiply {
             #pragma HLS UNROLL
             for (unsigned p = 0; p < PE; p++) {
                 #pragma HLS UNROLL
+#ifdef EDGEKIT_NATIVE
                 sums[p] += x[s] * w[s * PE + p];
+#else
+                sums[p] += product<16>(x[s], w[s * PE + p]);
+#endif
             }
         }
     }
