@@ -19,7 +19,7 @@ from edgekit.graph import IntegerGraph
 from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, pipeline
 from edgekit.hls.resources import SYSTEM, Cost, fifo_cost, stage_cost
-from edgekit.hls.stages import Fork, HeldMatVec, MatVec, Stage, WeightReader, Window
+from edgekit.hls.stages import HeldMatVec, MatVec, Stage, WeightReader, Window
 from edgekit.targets.boards import Board, Resources
 
 STAGE_CYCLES = 12
@@ -230,12 +230,12 @@ def _layers(
         stages.setdefault(owner.get(stage.op, graph.input), []).append(stage)
     rows = []
     kinds = {op.name: type(op).__name__ for op in graph.ops}
-    for name in (name for name in (graph.input, *kinds) if name in stages):
+    for name in (name for name in dict.fromkeys((graph.input, *kinds)) if name in stages):
         own = stages[name]
         cost = sum((costs[stage.name] for stage in own), Cost())
         folding = plan.get(name)
         begin = min(finished[stage.name] - stage.cycles for stage in own)
-        end = max(finished[stage.name] for stage in own if not isinstance(stage, Fork) or len(own) == 1)
+        end = max(finished[stage.name] for stage in own)
         rows.append(
             LayerEstimate(
                 name,

@@ -44,7 +44,6 @@ def _folding(path: Path, name: str, entry: Any) -> Folding:
             raise EdgekitError(f"'{path}', layer '{name}': \"{field}\" is {json.dumps(value)[:40]}; it has to be a whole number above 0")
     placements = [placement.value for placement in WeightPlacement]
     if entry.get("weights", "rom") not in placements:
-        raise EdgekitError(
-            f"'{path}', layer '{name}': \"weights\" is {json.dumps(entry['weights'])[:40]}; it has to be one of {placements}"
-        )
+        given = json.dumps(entry["weights"])[:40]
+        raise EdgekitError(f"'{path}', layer '{name}': \"weights\" is {given}; it has to be one of {', '.join(placements)}")
     return Folding(entry["pe"], entry.get("simd", 1), WeightPlacement(entry.get("weights", "rom")))

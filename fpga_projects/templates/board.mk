@@ -34,7 +34,7 @@ application: build/edgekit-zynq
 
 build/edgekit-zynq: $$(APPLICATION) $$(wildcard application/*.h)
 	mkdir -p build
-	$$(CXX_FOR_BOARD) -std=c++17 -O2 -Wall -Wextra $$(APPLICATION) -static -o $$@
+	$$(CXX_FOR_BOARD) -std=c++17 -O2 -Wall -Wextra -D_FILE_OFFSET_BITS=64 $$(APPLICATION) -static -o $$@
 
 overlay: build/edgekit.dtbo
 

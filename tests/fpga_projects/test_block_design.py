@@ -73,7 +73,7 @@ def test_the_clock_is_the_one_asked_for(tmp_path: Path) -> None:
         ("build_bitstream.tcl", "control/M00_AXI]", "control/S00_AXI]", "are not a master and a slave"),
         ("processing_system.tcl", "PSU__USE__IRQ0", "PSU__USE_IRQ0", "has no parameter 'CONFIG.PSU__USE_IRQ0'"),
         ("processing_system.tcl", "CONFIG.PSU__USE__S_AXI_GP2 1", "CONFIG.PSU__USE__S_AXI_GP2 0", "has no pin 'saxihp0_fpd_aclk'"),
-        ("processing_system.tcl", "CONFIG.PSU__USE__M_AXI_GP1 0", "CONFIG.PSU__USE__M_AXI_GP1 1", "'processing_system/M_AXI_HPM1_FPD' is not connected"),
+        ("processing_system.tcl", "USE__M_AXI_GP1 0", "USE__M_AXI_GP1 1", "'processing_system/M_AXI_HPM1_FPD' is not connected"),
         ("accelerator.cpp", "bundle=images", "bundle=pictures", "'accelerator' has no pin 'm_axi_images'"),
     ],
 )  # fmt: skip
