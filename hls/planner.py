@@ -24,7 +24,7 @@ from edgekit.graph import Conv2D, Dense, IntegerGraph, Op, Reshape, check, op_in
 from edgekit.hls.estimates import Estimates, estimate_pipeline, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, refusal
 from edgekit.hls.pipeline import build, needed, op_stages
-from edgekit.hls.resources import Cost, stage_cost
+from edgekit.hls.resources import SYSTEM, Cost, stage_cost
 from edgekit.hls.stages import Resize
 from edgekit.targets.boards import Board
 
@@ -34,6 +34,7 @@ PRICES = tuple(np.array(prices, np.float64) for prices in ((1, 1, 1, 1), (4, 1, 
 """First prices of a whole board's budget of each resource."""
 ROUNDS = 8
 """So often prices are raised for what ran out."""
+BOUND_ROUNDS = 100
 EXCHANGES = 4
 """So often single ops are changed, and the whole is measured again."""
 STEP, RUNG = 1.02, 1.08
@@ -268,6 +269,24 @@ class _Search:
         luts = max(found.lut / may.lut, found.ff / may.ff)
         return np.array([luts, found.dsp / may.dsp, found.bram36 / may.bram36, time_by_memory(found, self.board) / time])
 
+    def bound(self, time: int) -> float:
+        """No plan for a time can use less than this share of the resource that it uses most.
+
+        A weighted mean of the shares is no larger than the largest, and for given weights the least mean is that of the layers'
+        cheapest foldings, each chosen alone; FIFOs and resizes come on top. The weights that give the highest bound are sought.
+        """
+        scale = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        costs = [one.costs[one.cycles <= time] / scale for one in self.choices]
+        if any(len(one) == 0 for one in costs):
+            return inf
+        weights, best = np.ones(len(PRICED)) / len(PRICED), 0.0
+        for _ in range(BOUND_ROUNDS):
+            use = _shares(SYSTEM, self.board) + sum(one[(one @ weights).argmin()] for one in costs)
+            best = max(best, float(use @ weights))
+            weights = weights * np.exp(0.2 * (use / use.max() - 1))
+            weights /= weights.sum()
+        return best
+
     def excess(self, planned: Planned, time: int) -> float:
         """The worst of the resources, as a multiple of what there is."""
         found = planned.estimates
@@ -358,7 +377,9 @@ def _refusal(search: _Search, time: int, fps: float | None, best: Planned | None
         found = best.estimates
         lines.append(f"The best that fits: {found.fps:.1f} frames a second (estimated; slowest layer '{found.slowest_layer}').")
     elif fps is not None or nearest is not None:
-        lines.append("No folding fits: take a board with more, a smaller network, or a larger share of a layer's weights in DDR.")
+        bound = search.bound(time)
+        proof = f": whatever the foldings, one of LUTs, DSPs and block RAM is used to {bound:.0%} at least" if bound > 1 else " was found"
+        lines.append(f"No plan that fits{proof}. Take a board with more, or a smaller network.")
     assert nearest is not None
     return DoesNotFit(" ".join(lines), nearest, best)
 

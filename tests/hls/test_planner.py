@@ -128,7 +128,7 @@ def test_a_layer_that_cannot_be_so_fast_is_named() -> None:
 def test_a_network_without_room_says_by_how_much() -> None:
     with pytest.raises(DoesNotFit, match=r"LUTs: [0-9,]+ estimated, [0-9,]+ may be used \([0-9]+%\); layer '\w+' takes most") as refused:
         plan(chain(), tiny(0.05))
-    assert refused.value.best is None and "No folding fits" in str(refused.value)
+    assert refused.value.best is None and "No plan that fits" in str(refused.value)
 
 
 def test_weights_that_do_not_fit_on_chip_are_read_from_memory() -> None:
