@@ -23,8 +23,9 @@ COMPILER_VARIABLE = "EDGEKIT_CXX"
 FLAGS = ("-std=c++14", "-w", "-I.", '-DWEIGHTS_DIR="firmware/weights"')
 AP_TYPES = ("-O2", "-isystem", "firmware/ap_types")
 NATIVE = "firmware/native"
-NATIVE_TYPES = ("-O3", "-march=native", "-isystem", NATIVE)
-"""The processor's own integers stand in for ap_int, where a project brings them."""
+NATIVE_TYPES = ("-O2", "-march=native", "-fvect-cost-model=dynamic", "-isystem", NATIVE)
+"""The processor's own integers stand in for ap_int, where a project brings them. g++ -O3 unrolls the loops over lanes before it could
+vectorize them: half as fast, and twice as long to compile."""
 SOURCES = ("firmware/edgekit_network.cpp", "simulate.cpp")
 COMPILE_SECONDS_MAX = 1800
 START_SECONDS_MAX, IMAGE_SECONDS_MAX = 120, 120

@@ -37,6 +37,8 @@ ROUNDS = 8
 BOUND_ROUNDS = 100
 EXCHANGES = 4
 """So often single ops are changed, and the whole is measured again."""
+ROUNDING = 1e-9
+"""A wish for exactly the frames that a plan makes, after a division and its inverse, is met by that plan."""
 STEP, RUNG = 1.02, 1.08
 """How far apart the times are that are tried: for the fastest plan, and for the cheapest."""
 WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
@@ -97,7 +99,7 @@ def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned:
         return Planned(best.folding, best.estimates, tuple(sorted(pinned)))
     if not 0 < fps < inf:
         raise EdgekitError(f"{fps} frames a second: it has to be a number above 0")
-    wished = int(board.clock_mhz * 1e6 / fps)
+    wished = int(board.clock_mhz * 1e6 / fps * (1 + ROUNDING))
     found = search.cheapest(wished)
     if found is None:
         raise _refusal(search, wished, fps, search.fastest())

@@ -61,7 +61,7 @@ ACCELERATOR_BUILD = {
 
 def _finished(graph: IntegerGraph, board: Board, simulation: Plan, build: Mapping[str, str]) -> Plan:
     tokens = "A token holds as many channels as the layer at that end works on side by side (the types are in firmware/defines.h)"
-    words = {"types": "native", "optimize": "-O3 -march=native", "tokens": tokens, **build}
+    words = {"types": "native", "optimize": "-O2 -march=native -fvect-cost-model=dynamic", "tokens": tokens, **build}
     return complete(graph, board, simulation, words)
 
 

@@ -2,7 +2,7 @@
 //
 // A unit is a struct with static functions, all combinational, without loops that are not unrolled:
 //   product(x, w)          one activation times one weight
-//   dot(x, w, sums)        sums[p] += sum over s of x[s] * w[s * PE + p]: SIMD activations shared by PE sums
+//   dot(x, w, first, sums) sums[p] += sum over s of x[s] * w[first + s * PE + p]: SIMD activations shared by PE sums
 //
 // Weights are the contract's divided by 4: -31..31 (see requantize_value).
 
@@ -13,27 +13,25 @@
 
 namespace nnet {
 
-// One multiplier a product, in a DSP slice: left alone, HLS makes some products of 8 x 6 bits of LUTs, which run out first.
+typedef ap_int<14> product_t; // -31 * 255 .. 31 * 255
+
+// One multiplier a product.
 struct multiply {
-    template <unsigned BITS, class value_T, class weight_T> static ap_int<BITS> product(const value_T &x, const weight_T &w) {
+    template <class value_T, class weight_T> static product_t product(const value_T &x, const weight_T &w) {
         #pragma HLS INLINE
-        const ap_int<BITS> result = x * w;
-        #pragma HLS BIND_OP variable=result op=mul impl=dsp
-        return result;
+        const product_t product = x * w;
+        #pragma HLS BIND_OP variable=product op=mul impl=dsp
+        return product;
     }
 
     template <unsigned PE, unsigned SIMD, class token_T, class weight_T, class accum_T>
-    static void dot(const token_T &x, const weight_T w[PE * SIMD], accum_T sums[PE]) {
+    static void dot(const token_T &x, const weight_T w[], const unsigned first, accum_T sums[PE]) {
         #pragma HLS INLINE
         for (unsigned s = 0; s < SIMD; s++) {
             #pragma HLS UNROLL
             for (unsigned p = 0; p < PE; p++) {
                 #pragma HLS UNROLL
-#ifdef EDGEKIT_NATIVE
-                sums[p] += x[s] * w[s * PE + p];
-#else
-                sums[p] += product<16>(x[s], w[s * PE + p]);
-#endif
+                sums[p] += product(x[s], w[first + s * PE + p]);
             }
         }
     }
@@ -70,19 +68,21 @@ struct packed {
     }
 
     template <unsigned PE, unsigned SIMD, class token_T, class weight_T, class accum_T>
-    static void dot(const token_T &x, const weight_T w[PE * SIMD], accum_T sums[PE]) {
+    static void dot(const token_T &x, const weight_T w[], const unsigned first, accum_T sums[PE]) {
         #pragma HLS INLINE
 #ifdef EDGEKIT_NATIVE
-        multiply::dot<PE, SIMD>(x, w, sums); // equal, and a processor has no use for packing
+        multiply::dot<PE, SIMD>(x, w, first, sums); // equal, and a processor has no use for packing
 #else
         for (unsigned p = 0; p < PE; p += 2) {
             #pragma HLS UNROLL
-            for (unsigned first = 0; first < SIMD; first += together) {
+            for (unsigned chunk = 0; chunk < SIMD; chunk += together) {
                 #pragma HLS UNROLL
                 sum_t sum = 0;
-                for (unsigned s = first; s < SIMD && s < first + together; s++) {
+                for (unsigned s = chunk; s < SIMD && s < chunk + together; s++) {
                     #pragma HLS UNROLL
-                    sum += pack(w[s * PE + p + 1], w[s * PE + p]) * x[s];
+                    const sum_t products = pack(w[first + s * PE + p + 1], w[first + s * PE + p]) * x[s];
+                    #pragma HLS BIND_OP variable=products op=mul impl=dsp
+                    sum += products;
                 }
                 sums[p] += low(sum);
                 sums[p + 1] += high(sum);
@@ -95,7 +95,7 @@ struct packed {
 // No multiplier: a weight has at most K set bits and is coded as their places. Bit 0 is the sign; the next K groups of 3 bits
 // hold a place 0..4 each, 7 for none.
 template <unsigned K> struct shift_add {
-    template <unsigned BITS, class value_T, class weight_T> static ap_int<BITS> product(const value_T &x, const weight_T &code) {
+    template <class value_T, class weight_T> static product_t product(const value_T &x, const weight_T &code) {
         #pragma HLS INLINE
         const unsigned bits = code;
         int magnitude = 0;
@@ -108,13 +108,13 @@ template <unsigned K> struct shift_add {
     }
 
     template <unsigned PE, unsigned SIMD, class token_T, class weight_T, class accum_T>
-    static void dot(const token_T &x, const weight_T w[PE * SIMD], accum_T sums[PE]) {
+    static void dot(const token_T &x, const weight_T w[], const unsigned first, accum_T sums[PE]) {
         #pragma HLS INLINE
         for (unsigned s = 0; s < SIMD; s++) {
             #pragma HLS UNROLL
             for (unsigned p = 0; p < PE; p++) {
                 #pragma HLS UNROLL
-                sums[p] += product<32>(x[s], w[s * PE + p]);
+                sums[p] += product(x[s], w[first + s * PE + p]);
             }
         }
     }

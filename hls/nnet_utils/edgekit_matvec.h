@@ -51,13 +51,14 @@ void matvec(hls::stream<data_T> &data, hls::stream<res_T> &res,
             const typename CONFIG_T::weight_t weights[CONFIG_T::output_groups * CONFIG_T::input_groups * CONFIG_T::lanes],
             const typename CONFIG_T::bias_t bias[CONFIG_T::output_groups * CONFIG_T::pe],
             const typename CONFIG_T::shift_t shifts[CONFIG_T::output_groups * CONFIG_T::pe]) {
-    #pragma HLS ARRAY_RESHAPE variable=weights type=cyclic factor=CONFIG_T::lanes
-    #pragma HLS ARRAY_RESHAPE variable=bias type=cyclic factor=CONFIG_T::pe
-    #pragma HLS ARRAY_RESHAPE variable=shifts type=cyclic factor=CONFIG_T::pe
+    const unsigned lanes = CONFIG_T::lanes, pe = CONFIG_T::pe;
+    #pragma HLS ARRAY_RESHAPE variable=weights cyclic factor=lanes
+    #pragma HLS ARRAY_RESHAPE variable=bias cyclic factor=pe
+    #pragma HLS ARRAY_RESHAPE variable=shifts cyclic factor=pe
     data_T vector[CONFIG_T::input_groups];
     #pragma HLS AGGREGATE variable=vector
-    typename CONFIG_T::accum_t sums[CONFIG_T::pe];
-    #pragma HLS ARRAY_PARTITION variable=sums type=complete
+    typename CONFIG_T::accum_t sums[pe];
+    #pragma HLS ARRAY_PARTITION variable=sums complete
 
 Position:
     for (unsigned position = 0; position < CONFIG_T::positions; position++) {
@@ -75,18 +76,13 @@ Position:
                     x = vector[i];
                 }
                 if (i == 0) {
-                    for (unsigned p = 0; p < CONFIG_T::pe; p++) {
+                    for (unsigned p = 0; p < pe; p++) {
                         #pragma HLS UNROLL
-                        sums[p] = bias[o * CONFIG_T::pe + p];
+                        sums[p] = bias[o * pe + p];
                     }
                 }
-                typename CONFIG_T::weight_t word[CONFIG_T::lanes];
-                #pragma HLS ARRAY_PARTITION variable=word type=complete
-                for (unsigned lane = 0; lane < CONFIG_T::lanes; lane++) {
-                    #pragma HLS UNROLL
-                    word[lane] = weights[(o * CONFIG_T::input_groups + i) * CONFIG_T::lanes + lane];
-                }
-                CONFIG_T::arithmetic::template dot<CONFIG_T::pe, CONFIG_T::simd>(x, word, sums);
+                const unsigned first = (o * CONFIG_T::input_groups + i) * lanes;
+                CONFIG_T::arithmetic::template dot<pe, CONFIG_T::simd>(x, weights, first, sums);
                 if (i + 1 == CONFIG_T::input_groups) {
                     res_T out;
                     requantize_token<CONFIG_T>(sums, shifts, o, out);
@@ -110,16 +106,17 @@ template <typename CONFIG_T, class data_T, class word_T, class res_T>
 void held_matvec(hls::stream<data_T> &data, hls::stream<word_T> &weights, hls::stream<res_T> &res,
                  const typename CONFIG_T::bias_t bias[CONFIG_T::output_groups * CONFIG_T::pe],
                  const typename CONFIG_T::shift_t shifts[CONFIG_T::output_groups * CONFIG_T::pe]) {
-    #pragma HLS ARRAY_RESHAPE variable=bias type=cyclic factor=CONFIG_T::pe
-    #pragma HLS ARRAY_RESHAPE variable=shifts type=cyclic factor=CONFIG_T::pe
+    const unsigned pe = CONFIG_T::pe;
+    #pragma HLS ARRAY_RESHAPE variable=bias cyclic factor=pe
+    #pragma HLS ARRAY_RESHAPE variable=shifts cyclic factor=pe
     data_T map[CONFIG_T::positions * CONFIG_T::input_groups];
     #pragma HLS AGGREGATE variable=map
     res_T outputs[CONFIG_T::positions * CONFIG_T::output_groups];
     #pragma HLS AGGREGATE variable=outputs
     word_T group[CONFIG_T::input_groups];
     #pragma HLS AGGREGATE variable=group
-    typename CONFIG_T::accum_t sums[CONFIG_T::pe];
-    #pragma HLS ARRAY_PARTITION variable=sums type=complete
+    typename CONFIG_T::accum_t sums[pe];
+    #pragma HLS ARRAY_PARTITION variable=sums complete
 
 Output:
     for (unsigned o = 0; o < CONFIG_T::output_groups; o++) {
@@ -144,12 +141,12 @@ Output:
                     word = group[i];
                 }
                 if (i == 0) {
-                    for (unsigned p = 0; p < CONFIG_T::pe; p++) {
+                    for (unsigned p = 0; p < pe; p++) {
                         #pragma HLS UNROLL
-                        sums[p] = bias[o * CONFIG_T::pe + p];
+                        sums[p] = bias[o * pe + p];
                     }
                 }
-                CONFIG_T::arithmetic::template dot<CONFIG_T::pe, CONFIG_T::simd>(x, word.data, sums);
+                CONFIG_T::arithmetic::template dot<pe, CONFIG_T::simd>(x, word.data, 0, sums);
                 if (i + 1 == CONFIG_T::input_groups) {
                     res_T out;
                     requantize_token<CONFIG_T>(sums, shifts, o, out);

@@ -28,8 +28,9 @@ inline std::vector<char> read_all(const std::string &path) {
         std::fprintf(stderr, "cannot open %s\n", path.c_str());
         std::exit(2);
     }
-    for (int byte = std::fgetc(file); byte != EOF; byte = std::fgetc(file)) {
-        bytes.push_back(static_cast<char>(byte));
+    char part[1 << 16];
+    for (std::size_t count = std::fread(part, 1, sizeof(part), file); count > 0; count = std::fread(part, 1, sizeof(part), file)) {
+        bytes.insert(bytes.end(), part, part + count);
     }
     std::fclose(file);
     return bytes;

@@ -33,11 +33,12 @@ void depthwise(hls::stream<data_T> &data, hls::stream<res_T> &res,
                const typename CONFIG_T::weight_t weights[CONFIG_T::groups * CONFIG_T::taps * CONFIG_T::pe],
                const typename CONFIG_T::bias_t bias[CONFIG_T::groups * CONFIG_T::pe],
                const typename CONFIG_T::shift_t shifts[CONFIG_T::groups * CONFIG_T::pe]) {
-    #pragma HLS ARRAY_RESHAPE variable=weights type=cyclic factor=CONFIG_T::pe
-    #pragma HLS ARRAY_RESHAPE variable=bias type=cyclic factor=CONFIG_T::pe
-    #pragma HLS ARRAY_RESHAPE variable=shifts type=cyclic factor=CONFIG_T::pe
-    typename CONFIG_T::accum_t sums[CONFIG_T::pe];
-    #pragma HLS ARRAY_PARTITION variable=sums type=complete
+    const unsigned pe = CONFIG_T::pe;
+    #pragma HLS ARRAY_RESHAPE variable=weights cyclic factor=pe
+    #pragma HLS ARRAY_RESHAPE variable=bias cyclic factor=pe
+    #pragma HLS ARRAY_RESHAPE variable=shifts cyclic factor=pe
+    typename CONFIG_T::accum_t sums[pe];
+    #pragma HLS ARRAY_PARTITION variable=sums complete
 
 Position:
     for (unsigned position = 0; position < CONFIG_T::positions; position++) {
@@ -49,12 +50,16 @@ Position:
                 EDGEKIT_ITERATION(CONFIG_T);
                 data_T x;
                 x = data.read();
-                for (unsigned p = 0; p < CONFIG_T::pe; p++) {
-                    #pragma HLS UNROLL
-                    if (tap == 0) {
-                        sums[p] = bias[group * CONFIG_T::pe + p];
+                if (tap == 0) {
+                    for (unsigned p = 0; p < pe; p++) {
+                        #pragma HLS UNROLL
+                        sums[p] = bias[group * pe + p];
                     }
-                    sums[p] += CONFIG_T::arithmetic::template product<16>(x[p], weights[(group * CONFIG_T::taps + tap) * CONFIG_T::pe + p]);
+                }
+                const unsigned first = (group * CONFIG_T::taps + tap) * pe;
+                for (unsigned p = 0; p < pe; p++) {
+                    #pragma HLS UNROLL
+                    sums[p] += CONFIG_T::arithmetic::product(x[p], weights[first + p]);
                 }
                 if (tap + 1 == CONFIG_T::taps) {
                     res_T out;

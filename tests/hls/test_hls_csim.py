@@ -45,6 +45,9 @@ def test_convolutions(csim: Executor, rng: np.random.Generator) -> None:
     # The largest accumulators that the lattice allows: 27 taps of 124 on inputs of -128.
     b.conv("largest", x, (3, 3), 5, padding=Padding(1, 1, 1, 1), fill=124, shifts=(12, 13), binary_point=0)
     b.conv("lowest", x, (2, 2), 1, fill=-124, shifts=(11,), signed=False)
+    # Weights of one and of two set bits, which the folded kernels take as shifts and adds.
+    b.conv("one_bit", x, (3, 3), 2, fill=-64, shifts=(10,))
+    b.conv("two_bits", x, (3, 3), 2, fill=-36, shifts=(9,))
     # Kernels of one row and one column; a stride longer than the kernel; the clamp of ReLU6 at 6 * 2**3 and at 6 * 2**-1.
     b.conv("row", x, (1, 3), 3, strides=(2, 1), padding=Padding(0, 0, 2, 0))
     b.conv("column", x, (3, 1), 3, strides=(1, 3), activation=Activation.RELU6, signed=False)

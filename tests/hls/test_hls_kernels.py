@@ -1,0 +1,81 @@
+"""The C++ kernels themselves: arithmetic units in every case, and what high-level synthesis and two compilers ask of the source."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_hls_project import every_kernel, write
+
+from edgekit.graph import Conv2D
+from edgekit.hls.csim import FLAGS
+from edgekit.hls.folding import WeightPlacement, moderate_foldings
+from edgekit.hls.project import plan_simulation
+from edgekit.targets.boards import board
+
+HERE = Path(__file__).parent
+HLS = Path(__file__).resolve().parents[2] / "hls"
+SYNTHESIZED = ("edgekit_arithmetic.h", "edgekit_matvec.h", "edgekit_taps.h", "edgekit_tokens.h", "edgekit_window.h")
+STRICT = ("-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label")  # labels name loops in HLS reports
+COMPILERS = [
+    pytest.param(name, marks=[pytest.mark.csim, pytest.mark.skipif(shutil.which(name) is None, reason=f"no {name}")])
+    for name in ("g++", "clang++")
+]
+
+
+def types_folder(types: str) -> Path:
+    if types == "native":
+        return HLS / "native"
+    import hls4ml
+
+    return Path(hls4ml.__file__).parent / "templates" / "vivado" / "ap_types"
+
+
+@pytest.mark.parametrize("types", ["native", "ap_types"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_arithmetic_units_in_every_case(compiler: str, types: str, tmp_path: Path) -> None:
+    program = tmp_path / "arithmetic"
+    flags = ["-std=c++14", "-O1", *STRICT, "-isystem", str(types_folder(types)), "-I", str(HLS / "nnet_utils")]
+    done = subprocess.run([compiler, *flags, str(HERE / "arithmetic.cpp"), "-o", str(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([str(program)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "4222344 cases are equal\n")
+
+
+@pytest.mark.parametrize("types", ["native", "ap_types"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_project_of_every_kernel_compiles_without_a_warning(compiler: str, types: str, tmp_path: Path) -> None:
+    graph = every_kernel()
+    plan = moderate_foldings(graph)
+    first = next(op.name for op in graph.ops if isinstance(op, Conv2D))
+    plan[first] = replace(plan[first], weights=WeightPlacement.DDR)
+    project = write(plan_simulation(graph, board("ultra96"), plan), tmp_path)
+    assert (project / "firmware" / "memory").is_dir()
+    flags = [*(flag for flag in FLAGS if flag != "-w"), *STRICT, "-fsyntax-only", "-isystem", f"firmware/{types}"]
+    sources = ["firmware/edgekit_network.cpp", "simulate.cpp", "count.cpp"]
+    for source in sources:
+        done = subprocess.run([compiler, *flags, source], cwd=project, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        ours = re.findall(r"^\S*(?:edgekit_\w+\.h|network_io\.h|count\.cpp|simulate\.cpp):\d+.*warning.*$", done.stderr, re.MULTILINE)
+        assert ours == []
+
+
+@pytest.mark.parametrize("name", SYNTHESIZED)
+def test_no_memory_is_allocated_and_every_loop_has_a_static_bound(name: str) -> None:
+    text = re.sub(r"//.*", "", (HLS / "nnet_utils" / name).read_text())
+    assert re.findall(r"\b(?:new|delete|malloc|free|while|do|goto|std)\b", text) == []
+    static = r"(?:\w+ \+ 1 < )?(?:\w+ < )?(?:CONFIG_T::|PE\b|SIMD\b|K\b|pe\b|lanes\b|\w+_T::size\b)"
+    loops = re.findall(r"for \(\w+ \w+ = \w+; (.*?);", text)
+    assert len(loops) == text.count("for (")
+    assert [loop for loop in loops if not re.match(rf"\w+ < {static}", loop)] == []
+
+
+@pytest.mark.parametrize("name", SYNTHESIZED[1:])
+def test_every_pipelined_loop_is_counted_and_written_for_one_iteration_a_cycle(name: str) -> None:
+    text = (HLS / "nnet_utils" / name).read_text()
+    assert text.count("#pragma HLS PIPELINE") == text.count("#pragma HLS PIPELINE II=1\n") > 0
+    assert text.count("EDGEKIT_ITERATION(CONFIG_T);") == text.count("#pragma HLS PIPELINE II=1")

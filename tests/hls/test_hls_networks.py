@@ -1,0 +1,132 @@
+"""Whole mobile networks through the folded kernels: equal to the reference, and many times faster than hls4ml's own kernels."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from math import log2
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hand_graphs import Builder, extreme_images
+from test_hls_project import write
+
+from edgekit.executor import Artifact, Executor
+from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, run, same_padding
+from edgekit.hls.csim import compiler, missing_compiler, open_simulation
+from edgekit.hls.executors import EXECUTORS
+from edgekit.hls.folding import WeightPlacement, moderate_foldings
+from edgekit.hls.project import plan_simulation
+from edgekit.targets.boards import board
+
+pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
+FOLDED, STOCK = EXECUTORS
+TIMES_FASTER = 20
+
+
+def small_mobilenet(rng: np.random.Generator, size: int = 32, widths: tuple[int, ...] = (8, 16, 32, 32)) -> IntegerGraph:
+    """MobileNetV1's form with a residual block of V2's: random weights, shifts that keep activations inside the clamp."""
+    b = Builder(rng)
+    x = b.tensor("image", (size, size, 3), signed=True, binary_point=7)
+    relu = {"signed": False, "activation": Activation.RELU6, "binary_point": 5}
+
+    def shift(taps: int) -> int:
+        return round(log2(72 * 70 * taps**0.5 / 40))
+
+    def side(name: str) -> tuple[int, int]:
+        return b.tensors[name].shape[0], b.tensors[name].shape[1]
+
+    x = b.conv("stem", x, (3, 3), widths[0], strides=(2, 2), padding=same_padding(side(x), (3, 3), (2, 2)), shifts=(shift(27),), **relu)
+    for index, width in enumerate(widths[1:]):
+        strides = (2, 2) if index % 2 else (1, 1)
+        padding = same_padding(side(x), (3, 3), strides)
+        x = b.depthwise(f"dw{index}", x, (3, 3), strides=strides, padding=padding, shifts=(shift(9), shift(9) + 1), **relu)
+        x = b.conv(f"pw{index}", x, (1, 1), width, shifts=(shift(b.tensors[x].shape[2]),), **relu)
+    expanded = b.conv("expand", x, (1, 1), 2 * widths[-1], shifts=(shift(widths[-1]),), **relu)
+    inside = b.depthwise("inside", expanded, (3, 3), padding=same_padding(side(x), (3, 3), (1, 1)), shifts=(shift(9),), **relu)
+    project = b.conv("project", inside, (1, 1), widths[-1], shifts=(shift(2 * widths[-1]),), binary_point=5)
+    x = b.add("residual", project, x)
+    pooled = b.depthwise("pool", x, side(x), fill=4, shifts=(round(log2(4 * side(x)[0] ** 2)),), binary_point=5)
+    return b.graph(b.dense("logits", pooled, 10, shifts=(shift(widths[-1]),), binary_point=3))
+
+
+def test_a_small_mobilenet_with_weights_on_chip_and_in_memory(rng: np.random.Generator, tmp_path: Path) -> None:
+    """The last layers, which have most of the weights, read them from memory."""
+    graph = small_mobilenet(rng)
+    inputs = extreme_images(graph.tensors[graph.input], rng, noise=4)
+    plan = moderate_foldings(graph)
+    large = [op.name for op in graph.ops if isinstance(op, Conv2D | Dense) and op.weights.size >= 1024]
+    plan |= {name: replace(plan[name], weights=WeightPlacement.DDR) for name in (*large, "logits")}
+    with open_simulation(write(plan_simulation(graph, board("ultra96"), plan), tmp_path), lambda _: None) as execute:
+        assert_equal(graph, inputs, execute(inputs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "alpha", "size"),
+    [
+        ("mobilenet_v1", 0.25, 96),
+        ("mobilenet_v1", 0.5, 128),
+        ("mobilenet_v2", 0.35, 96),
+        ("mobilenet_v2", 0.35, 128),
+        ("mobilenet_v1", 1.0, 224),
+        ("mobilenet_v2", 1.0, 224),
+    ],
+)
+def test_networks_of_the_zoo_on_photographs_and_extremes(name: str, alpha: float, size: int) -> None:
+    from edgekit.verify.inputs import graph_input, make_inputs
+
+    graph, preprocessing = zoo(name, alpha, size)
+    inputs = make_inputs(graph_input(graph), preprocessing, count=8, seed=0).values
+    with FOLDED.open(Artifact(graph), lambda _: None) as execute:
+        assert_equal(graph, inputs, execute(inputs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size", "images"), [("mobilenet_v2", 96, 12), ("mobilenet_v1", 224, 4)])
+def test_simulation_is_many_times_faster_than_hls4mls_own(name: str, size: int, images: int) -> None:
+    """Processor time an image, since other work on the machine shares its clock time; on all processors both are run alike."""
+    graph, _ = zoo(name, 1.0, size)
+    tensor = graph.tensors[graph.input]
+    inputs = np.random.default_rng(0).integers(tensor.low, tensor.high, (images, *tensor.shape), endpoint=True).astype(tensor.dtype)
+    (folded, folded_start), (stock, stock_start) = (seconds_an_image(executor, graph, inputs) for executor in (FOLDED, STOCK))
+    print(f"{name} 1.0 at {size}: {folded:.3f} s an image after {folded_start:.0f} s; hls4ml {stock:.3f} s after {stock_start:.0f} s")
+    assert stock / folded >= TIMES_FASTER
+
+
+def seconds_an_image(executor: Executor, graph: IntegerGraph, inputs: np.ndarray) -> tuple[float, float]:
+    """An image, without the start of the programs; and what comes before the first: writing and compiling the project."""
+
+    def spent(action: Callable[[], object]) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        action()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime
+
+    start = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with executor.open(Artifact(graph), lambda _: None) as execute:
+        started = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start
+        few = os.cpu_count() or 1  # as many images as programs are started for any number
+        return (spent(lambda: execute(inputs)) - spent(lambda: execute(inputs[:few]))) / (len(inputs) - few), started
+
+
+def zoo(name: str, alpha: float, size: int) -> tuple[IntegerGraph, object]:
+    from edgekit.pipeline import ModelRequest, load_source
+    from edgekit.pipeline.exact import integer_graph
+
+    request = ModelRequest(name, alpha, size, None, None, None, 0)
+    source = load_source(request)
+    return integer_graph(source, request, lambda _: None)[0], source.preprocessing
+
+
+def assert_equal(graph: IntegerGraph, inputs: np.ndarray, computed: dict[str, np.ndarray]) -> None:
+    """Every tensor that no fused op hides is shown, varies, and is equal."""
+    expected = run(graph, inputs)
+    assert set(computed) == set(graph.tensors)
+    for name, values in computed.items():
+        assert expected[name].min() < expected[name].max(), name
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
