@@ -19,13 +19,13 @@ from edgekit.graph import IntegerGraph
 from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, pipeline
 from edgekit.hls.resources import SYSTEM, Cost, fifo_cost, stage_cost
-from edgekit.hls.stages import HeldMatVec, MatVec, Stage, WeightReader, Window
+from edgekit.hls.stages import Depthwise, HeldMatVec, Join, Largest, MatVec, Resize, Stage, TokenStage, WeightReader, Window
 from edgekit.targets.boards import Board, Resources
 
 STAGE_CYCLES = 12
 """From a stage's input to its output through its pipeline registers."""
 FIFO_SLACK = 16
-"""Tokens more than a branch's lag: what lies in pipeline registers on the way."""
+"""Tokens more than a branch's lag, for what lies in pipeline registers on the way: so that it need not stop either."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,8 @@ def over_budget(found: Estimates, budget: Resources) -> dict[str, float]:
 def fifo_depths(pipe: Pipeline) -> dict[str, int]:
     """Depth of each stream's FIFO, so that nothing can stall for good.
 
-    A stage lags behind its input by the part of a frame that it must have read before it writes what belongs to it: a window by
-    its rows, a stage that holds its map by the whole of it. Where branches meet again, the FIFO on the way that lags less
-    holds the difference; else the fork could never feed the other way.
+    A stage lags behind its input (see _lag): a window by its rows, a stage that holds its map by the whole of it. Where branches
+    meet again, the FIFO on the way that lags less holds the difference, at most a frame; else the fork could never feed the other.
     """
     inputs, lags, depths = _inputs(pipe), {"": 0.0}, {}
     for stage in pipe.stages:
@@ -147,7 +146,7 @@ def fifo_depths(pipe: Pipeline) -> dict[str, int]:
         for stream in streams:
             behind = most - lags[stream.producer]
             depths[stream.name] = min(stream.tokens, ceil(stream.tokens * behind) + FIFO_SLACK) if behind > 0 else FIFO_DEPTH
-        lags[stage.name] = min(1.0, most + _lag(stage))
+        lags[stage.name] = most + _lag(stage)
     for stream in pipe.streams:
         depths.setdefault(stream.name, FIFO_DEPTH)
     held = {stage.name: stage for stage in pipe.stages if isinstance(stage, HeldMatVec)}
@@ -172,21 +171,32 @@ def _inputs(pipe: Pipeline) -> dict[str, list[Any]]:
 
 
 def _lag(stage: Stage) -> float:
-    """The part of its input that a stage must have read before it can write the part of its output that belongs to it."""
+    """How much more of its input than of its output a stage has to have handled, as a part of a frame, at worst.
+
+    Whoever wrote t of T tokens has read no more than t/T of its input and this lag; so lags add up along a way. A window reads
+    the rows that row y + 1 of windows needs before it ends row y:  rows_needed(y + 1) / rows - y / out_rows.
+    """
     if isinstance(stage, HeldMatVec):
         return 1.0
     if isinstance(stage, Window):
-        return min(1.0, (stage.fill_rows + 2 * stage.strides[0]) / stage.rows)
+        needed = (min(stage.rows, max(0, (y + 1) * stage.strides[0] - stage.padding.top + stage.span)) for y in range(stage.out_rows))
+        return min(1.0, max(rows / stage.rows - y / stage.out_rows for y, rows in enumerate(needed)))
     if isinstance(stage, MatVec):
         return 1.0 / stage.positions
-    return 0.0
+    if isinstance(stage, Depthwise | Largest):
+        return stage.pe / (stage.positions * stage.channels)
+    if isinstance(stage, Resize):
+        return max(stage.token_in, stage.token_out) / stage.values
+    if isinstance(stage, Join):
+        return (stage.left + stage.right) / stage.tokens
+    return 1.0 / stage.tokens if isinstance(stage, TokenStage) else 0.0
 
 
 def _first_needs(stage: Stage) -> float:
     """The part of its input that a stage must have read before it writes anything."""
     if isinstance(stage, Window):
         return stage.fill_rows / stage.rows
-    return _lag(stage)
+    return 1.0 if isinstance(stage, HeldMatVec) else 1.0 / stage.positions if isinstance(stage, MatVec) else 0.0
 
 
 def _finishing_cycles(pipe: Pipeline) -> dict[str, float]:
