@@ -143,9 +143,11 @@ def fifo_depths(pipe: Pipeline) -> dict[str, int]:
     for stage in pipe.stages:
         streams = [stream for stream in inputs[stage.name] if not stream.name.startswith(_weights_of(pipe, stage))]
         most = max((lags[stream.producer] for stream in streams), default=0.0)
-        for stream in streams:
-            behind = most - lags[stream.producer]
-            depths[stream.name] = min(stream.tokens, ceil(stream.tokens * behind) + FIFO_SLACK) if behind > 0 else FIFO_DEPTH
+        for index, stream in enumerate(streams):
+            behind = ceil(stream.tokens * (most - lags[stream.producer]))
+            if isinstance(stage, Join):  # while a position of the one input is read, that of the other waits
+                behind += (stage.left, stage.right)[index]
+            depths[stream.name] = min(stream.tokens, behind + FIFO_SLACK) if behind > 0 else FIFO_DEPTH
         lags[stage.name] = most + _lag(stage)
     for stream in pipe.streams:
         depths.setdefault(stream.name, FIFO_DEPTH)

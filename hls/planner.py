@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Conv2D, Dense, IntegerGraph, Op, Reshape, check, op_inputs
-from edgekit.hls.estimates import Estimates, estimate_pipeline, over_budget
+from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, refusal
 from edgekit.hls.pipeline import build, needed, op_stages
 from edgekit.hls.resources import SYSTEM, Cost, stage_cost
@@ -166,8 +166,10 @@ class _Search:
         self.graph, self.board, self.choices = graph, board, choices
         self.tried: dict[int, Planned | None] = {}
         self.known: dict[tuple[Folding, ...], Planned] = {}
-        shortest = max(int(one.cycles.min()) for one in choices) if choices else 1
-        longest = max(int(one.cycles.max()) for one in choices) if choices else 1
+        shortest = max((int(one.cycles.min()) for one in choices), default=1)
+        longest = max((int(one.cycles.max()) for one in choices), default=1)
+        most_bytes = io_bytes(graph) + sum(float(one.costs[:, PRICED.index("ddr")].max()) for one in choices)
+        longest = max(longest, ceil(most_bytes / board.ddr_bytes_per_s * board.clock_mhz * 1e6))
         self.times = _ladder(max(1, shortest), max(1, longest), STEP)
         self.luts = board.part.planned.lut
         self.carriers = _carriers(graph)
