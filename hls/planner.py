@@ -23,6 +23,7 @@ from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Conv2D, Dense, IntegerGraph, Op, Reshape, check, op_inputs
 from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, refusal
+from edgekit.hls.limits import limits, spent, time_by_memory
 from edgekit.hls.pipeline import build, needed, op_stages
 from edgekit.hls.resources import SYSTEM, Cost, stage_cost
 from edgekit.hls.stages import Resize
@@ -41,7 +42,6 @@ ROUNDING = 1e-9
 """A wish for exactly the frames that a plan makes, after a division and its inverse, is met by that plan."""
 STEP, RUNG = 1.02, 1.08
 """How far apart the times are that are tried: for the fastest plan, and for the cheapest."""
-WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
 
 
 @dataclass(frozen=True)
@@ -335,18 +335,6 @@ def _resize_luts(token: int, other: int) -> float:
     return stage_cost(Resize("", "", token * other, token, other)).lut
 
 
-def spent(found: Estimates, board: Board) -> dict[str, float]:
-    """Of each resource, the share of what may be planned with; their sum is what a plan costs."""
-    may = board.part.planned
-    shares = {name: getattr(found, name) / getattr(may, name) for name in ("lut", "dsp", "bram36")}
-    return shares | {"ddr": found.ddr_bytes_per_frame / (board.ddr_bytes_per_s / (board.clock_mhz * 1e6)) / found.interval_cycles}
-
-
-def time_by_memory(found: Estimates, board: Board) -> float:
-    """Cycles a frame that memory needs."""
-    return found.ddr_bytes_per_frame / board.ddr_bytes_per_s * board.clock_mhz * 1e6
-
-
 def _ladder(low: int, high: int, step: float) -> tuple[int, ...]:
     times, time = [], float(low)
     while time < high:
@@ -376,36 +364,15 @@ def _refusal(search: _Search, time: int, fps: float | None, best: Planned | None
         lines.append(f"Layer '{slowest.op.name}' takes {least:,} cycles a frame at its widest folding, and {time:,} are allowed.")
         nearest = search.nearest(search.times[0])
     else:
-        lines += _limits(nearest, board, time)
+        lines += limits(nearest.estimates, board, time)
     if best is not None:
         found = best.estimates
         lines.append(f"The best that fits: {found.fps:.1f} frames a second (estimated; slowest layer '{found.slowest_layer}').")
     elif fps is not None or nearest is not None:
         bound = search.bound(time)
-        proof = f": whatever the foldings, one of LUTs, DSPs and block RAM is used to {bound:.0%} at least" if bound > 1 else " was found"
+        proof = (
+            f": whatever the foldings, one of LUTs, DSPs, block RAM and DDR is used to {bound:.0%} at least" if bound > 1 else " was found"
+        )
         lines.append(f"No plan that fits{proof}. Take a board with more, or a smaller network.")
     assert nearest is not None
     return DoesNotFit(" ".join(lines), nearest, best)
-
-
-def _limits(nearest: Planned, board: Board, time: int) -> list[str]:
-    """Each resource that is exceeded, worst first, with the layer that takes most of it."""
-    found, may = nearest.estimates, board.part.planned
-    over = over_budget(found, may)
-    lines = []
-    for name in sorted(over, key=lambda resource: -over[resource]):
-        most = max(found.layers, key=lambda layer: float(getattr(layer, name)))
-        lines.append(
-            f"{WAYS[name]}: {getattr(found, name):,g} estimated, {getattr(may, name):,} may be used ({over[name]:.0%});"
-            f" layer '{most.name}' takes most, {getattr(most, name):,g}."
-        )
-    memory = time_by_memory(found, board)
-    if memory > time:
-        most = max(found.layers, key=lambda layer: layer.ddr_bytes)
-        lines.append(
-            f"DDR bandwidth: {found.ddr_bytes_per_frame:,} bytes a frame take {ceil(memory):,} cycles, {time:,} are allowed;"
-            f" layer '{most.name}' reads most, {most.ddr_bytes:,}."
-        )
-    if found.interval_cycles > time and memory <= time:
-        lines.append(f"Cycles: layer '{found.slowest_layer}' takes {found.interval_cycles:,} a frame, {time:,} are allowed.")
-    return lines

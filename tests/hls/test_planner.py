@@ -18,7 +18,8 @@ from edgekit.hls.estimates import estimate, fifo_depths, over_budget
 from edgekit.hls.folding import Folding, WeightPlacement, legal_foldings
 from edgekit.hls.folding_file import folding_json, read_folding
 from edgekit.hls.pipeline import ample_depths, pipeline
-from edgekit.hls.planner import DoesNotFit, plan, spent
+from edgekit.hls.limits import spent
+from edgekit.hls.planner import DoesNotFit, plan
 from edgekit.targets.boards import Board, board
 
 SMALL = board("pynq_z2")
