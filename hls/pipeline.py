@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -113,6 +114,11 @@ def pipeline(graph: IntegerGraph, plan: FoldingPlan) -> Pipeline:
     """
     check(graph)
     check_plan(graph, plan)
+    return build(graph, plan)
+
+
+def build(graph: IntegerGraph, plan: FoldingPlan) -> Pipeline:
+    """The same for a graph that is checked already, and a plan of legal foldings: the planner builds hundreds."""
     return _Growing(graph, plan).grow()
 
 
@@ -141,9 +147,17 @@ def weight_bits(op: WeightedOp) -> int:
 
 def _weighted(graph: IntegerGraph, op: WeightedOp, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
     """Arithmetic, and the bits of a weight, an accumulator, a bias and a shift."""
-    hot, q = weight_code(op), quarters(graph, op)
+    hot, sum_bits, bias_bits = _measured(graph, op)
     arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
-    return arithmetic, weight_bits(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max())), 6
+    weight = 1 + 3 * hot if hot else 6
+    return arithmetic, weight, sum_bits, bias_bits, 6
+
+
+@lru_cache(maxsize=256)
+def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int]:
+    """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums and of biases."""
+    q = quarters(graph, op)
+    return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max()))
 
 
 def _window(graph: IntegerGraph, op: Op, token: int, name: str) -> tuple[Window, ...]:

@@ -19,6 +19,7 @@ from edgekit.hls.description import FILE_NAME, Description, describe, to_json
 from edgekit.hls.folded import lower_pipeline
 from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.pipeline import Pipeline, ample_depths, pipeline
+from edgekit.hls.top import TopFunction, WeightMemory
 from edgekit.targets.boards import Board
 
 Plan: TypeAlias = dict[str, bytes]
@@ -37,13 +38,39 @@ def plan_project(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depth
         ContractError: the graph breaks the contract.
         EdgekitError: an op has no kernel, or cannot be folded so.
     """
+    return _finished(graph, board, plan_simulation(graph, board, foldings, depths), {})
+
+
+def plan_accelerated_project(
+    graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int] | None = None
+) -> tuple[Plan, TopFunction]:
+    """The same, where `make ip` builds the function edgekit_accelerator of an accelerator.cpp that is yet to be added, around the
+    network's top function, which is described."""
+    simulation, top = _simulation(graph, board, foldings, depths)
+    return _finished(graph, board, simulation, ACCELERATOR_BUILD), top
+
+
+NETWORK_BUILD = {"top": "edgekit_network", "sources": "firmware/edgekit_network.cpp", "testbench": "testbench.cpp"}
+ACCELERATOR_BUILD = {
+    "top": "edgekit_accelerator",
+    "sources": "firmware/edgekit_network.cpp accelerator.cpp",
+    "testbench": "testbench_accelerator.cpp",
+}
+"""What build_ip.tcl synthesizes."""
+
+
+def _finished(graph: IntegerGraph, board: Board, simulation: Plan, build: Mapping[str, str]) -> Plan:
     tokens = "A token holds as many channels as the layer at that end works on side by side (the types are in firmware/defines.h)"
-    words = {"types": "native", "optimize": "-O2 -march=native -fvect-cost-model=dynamic", "tokens": tokens}
-    return complete(graph, board, plan_simulation(graph, board, foldings, depths), words)
+    words = {"types": "native", "optimize": "-O2 -march=native -fvect-cost-model=dynamic", "tokens": tokens, **build}
+    return complete(graph, board, simulation, words)
 
 
 def plan_simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int] | None = None) -> Plan:
     """The part of the project that the C simulation needs."""
+    return _simulation(graph, board, foldings, depths)[0]
+
+
+def _simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int] | None) -> tuple[Plan, TopFunction]:
     pipe = pipeline(graph, foldings)
     depths = depths or ample_depths(pipe)
     network = lower_pipeline(graph, pipe, depths)
@@ -62,7 +89,16 @@ def plan_simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, de
     plan["network_io.h"] = _network_io(model, pipe, description).encode()
     plan["simulate.cpp"] = template("simulate.cpp").template.encode()
     plan["count.cpp"] = template("count.cpp").substitute(stage_count=len(pipe.stages)).encode()
-    return plan
+    return plan, _top(model)
+
+
+def _top(model: Any) -> TopFunction:
+    memories = [layer.weights["memory"] for layer in model.get_layers() if layer.get_attr("reader")]
+    return TopFunction(
+        model.get_input_variables()[0].type.name,
+        tuple(variable.type.name for variable in model.get_output_variables()),
+        tuple(WeightMemory(one.name, one.type.name, one.data_length, one.type.precision.width // 8) for one in memories),
+    )
 
 
 def written(write: Callable[[Path], Any]) -> tuple[Any, Plan]:
@@ -89,9 +125,10 @@ def complete(graph: IntegerGraph, board: Board, simulation: Plan, words: Mapping
         "part": board.part.name,
         "clock_period_ns": f"{board.clock_period_ns:g}",
         "interface": "\n".join(_interface(graph)),
+        **NETWORK_BUILD,
     }
     for name in ("Makefile", "build_ip.tcl", "README.md"):
-        plan[name] = template(name).substitute(known, **words).encode()
+        plan[name] = template(name).substitute({**known, **words}).encode()
     plan["testbench.cpp"] = template("testbench.cpp").template.encode()
     return dict(sorted(plan.items()))
 

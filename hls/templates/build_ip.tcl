@@ -1,8 +1,10 @@
 # Synthesizes the network for the $board ($part) and exports it to build_ip/solution/impl/ip.
 open_project -reset build_ip
-set_top edgekit_network
-add_files firmware/edgekit_network.cpp -cflags "-std=c++14"
-add_files -tb testbench.cpp -cflags "-std=c++14"
+set_top $top
+foreach source {$sources} {
+    add_files $$source -cflags "-std=c++14"
+}
+add_files -tb $testbench -cflags "-std=c++14"
 add_files -tb network_io.h
 add_files -tb firmware/weights
 add_files -tb tb_data
@@ -14,5 +16,5 @@ set_part $part
 create_clock -period $clock_period_ns -name default
 config_compile -name_max_length 80
 csynth_design
-export_design -format ip_catalog -ipname edgekit_network -vendor edgekit
+export_design -format ip_catalog -ipname $top -vendor edgekit
 exit

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgekit.cli.options import Alpha, Calibration, Classes, Model, Output, Seed, Size, Weights, command_line
 from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status
+from edgekit.targets.boards import AXI_MASTER
+
+if TYPE_CHECKING:
+    from edgekit.hls.estimates import Estimates
+    from edgekit.hls.synthesis import Synthesis
 
 
 def hls(
@@ -19,19 +25,87 @@ def hls(
     weights: Weights = None,
     calibration: Calibration = None,
     seed: Seed = 0,
+    fps: Annotated[float | None, typer.Option(help="Frames a second to reach with the least resources.", show_default="all it can")] = None,
+    clock: Annotated[float | None, typer.Option(metavar="MHZ", help="The fabric's clock.", show_default="the board's")] = None,
+    folding: Annotated[
+        Path | None, typer.Option(help="A JSON file with foldings of layers, like the folding.json that is written.")
+    ] = None,
+    interface: Annotated[str, typer.Option(help="axi-master: an accelerator, up to its bitstream; axi-stream: the bare IP.")] = AXI_MASTER,
+    synthesize: Annotated[
+        bool, typer.Option("--synthesize", help="Then run Vitis HLS and compare its reports with the estimates.")
+    ] = False,
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Write an HLS C++ project for a board."""
-    from edgekit.pipeline import ModelRequest, write_hls_project
+    """Write an HLS C++ project for a board, planned to fit it."""
+    from edgekit.pipeline import ModelRequest, synthesize_project, write_hls_project
 
     request = ModelRequest(model, alpha, size, classes, weights, calibration, seed)
+    if synthesize:
+        from edgekit.tools import VITIS_HLS, require
+
+        require(VITIS_HLS)
     with status(shown=not json) as note:
-        done = write_hls_project(request, board=board, output=output, command=command_line(), note=note)
+        done = write_hls_project(
+            request,
+            board=board,
+            fps=fps,
+            clock_mhz=clock,
+            folding=folding,
+            interface=interface,
+            output=output,
+            command=command_line(),
+            note=note,
+        )
+        report = synthesize_project(done.folder, note=note) if synthesize else None
     if json:
-        print_json(as_plain(done))
+        print_json(as_plain(done) | ({"synthesis": as_plain(report)} if report else {}))
         return
     print_warnings(done.warnings, done.notes)
+    show_estimates(done.estimates)
+    if report:
+        show_synthesis(report, done.estimates)
     print(f"{done.name} for {done.board} ({done.part}): {done.folder}")
-    print(f"  {done.files} files, {done.total_bytes:,} bytes")
-    print(f"Next: edgekit verify {done.folder}, then `make ip` there with Vitis HLS")
+    print(f"  {done.files} files, {done.total_bytes:,} bytes; estimates.svg shows the estimates, folding.json the foldings")
+    print(f"Next: edgekit verify {done.folder}, then `make ip` and `make bitstream` there with Vitis")
+
+
+def show_estimates(found: Estimates) -> None:
+    """A row a layer, then the total and its share of the board."""
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"Estimates for {found.board}, before any synthesis"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=28)
+    for heading in ("PE x SIMD", "weights", "cycles", "ms", "LUT", "FF", "BRAM36", "DSP", "DDR bytes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in found.layers:
+        shape = f"{one.pe} x {one.simd}" if one.pe else ""
+        numbers = (f"{one.lut:,}", f"{one.ff:,}", f"{one.bram36:g}", f"{one.dsp}", f"{one.ddr_bytes:,}")
+        table.add_row(one.name, shape, one.weights, f"{one.cycles:,}", f"{one.latency_ms:.3f}", *numbers)
+    totals = (f"{found.lut:,}", f"{found.ff:,}", f"{found.bram36:g}", f"{found.dsp}", f"{found.ddr_bytes_per_frame:,}")
+    table.add_section()
+    table.add_row("total", "", "", f"{found.interval_cycles:,}", f"{found.latency_ms:.3f}", *totals, style="bold")
+    shares = [f"{found.share[name]:.0%} of {found.planned_share[name]:.0%}" for name in ("lut", "ff", "bram36", "dsp")]
+    table.add_row("share of the chip", "", "", "", "", *shares, "")
+    Console(width=150).print(table)
+    print(
+        f"Estimated: {found.fps:.1f} frames a second at {found.clock_mhz:g} MHz, a frame every {found.interval_cycles:,} cycles (slowest:"
+        f" {found.slowest_layer}), latency {found.latency_ms:.2f} ms, {found.ddr_bytes_per_s / 1e6:.1f} MB/s of DDR"
+    )
+
+
+def show_synthesis(report: Synthesis, found: Estimates) -> None:
+    """What Vitis HLS reports beside what was estimated."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Vitis HLS beside the estimates", title_justify="left")
+    for heading in ("", "estimated", "Vitis HLS", "Vitis HLS / estimated"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for label, name in (("interval, cycles", "interval_cycles"), ("LUT", "lut"), ("FF", "ff"), ("BRAM36", "bram36"), ("DSP", "dsp")):
+        estimated, reported = getattr(found, name), getattr(report, name)
+        ratio = f"{reported / estimated:.2f}" if reported is not None and estimated else ""
+        table.add_row(label, f"{estimated:,g}", "not told" if reported is None else f"{reported:,g}", ratio)
+    Console(width=150).print(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edgekit.errors import UnknownName
+from edgekit.errors import EdgekitError, UnknownName
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ PLANNING_SHARES = {"lut": 0.70, "ff": 0.50, "bram36": 0.80, "dsp": 0.80, "uram":
 
 @dataclass(frozen=True)
 class Part:
-    """A device in one package and speed grade. `processing_system` is the name of its PS block in Vivado's IP catalog."""
+    """A device in one package and speed grade. `processing_system` is the name of its PS block in Vivado's IP catalog;
+    `clock_max_mhz` the fastest clock that the PS gives to the fabric (data sheets DS187 and DS925)."""
 
     name: str
     resources: Resources
     processing_system: str
     hp_port_bits: int
+    clock_max_mhz: float
 
     @property
     def planned(self) -> Resources:
@@ -37,23 +39,40 @@ class Part:
         return Resources(**{name: int(getattr(self.resources, name) * share) for name, share in PLANNING_SHARES.items()})
 
 
+CLOCK_MIN_MHZ = 10.0
+"""Slower than this the PS's dividers do not go from every PLL setting."""
+DDR_REACHED = 0.92
+"""The share of a DDR memory's peak that bursts of 128 to 192 bytes reach."""
+AXI_MASTER, AXI_STREAM = "axi-master", "axi-stream"
+"""What an accelerator can be given as: with its own access to memory, in a design with the processors; or a bare IP with streams."""
+
+
 @dataclass(frozen=True)
 class Board:
-    """`board_part` is the identifier of its Vivado board file; `clock_mhz` the clock that a design gets unless told otherwise."""
+    """`board_part` is the identifier of its Vivado board file; `clock_mhz` the clock that a design gets unless told otherwise;
+    `carrier` the value of Vivado's board_connections, of a module that sits on another board."""
 
     name: str
     title: str
     part: Part
     board_part: str
+    ddr_peak_bytes_per_s: float
     clock_mhz: float = 100.0
+    interfaces: tuple[str, ...] = (AXI_MASTER, AXI_STREAM)
+    carrier: str = ""
 
     @property
     def clock_period_ns(self) -> float:
         return 1000.0 / self.clock_mhz
 
+    @property
+    def ddr_bytes_per_s(self) -> float:
+        """What one AXI HP port gets at this clock: DDR, or the port's width times the clock."""
+        return min(DDR_REACHED * self.ddr_peak_bytes_per_s, self.part.hp_port_bits / 8 * self.clock_mhz * 1e6)
+
 
 def _zynqmp(name: str, resources: Resources) -> Part:
-    return Part(name, resources, processing_system="zynq_ultra_ps_e", hp_port_bits=128)
+    return Part(name, resources, processing_system="zynq_ultra_ps_e", hp_port_bits=128, clock_max_mhz=400.0)
 
 
 XCZU3EG = _zynqmp("xczu3eg-sbva484-1-i", Resources(lut=70_560, ff=141_120, bram36=216, dsp=360))
@@ -61,18 +80,26 @@ XCZU7EV = _zynqmp("xczu7ev-ffvc1156-2-e", Resources(lut=230_400, ff=460_800, bra
 XCZU9EG = _zynqmp("xczu9eg-ffvb1156-2-e", Resources(lut=274_080, ff=548_160, bram36=912, dsp=2_520))
 XCK26 = _zynqmp("xck26-sfvc784-2LV-c", Resources(lut=117_120, ff=234_240, bram36=144, dsp=1_248, uram=64))
 XC7Z020 = Part(
-    "xc7z020clg400-1", Resources(lut=53_200, ff=106_400, bram36=140, dsp=220), processing_system="processing_system7", hp_port_bits=64
+    "xc7z020clg400-1",
+    Resources(lut=53_200, ff=106_400, bram36=140, dsp=220),
+    processing_system="processing_system7",
+    hp_port_bits=64,
+    clock_max_mhz=250.0,
 )
+LPDDR4_32 = 4.26e9  # 32 bits at 1066 MT/s
+DDR3_16 = 2.1e9  # 16 bits at 1050 MT/s
+DDR4_64 = 17.06e9  # 64 bits at 2133 MT/s
+KRIA_CARRIER = "som240_1_connector xilinx.com:kv260_carrier:som240_1_connector:1.3"
 
 BOARDS: dict[str, Board] = {
     board.name: board
     for board in (
-        Board("ultra96", "Avnet Ultra96-V2", XCZU3EG, "avnet.com:ultra96v2:part0:1.2"),
-        Board("ultra96_v1", "Avnet Ultra96-V1", replace(XCZU3EG, name="xczu3eg-sbva484-1-e"), "avnet.com:ultra96v1:part0:1.2"),
-        Board("pynq_z2", "TUL Pynq-Z2", XC7Z020, "tul.com.tw:pynq-z2:part0:1.0"),
-        Board("zcu104", "Xilinx ZCU104", XCZU7EV, "xilinx.com:zcu104:part0:1.1"),
-        Board("zcu102", "Xilinx ZCU102", XCZU9EG, "xilinx.com:zcu102:part0:3.4"),
-        Board("kv260", "Xilinx Kria KV260", XCK26, "xilinx.com:kv260_som:part0:1.4"),
+        Board("ultra96", "Avnet Ultra96-V2", XCZU3EG, "avnet.com:ultra96v2:part0:1.2", LPDDR4_32),
+        Board("ultra96_v1", "Avnet Ultra96-V1", replace(XCZU3EG, name="xczu3eg-sbva484-1-e"), "avnet.com:ultra96v1:part0:1.2", LPDDR4_32),
+        Board("pynq_z2", "TUL Pynq-Z2", XC7Z020, "tul.com.tw:pynq-z2:part0:1.0", DDR3_16),
+        Board("zcu104", "Xilinx ZCU104", XCZU7EV, "xilinx.com:zcu104:part0:1.1", DDR4_64),
+        Board("zcu102", "Xilinx ZCU102", XCZU9EG, "xilinx.com:zcu102:part0:3.4", DDR4_64, interfaces=(AXI_STREAM,)),
+        Board("kv260", "Xilinx Kria KV260", XCK26, "xilinx.com:kv260_som:part0:1.4", DDR4_64, carrier=KRIA_CARRIER),
     )
 }
 
@@ -82,3 +109,22 @@ def board(name: str) -> Board:
     if name not in BOARDS:
         raise UnknownName("board", name, BOARDS)
     return BOARDS[name]
+
+
+def at_clock(board: Board, clock_mhz: float | None) -> Board:
+    """The board with another clock, None for its own. Raises EdgekitError for one that the part cannot have."""
+    if clock_mhz is None:
+        return board
+    highest = board.part.clock_max_mhz
+    if not CLOCK_MIN_MHZ <= clock_mhz <= highest:
+        raise EdgekitError(
+            f"a clock of {clock_mhz:g} MHz: {board.part.name} of the {board.title} has {CLOCK_MIN_MHZ:g} to {highest:g} MHz for its fabric;"
+            f" without --clock it is {board.clock_mhz:g} MHz"
+        )
+    return replace(board, clock_mhz=clock_mhz)
+
+
+def check_interface(board: Board, interface: str) -> None:
+    """Raises EdgekitError where the board has no such interface."""
+    if interface not in board.interfaces:
+        raise EdgekitError(f"the {board.title} has no interface '{interface}' here; it has {' and '.join(board.interfaces)}")

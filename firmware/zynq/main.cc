@@ -1,0 +1,171 @@
+// Runs on a Zynq board under Linux: loads the overlay, compares the accelerator's results bit by bit with the numpy reference's,
+// then times it.
+//
+//     edgekit-zynq [--loaded] [--frames N] [--seconds S] [--root DIR] [FOLDER]
+//
+// FOLDER has edgekit.bit, edgekit.dtbo and tb_data (made by `make deploy`); --loaded leaves the overlay as it is. Exit code 0: no
+// value differs; 1: some do; 2: it could not be run.
+
+#include "board.h"
+#include "facts.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace edgekit;
+
+constexpr double seconds_max = 60;
+
+struct Options {
+    std::string folder = ".", root;
+    bool loaded = false;
+    std::uint32_t frames = 16;
+    double seconds = 5;
+};
+
+Options parse(int argc, char **argv) {
+    Options options;
+    for (int i = 1; i < argc; i++) {
+        const std::string word = argv[i];
+        const auto value = [&]() -> std::string {
+            if (i + 1 >= argc) {
+                throw std::runtime_error(word + " needs a value");
+            }
+            return argv[++i];
+        };
+        if (word == "--loaded") {
+            options.loaded = true;
+        } else if (word == "--frames") {
+            const unsigned long given = std::strtoul(value().c_str(), nullptr, 10);
+            options.frames = given <= frames_max ? static_cast<std::uint32_t>(given) : 0;
+        } else if (word == "--seconds") {
+            options.seconds = std::strtod(value().c_str(), nullptr);
+        } else if (word == "--root") {
+            options.root = value();
+        } else if (word.rfind("--", 0) == 0) {
+            throw std::runtime_error("unknown option " + word + "; there are --loaded, --frames, --seconds, --root");
+        } else {
+            options.folder = word;
+        }
+    }
+    if (options.frames < 1 || !(options.seconds > 0)) {
+        throw std::runtime_error("--frames is 1 to " + std::to_string(frames_max) + ", --seconds is above 0");
+    }
+    return options;
+}
+
+// Images, results and weights in one buffer, in this order, each from a page on.
+class Accelerator {
+  public:
+    Accelerator(const Options &options, std::size_t frames)
+        : control_(options.root), buffer_(options.root), results_(pages(frames * image_bytes)),
+          weights_(results_ + pages(frames * result_bytes)) {
+        if (weights_ + weight_bytes > buffer_.size()) {
+            throw std::runtime_error("the buffer of " + std::to_string(buffer_.size()) + " bytes has no room for " +
+                                     std::to_string(frames) + " images; ask for fewer with --frames");
+        }
+        control_.write_address(register_images, buffer_.address());
+        control_.write_address(register_results, buffer_.address() + results_);
+        for (std::size_t i = 0; i < memory_count; i++) {
+            const std::vector<std::uint8_t> content = read_file(options.folder + "/" + memories[i].file);
+            if (content.size() != memories[i].bytes) {
+                throw std::runtime_error(std::string(memories[i].file) + " has the wrong size");
+            }
+            std::copy(content.begin(), content.end(), buffer_.data() + weights_ + memories[i].first);
+            control_.write_address(memories[i].register_offset, buffer_.address() + weights_ + memories[i].first);
+        }
+    }
+
+    std::uint8_t *image(std::size_t frame) { return buffer_.data() + frame * image_bytes; }
+    const std::uint8_t *result(std::size_t frame) { return buffer_.data() + results_ + frame * result_bytes; }
+
+    void run(std::uint32_t frames) {
+        buffer_.hand_to_device();
+        control_.write(register_frames, frames);
+        control_.start();
+        control_.wait(seconds_max);
+        buffer_.hand_to_processor();
+    }
+
+  private:
+    static std::size_t pages(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+
+    Control control_;
+    Buffer buffer_;
+    std::size_t results_, weights_;
+};
+
+// How many golden values differ, and how many there are.
+std::pair<std::size_t, std::size_t> compare(Accelerator &accelerator, const std::vector<std::uint8_t> &inputs,
+                                            const std::vector<std::uint8_t> &expected) {
+    const std::size_t frames = inputs.size() / image_values;
+    for (std::size_t frame = 0; frame < frames; frame++) {
+        std::copy_n(inputs.begin() + static_cast<std::ptrdiff_t>(frame * image_values), image_values, accelerator.image(frame));
+    }
+    accelerator.run(static_cast<std::uint32_t>(frames));
+    std::size_t differing = 0, compared = 0;
+    for (std::size_t frame = 0; frame < frames; frame++) {
+        const std::uint8_t *result = accelerator.result(frame);
+        for (const Span &output : output_spans) {
+            for (std::size_t i = 0; i < output.values; i++, compared++) {
+                differing += compared >= expected.size() || result[i] != expected[compared];
+            }
+            result += output.bytes;
+        }
+    }
+    if (compared == 0 || compared != expected.size()) {
+        throw std::runtime_error("tb_data does not belong to this accelerator");
+    }
+    return {differing, compared};
+}
+
+// The median of the seconds that a call with so many frames takes.
+double median_seconds(Accelerator &accelerator, std::uint32_t frames, double seconds) {
+    std::vector<double> taken;
+    for (double total = 0; taken.empty() || total < seconds; total += taken.back()) {
+        const auto begin = std::chrono::steady_clock::now();
+        accelerator.run(frames);
+        taken.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    }
+    std::nth_element(taken.begin(), taken.begin() + static_cast<std::ptrdiff_t>(taken.size() / 2), taken.end());
+    return taken[taken.size() / 2];
+}
+
+int run(int argc, char **argv) {
+    const Options options = parse(argc, argv);
+    const std::vector<std::uint8_t> inputs = read_file(options.folder + "/tb_data/inputs.bin");
+    const std::vector<std::uint8_t> expected = read_file(options.folder + "/tb_data/expected.bin");
+    if (!options.loaded) {
+        load_overlay(options.root, options.folder);
+    }
+    Accelerator accelerator(options, std::max<std::size_t>(options.frames, inputs.size() / image_values));
+    const auto [differing, values] = compare(accelerator, inputs, expected);
+    std::printf("%s: %zu of %zu values differ\n", differing ? "FAILED" : "passed", differing, values);
+    if (differing) {
+        return 1;
+    }
+    const double one = median_seconds(accelerator, 1, options.seconds / 2);
+    const double many = median_seconds(accelerator, options.frames, options.seconds / 2);
+    std::printf("%s at %g MHz: one image %.3f ms (p50), %.1f images a second in calls of %u\n", network_name, clock_mhz, 1e3 * one,
+                options.frames / many, options.frames);
+    return 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception &error) {
+        std::fprintf(stderr, "edgekit-zynq: %s\n", error.what());
+        return 2;
+    }
+}

@@ -1,0 +1,54 @@
+# make bitstream              after make ip: block design, placement and routing with Vivado
+# make application            the program that checks and times the accelerator on the board; CXX names its compiler
+# make overlay                edgekit.bit.bin and edgekit.dtbo, which Linux loads
+# make deploy BOARD=user@host copy all this there
+# make check BOARD=user@host  there, load the overlay, compare with the numpy reference's results, then time
+
+VIVADO ?= vivado
+CXX_FOR_BOARD ?= $compiler
+DTC ?= dtc
+SCP ?= scp
+SSH ?= ssh
+DESTINATION ?= edgekit-$name
+APPLICATION = $$(wildcard application/*.cc)
+
+.PHONY: csim_accelerator bitstream application overlay deploy check
+
+csim: csim_accelerator
+
+csim_accelerator: build/testbench_accelerator
+	./build/testbench_accelerator
+
+build/testbench_accelerator: firmware/edgekit_network.cpp accelerator.cpp testbench_accelerator.cpp $$(HEADERS) accelerator.h mover.h
+	mkdir -p build
+	$$(CXX) -std=c++14 $$(CXXFLAGS) -I. -isystem firmware/ap_types -DWEIGHTS_DIR='"firmware/weights"' $$(filter %.cpp,$$^) -o $$@
+
+bitstream: build/edgekit.bit
+
+build/edgekit.bit: build_bitstream.tcl processing_system.tcl
+	@command -v $$(VIVADO) >/dev/null || { echo "$$(VIVADO) is not there: install AMD Vivado and source its settings64.sh, or set VIVADO to the program" >&2; exit 2; }
+	@test -d build_ip/solution/impl/ip || { echo "there is no IP yet: make ip first" >&2; exit 2; }
+	$$(VIVADO) -mode batch -source build_bitstream.tcl -journal build_bitstream.jou -log build_bitstream.log
+
+application: build/edgekit-zynq
+
+build/edgekit-zynq: $$(APPLICATION) $$(wildcard application/*.h)
+	mkdir -p build
+	$$(CXX_FOR_BOARD) -std=c++17 -O2 -Wall -Wextra -D_FILE_OFFSET_BITS=64 $$(APPLICATION) -static -o $$@
+
+overlay: build/edgekit.dtbo
+
+build/edgekit.dtbo: overlay.dts
+	@command -v $$(DTC) >/dev/null || { echo "$$(DTC) is not there: install device-tree-compiler, or set DTC to the program" >&2; exit 2; }
+	mkdir -p build
+	$$(DTC) -@ -q -I dts -O dtb -o $$@ overlay.dts
+
+deploy:
+	@test -n "$$(BOARD)" || { echo "which board? make deploy BOARD=user@host" >&2; exit 2; }
+	@test -f build/edgekit.bit || { echo "there is no bitstream yet: make bitstream first" >&2; exit 2; }
+	$$(SSH) $$(BOARD) mkdir -p $$(DESTINATION)/firmware
+	$$(SCP) -r $$(wildcard build/edgekit.bit build/edgekit.hwh build/edgekit.dtbo build/edgekit-zynq) driver.py accelerator.json tb_data $$(BOARD):$$(DESTINATION)
+	test ! -d firmware/memory || $$(SCP) -r firmware/memory $$(BOARD):$$(DESTINATION)/firmware
+
+check: deploy
+	$$(SSH) -t $$(BOARD) "cd $$(DESTINATION) && sudo -E python3 driver.py"

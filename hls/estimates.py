@@ -1,0 +1,267 @@
+"""Estimates of a planned network before any synthesis: cycles, latency, frames a second, resources. Per layer and in total.
+
+    interval     the most cycles that a stage takes for a frame: a pipeline is as fast as its slowest stage
+    frames/s     clock / interval, or memory bandwidth / bytes a frame where that is less
+    latency      of one frame alone: each stage starts when its first window, vector or map is there, and ends no sooner than
+                 its last input and what it has to do after it
+
+Cycles are those of the kernels' loops, which the C simulation counts; resources are rules of thumb (resources.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from math import ceil, prod
+from typing import Any
+
+from edgekit.graph import IntegerGraph
+from edgekit.hls.folding import FoldingPlan
+from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, pipeline
+from edgekit.hls.resources import SYSTEM, Cost, fifo_cost, stage_cost
+from edgekit.hls.stages import Depthwise, HeldMatVec, Join, Largest, MatVec, Resize, Stage, TokenStage, WeightReader, Window
+from edgekit.targets.boards import Board, Resources
+
+STAGE_CYCLES = 12
+"""From a stage's input to its output through its pipeline registers."""
+FIFO_SLACK = 16
+"""Tokens more than a branch's lag, for what lies in pipeline registers on the way: so that it need not stop either."""
+
+
+@dataclass(frozen=True)
+class LayerEstimate:
+    """`cycles`: of the layer's slowest stage. `pe`, `simd`, `weights`: the folding."""
+
+    name: str
+    kind: str
+    pe: int
+    simd: int
+    weights: str
+    cycles: int
+    latency_ms: float
+    lut: int
+    ff: int
+    bram36: float
+    dsp: int
+    ddr_bytes: int
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """`share`: of each of the board's resources, 0..1. `planned_share`: the part of it that a plan may use. `fifo_depths` by stream."""
+
+    network: str
+    board: str
+    part: str
+    clock_mhz: float
+    interval_cycles: int
+    slowest_layer: str
+    latency_ms: float
+    fps: float
+    limited_by: str
+    lut: int
+    ff: int
+    bram36: float
+    dsp: int
+    ddr_bytes_per_frame: int
+    ddr_bytes_per_s: float
+    share: Mapping[str, float]
+    planned_share: Mapping[str, float]
+    layers: tuple[LayerEstimate, ...]
+    fifo_depths: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"what": "estimates, made before any synthesis", **asdict(self)}
+
+
+def estimate(graph: IntegerGraph, plan: FoldingPlan, board: Board) -> Estimates:
+    """Raises ContractError, EdgekitError: the graph or the plan is not one that has a pipeline."""
+    return estimate_pipeline(graph, plan, pipeline(graph, plan), board)
+
+
+def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board) -> Estimates:
+    depths = fifo_depths(pipe)
+    clock_hz = board.clock_mhz * 1e6
+    finished = _finishing_cycles(pipe)
+    costs = stage_costs(pipe, depths)
+    total = sum(costs.values(), SYSTEM + Cost(ddr_bytes=io_bytes(graph)))
+    slowest = max(pipe.stages, key=lambda stage: stage.cycles)
+    by_memory = total.ddr_bytes * clock_hz / board.ddr_bytes_per_s
+    interval = max(slowest.cycles, ceil(by_memory))
+    lut, ff = ceil(total.lut), ceil(total.ff)
+    used = {"lut": lut, "ff": ff, "bram36": total.bram36, "dsp": total.dsp}
+    have, may = board.part.resources, board.part.planned
+    return Estimates(
+        network=graph.name,
+        board=board.name,
+        part=board.part.name,
+        clock_mhz=board.clock_mhz,
+        interval_cycles=interval,
+        slowest_layer=slowest.op,
+        latency_ms=1e3 * max(finished.values()) / clock_hz,
+        fps=clock_hz / interval,
+        limited_by="ddr" if by_memory > slowest.cycles else "cycles",
+        lut=lut,
+        ff=ff,
+        bram36=total.bram36,
+        dsp=total.dsp,
+        ddr_bytes_per_frame=total.ddr_bytes,
+        ddr_bytes_per_s=total.ddr_bytes * clock_hz / interval,
+        share={name: value / getattr(have, name) for name, value in used.items()},
+        planned_share={name: getattr(may, name) / getattr(have, name) for name in used},
+        layers=tuple(_layers(graph, plan, pipe, costs, finished, clock_hz)),
+        fifo_depths=depths,
+    )
+
+
+def io_bytes(graph: IntegerGraph) -> int:
+    """Of an image and its results."""
+    return sum(prod(graph.tensors[name].shape) for name in (graph.input, *graph.outputs))
+
+
+def stage_costs(pipe: Pipeline, depths: Mapping[str, int]) -> dict[str, Cost]:
+    """Stage name -> its cost, with the FIFOs that it reads."""
+    return {
+        stage.name: sum((fifo_cost(stream, depths[stream.name]) for stream in pipe.inputs(stage)), stage_cost(stage))
+        for stage in pipe.stages
+    }
+
+
+def over_budget(found: Estimates, budget: Resources) -> dict[str, float]:
+    """Resource -> how many times the budget is used, of those that are exceeded."""
+    ratios = {field.name: getattr(found, field.name) / getattr(budget, field.name) for field in fields(Resources) if field.name != "uram"}
+    return {name: ratio for name, ratio in ratios.items() if ratio > 1}
+
+
+def fifo_depths(pipe: Pipeline) -> dict[str, int]:
+    """Depth of each stream's FIFO, so that nothing can stall for good.
+
+    A stage lags behind its input (see _lag): a window by its rows, a stage that holds its map by the whole of it. Where branches
+    meet again, the FIFO on the way that lags less holds the difference, at most a frame; else the fork could never feed the other.
+    """
+    inputs, lags, depths = _inputs(pipe), {"": 0.0}, {}
+    for stage in pipe.stages:
+        streams = [stream for stream in inputs[stage.name] if not stream.name.startswith(_weights_of(pipe, stage))]
+        most = max((lags[stream.producer] for stream in streams), default=0.0)
+        for index, stream in enumerate(streams):
+            behind = ceil(stream.tokens * (most - lags[stream.producer]))
+            if isinstance(stage, Join):  # while a position of the one input is read, that of the other waits
+                behind += (stage.left, stage.right)[index]
+            depths[stream.name] = min(stream.tokens, behind + FIFO_SLACK) if behind > 0 else FIFO_DEPTH
+        lags[stage.name] = most + _lag(stage)
+    for stream in pipe.streams:
+        depths.setdefault(stream.name, FIFO_DEPTH)
+    held = {stage.name: stage for stage in pipe.stages if isinstance(stage, HeldMatVec)}
+    readers = {stage.name for stage in pipe.stages if isinstance(stage, WeightReader)}
+    for stream in pipe.streams:
+        if stream.producer in readers:
+            depths[stream.name] = held[stream.consumer].input_groups
+    return depths
+
+
+def _weights_of(pipe: Pipeline, stage: Stage) -> str:
+    """The start of the names of streams that carry a stage's weights."""
+    return f"{stage.name}_weights_to_" if isinstance(stage, HeldMatVec) else "\0"
+
+
+def _inputs(pipe: Pipeline) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {stage.name: [] for stage in pipe.stages}
+    for stream in pipe.streams:
+        if stream.consumer:
+            found[stream.consumer].append(stream)
+    return found
+
+
+def _lag(stage: Stage) -> float:
+    """How much more of its input than of its output a stage has to have handled, as a part of a frame, at worst.
+
+    Whoever wrote t of T tokens has read no more than t/T of its input and this lag; so lags add up along a way. A window reads
+    the rows that row y + 1 of windows needs before it ends row y:  rows_needed(y + 1) / rows - y / out_rows.
+    """
+    if isinstance(stage, HeldMatVec):
+        return 1.0
+    if isinstance(stage, Window):
+        needed = (min(stage.rows, max(0, (y + 1) * stage.strides[0] - stage.padding.top + stage.span)) for y in range(stage.out_rows))
+        return min(1.0, max(rows / stage.rows - y / stage.out_rows for y, rows in enumerate(needed)))
+    if isinstance(stage, MatVec):
+        return 1.0 / stage.positions
+    if isinstance(stage, Depthwise | Largest):
+        return stage.pe / (stage.positions * stage.channels)
+    if isinstance(stage, Resize):
+        return max(stage.token_in, stage.token_out) / stage.values
+    if isinstance(stage, Join):
+        return (stage.left + stage.right) / stage.tokens
+    return 1.0 / stage.tokens if isinstance(stage, TokenStage) else 0.0
+
+
+def _first_needs(stage: Stage) -> float:
+    """The part of its input that a stage must have read before it writes anything."""
+    if isinstance(stage, Window):
+        return stage.fill_rows / stage.rows
+    return 1.0 if isinstance(stage, HeldMatVec) else 1.0 / stage.positions if isinstance(stage, MatVec) else 0.0
+
+
+def _finishing_cycles(pipe: Pipeline) -> dict[str, float]:
+    """Stage -> the cycle at which its last token of one frame leaves, the first pixel coming at cycle 0."""
+    inputs = _inputs(pipe)
+    first, last = {"": 0.0}, {"": 0.0}
+    for stage in pipe.stages:
+        sources = [stream.producer for stream in inputs[stage.name] if not stream.name.startswith(_weights_of(pipe, stage))]
+        need, ending = _first_needs(stage), _tail(stage)
+        start = max((first[s] + need * (last[s] - first[s]) for s in sources), default=0.0)
+        first[stage.name] = start + STAGE_CYCLES + _head(stage)
+        last[stage.name] = max([start + STAGE_CYCLES + stage.cycles, *(last[s] + STAGE_CYCLES + ending for s in sources)])
+    return {name: cycle for name, cycle in last.items() if name}
+
+
+def _head(stage: Stage) -> float:
+    """Cycles from a stage's start to its first output."""
+    if isinstance(stage, HeldMatVec):
+        return stage.cycles - stage.positions * stage.output_groups
+    if isinstance(stage, MatVec):
+        return stage.input_groups
+    return 0.0
+
+
+def _tail(stage: Stage) -> float:
+    """Cycles from a stage's last input to its last output."""
+    if isinstance(stage, HeldMatVec):
+        return stage.cycles
+    if isinstance(stage, MatVec):
+        return stage.cycles / stage.positions
+    return stage.row_cycles if isinstance(stage, Window) else 0.0
+
+
+def _layers(
+    graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, costs: Mapping[str, Cost], finished: Mapping[str, float], clock_hz: float
+) -> list[LayerEstimate]:
+    """A row for each op that is hardware, in order; forks and resizes count for the op whose output they carry."""
+    owner = {op.output: op.name for op in graph.ops} | {op.name: op.name for op in graph.ops}
+    stages: dict[str, list[Stage]] = {}
+    for stage in pipe.stages:
+        stages.setdefault(owner.get(stage.op, graph.input), []).append(stage)
+    rows = []
+    kinds = {op.name: type(op).__name__ for op in graph.ops}
+    for name in (name for name in dict.fromkeys((graph.input, *kinds)) if name in stages):
+        own = stages[name]
+        cost = sum((costs[stage.name] for stage in own), Cost())
+        folding = plan.get(name)
+        begin = min(finished[stage.name] - stage.cycles for stage in own)
+        end = max(finished[stage.name] for stage in own)
+        rows.append(
+            LayerEstimate(
+                name,
+                kinds.get(name, "Input"),
+                folding.pe if folding else 0,
+                folding.simd if folding else 0,
+                folding.weights.value if folding and any(isinstance(stage, MatVec) for stage in own) else "",
+                max(stage.cycles for stage in own),
+                1e3 * max(0.0, end - begin) / clock_hz,
+                ceil(cost.lut),
+                ceil(cost.ff),
+                cost.bram36,
+                cost.dsp,
+                cost.ddr_bytes,
+            )
+        )
+    return rows

@@ -1,0 +1,45 @@
+"""How far estimates go beyond a board, and in which layer: in numbers for the planner, in words for the user."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from edgekit.hls.estimates import Estimates, over_budget
+from edgekit.targets.boards import Board
+
+WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
+
+
+def spent(found: Estimates, board: Board) -> dict[str, float]:
+    """Of each resource, the share of what may be planned with; their sum is what a plan costs."""
+    may = board.part.planned
+    shares = {name: getattr(found, name) / getattr(may, name) for name in ("lut", "dsp", "bram36")}
+    return shares | {"ddr": found.ddr_bytes_per_frame / (board.ddr_bytes_per_s / (board.clock_mhz * 1e6)) / found.interval_cycles}
+
+
+def time_by_memory(found: Estimates, board: Board) -> float:
+    """Cycles a frame that memory needs."""
+    return found.ddr_bytes_per_frame / board.ddr_bytes_per_s * board.clock_mhz * 1e6
+
+
+def limits(found: Estimates, board: Board, time: int) -> list[str]:
+    """Each resource that is exceeded, worst first, with the layer that takes most of it."""
+    may = board.part.planned
+    over = over_budget(found, may)
+    lines = []
+    for name in sorted(over, key=lambda resource: -over[resource]):
+        most = max(found.layers, key=lambda layer: float(getattr(layer, name)))
+        lines.append(
+            f"{WAYS[name]}: {getattr(found, name):,g} estimated, {getattr(may, name):,} may be used ({over[name]:.0%});"
+            f" layer '{most.name}' takes most, {getattr(most, name):,g}."
+        )
+    memory = time_by_memory(found, board)
+    if memory > time:
+        most = max(found.layers, key=lambda layer: layer.ddr_bytes)
+        lines.append(
+            f"DDR bandwidth: {found.ddr_bytes_per_frame:,} bytes a frame take {ceil(memory):,} cycles, {time:,} are allowed;"
+            f" layer '{most.name}' reads most, {most.ddr_bytes:,}."
+        )
+    if found.interval_cycles > time and memory <= time:
+        lines.append(f"Cycles: layer '{found.slowest_layer}' takes {found.interval_cycles:,} a frame, {time:,} are allowed.")
+    return lines

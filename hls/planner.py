@@ -1,0 +1,378 @@
+"""Chooses PE, SIMD and weight placement of every op so that a network fits a board: as fast as can be, or as fast as asked.
+
+For a time T, in cycles a frame, each op has the foldings that take at most T. Of those the planner takes the one that costs
+least, each resource having a price; so no op is faster than the slowest has to be, but by what divisors leave. Where a
+resource runs out, its price rises, and single ops are exchanged in the end. The least T for which a choice fits is the answer
+to "as fast as can be". For a wished T, the answer is the cheapest choice over all shorter times of a ladder that starts at the
+least T, so that a wish for more frames never costs less than one for fewer. No randomness: the same graph, board and wish give
+the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, inf, prod
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError, UnknownName
+from edgekit.graph import Conv2D, Dense, IntegerGraph, Op, Reshape, check, op_inputs
+from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
+from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, refusal
+from edgekit.hls.limits import limits, spent, time_by_memory
+from edgekit.hls.pipeline import build, needed, op_stages
+from edgekit.hls.resources import SYSTEM, Cost, stage_cost
+from edgekit.hls.stages import Resize
+from edgekit.targets.boards import Board
+
+PRICED = ("lut", "dsp", "bram36", "ddr")
+"""The resources that a plan spends; flip-flops follow the LUTs and are checked at the end."""
+PRICES = tuple(np.array(prices, np.float64) for prices in ((1, 1, 1, 1), (4, 1, 1, 1), (1, 1, 4, 1), (4, 1, 16, 1), (16, 1, 4, 1)))
+"""First prices of a whole board's budget of each resource."""
+ROUNDS = 8
+"""So often prices are raised for what ran out."""
+BOUND_ROUNDS = 100
+EXCHANGES = 4
+"""So often single ops are changed, and the whole is measured again."""
+ROUNDING = 1e-9
+"""A wish for exactly the frames that a plan makes, after a division and its inverse, is met by that plan."""
+STEP, RUNG = 1.02, 1.08
+"""How far apart the times are that are tried: for the fastest plan, and for the cheapest."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan and what it is estimated to do. `folding` has every op but reshapes; `pinned` are the user's."""
+
+    folding: FoldingPlan
+    estimates: Estimates
+    pinned: tuple[str, ...] = ()
+
+
+class DoesNotFit(EdgekitError):
+    """No plan holds the board's shares, or none that is as fast as was asked. `nearest`: the plan that comes nearest.
+
+    `best`: the fastest plan that fits, or None.
+    """
+
+    def __init__(self, message: str, nearest: Planned, best: Planned | None):
+        super().__init__(message)
+        self.nearest, self.best = nearest, best
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """The foldings of one op that are worth a look. Arrays of one entry a folding; `costs` (foldings, len(PRICED)) in shares of a
+    board's budget but for DDR, which is in bytes a frame."""
+
+    op: Op
+    foldings: tuple[Folding, ...]
+    cycles: npt.NDArray[np.int64]
+    costs: npt.NDArray[np.float64]
+    reads: npt.NDArray[np.int64]
+    """Values of the tokens that a folding reads."""
+
+
+def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned: Mapping[str, Folding] = MappingProxyType({})) -> Planned:
+    """The plan for a board, at the board's clock.
+
+    Args:
+        fps: frames a second to reach with the least resources; None for as many as can be.
+        pinned: foldings that are given, by op.
+
+    Raises:
+        DoesNotFit: the message says what limits, in which layer, and the best that can be.
+        UnknownName: a pinned op that the graph has not.
+        EdgekitError: a pinned folding that does not divide, an op without a kernel, or a wish that is no positive number.
+        ContractError: the graph breaks the contract.
+    """
+    check(graph)
+    search = _Search(graph, board, _choices(graph, board, pinned))
+    if fps is None:
+        best = search.fastest()
+        if best is None:
+            raise _refusal(search, search.times[-1], None, None)
+        return Planned(best.folding, best.estimates, tuple(sorted(pinned)))
+    if not 0 < fps < inf:
+        raise EdgekitError(f"{fps} frames a second: it has to be a number above 0")
+    wished = int(board.clock_mhz * 1e6 / fps * (1 + ROUNDING))
+    found = search.cheapest(wished)
+    if found is None:
+        raise _refusal(search, wished, fps, search.fastest())
+    return Planned(found.folding, found.estimates, tuple(sorted(pinned)))
+
+
+def _choices(graph: IntegerGraph, board: Board, pinned: Mapping[str, Folding]) -> tuple[_Choices, ...]:
+    ops = {op.name: op for op in graph.ops if not isinstance(op, Reshape)}
+    for name, folding in pinned.items():
+        if name not in ops:
+            raise UnknownName("layer to fold", name, ops)
+        reason = refusal(graph, ops[name], folding)
+        if reason is not None:
+            raise EdgekitError(reason)
+    wanted = {op.name for op in needed(graph)}
+    return tuple(_op_choices(graph, board, op, pinned.get(name), name in wanted) for name, op in ops.items())
+
+
+def _op_choices(graph: IntegerGraph, board: Board, op: Op, pinned: Folding | None, needed: bool) -> _Choices:
+    foldings = (pinned,) if pinned else tuple(legal_foldings(graph, op))
+    if not needed:
+        foldings = foldings[:1]
+    cycles, costs, reads = [], [], []
+    for folding in foldings:
+        stages = op_stages(graph, op, folding)
+        cost = sum((stage_cost(stage) for stage in stages), Cost())
+        cycles.append(max(stage.cycles for stage in stages) if needed else 0)
+        costs.append(_shares(cost, board) if needed else np.zeros(len(PRICED)))
+        reads.append(_reads(op, folding))
+    return _pareto(_Choices(op, foldings, np.array(cycles), np.array(costs), np.array(reads)))
+
+
+def _reads(op: Op, folding: Folding) -> int:
+    """Values of the tokens that an op reads."""
+    return folding.simd if isinstance(op, Conv2D | Dense) else folding.pe
+
+
+def _badness(use: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(..., resources) -> what is used beyond what there is, and a little of what is used at all."""
+    return np.maximum(use - 1, 0).sum(axis=-1) + 1e-3 * use.sum(axis=-1)
+
+
+def _shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
+    may = board.part.planned
+    return np.array([cost.lut / may.lut, cost.dsp / may.dsp, cost.bram36 / may.bram36, cost.ddr_bytes])
+
+
+def _pareto(choices: _Choices) -> _Choices:
+    """Without foldings that another one with the same tokens beats or equals in time and in every resource."""
+    table = np.column_stack([choices.cycles, choices.costs])
+    tokens = [(folding.pe, int(read)) for folding, read in zip(choices.foldings, choices.reads, strict=True)]
+    kept = []
+    for i in range(len(table)):
+        rivals = [j for j in range(len(table)) if j != i and tokens[j] == tokens[i]]
+        if not any((table[j] <= table[i]).all() and ((table[j] < table[i]).any() or j < i) for j in rivals):
+            kept.append(i)
+    return _Choices(choices.op, tuple(choices.foldings[i] for i in kept), choices.cycles[kept], choices.costs[kept], choices.reads[kept])
+
+
+class _Search:
+    """Plans by time. Remembers what it tried."""
+
+    def __init__(self, graph: IntegerGraph, board: Board, choices: tuple[_Choices, ...]):
+        self.graph, self.board, self.choices = graph, board, choices
+        self.tried: dict[int, Planned | None] = {}
+        self.known: dict[tuple[Folding, ...], Planned] = {}
+        shortest = max((int(one.cycles.min()) for one in choices), default=1)
+        longest = max((int(one.cycles.max()) for one in choices), default=1)
+        most_bytes = io_bytes(graph) + sum(float(one.costs[:, PRICED.index("ddr")].max()) for one in choices)
+        longest = max(longest, ceil(most_bytes / board.ddr_bytes_per_s * board.clock_mhz * 1e6))
+        self.times = _ladder(max(1, shortest), max(1, longest), STEP)
+        self.luts = board.part.planned.lut
+        self.carriers = _carriers(graph)
+        self.producers = {one.op.output: one.op.name for one in choices}
+        self.readers: dict[str, list[Op]] = {}
+        for one in choices:
+            for tensor in op_inputs(one.op):
+                self.readers.setdefault(self.carriers.get(tensor, tensor), []).append(one.op)
+
+    def fastest(self) -> Planned | None:
+        """Halves the ladder of times until one fits and the one before it does not."""
+        low, high = 0, len(self.times) - 1
+        if self.fit(self.times[high]) is None:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.fit(self.times[middle]) is not None else (middle + 1, high)
+        return self.fit(self.times[high])
+
+    def cheapest(self, wished: int) -> Planned | None:
+        """Of all plans for times of the ladder from the fastest plan's to the wished one."""
+        fastest = self.fastest()
+        if fastest is None:
+            return None
+        times = _ladder(fastest.estimates.interval_cycles, self.times[-1], RUNG)
+        fits = [found for time in times if time <= wished and (found := self.fit(time)) is not None]
+        return min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
+
+    def fit(self, time: int) -> Planned | None:
+        """The cheapest plan for a time that holds the shares, or None."""
+        if time not in self.tried:
+            fits = [one for one in self.attempts(time) if self.excess(one, time) <= 1]
+            self.tried[time] = min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
+        return self.tried[time]
+
+    def nearest(self, time: int) -> Planned | None:
+        """The plan for a time that exceeds the board least."""
+        return min(self.attempts(time), key=lambda one: self.excess(one, time), default=None)
+
+    def attempts(self, time: int) -> list[Planned]:
+        """Plans for a time at several prices, which rise for what runs out; then single ops changed, one after the other."""
+        found: dict[tuple[Folding, ...], Planned] = {}
+
+        def note(chosen: dict[str, Folding]) -> Planned:
+            return found.setdefault(tuple(chosen.values()), self.measured(chosen))
+
+        for first in PRICES:
+            prices = first
+            for _ in range(ROUNDS):
+                chosen = self.choose(time, prices)
+                if chosen is None:
+                    return []
+                use = self.use(note(chosen), time)
+                if use.max() <= 1 or use.min() > 1:
+                    break
+                prices = prices * np.maximum(use, 0.5) ** 2
+        best = min(found.values(), key=lambda one: self.excess(one, time))
+        for _ in range(EXCHANGES):
+            if self.excess(best, time) <= 1:
+                break
+            better = note(self.exchange(best, time))
+            if self.excess(better, time) >= self.excess(best, time):
+                break
+            best = better
+        return list(found.values())
+
+    def exchange(self, planned: Planned, time: int) -> dict[str, Folding]:
+        """Another plan: as often as it helps, the one op takes another folding that lowers most what the plan exceeds."""
+        scale = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        folding = dict(planned.folding)
+        use = self.use(planned, time)
+        for _ in range(len(self.choices)):
+            best, move = float(_badness(use)), None
+            for one in self.choices:
+                now = one.foldings.index(folding[one.op.name])
+                trials = use + (one.costs - one.costs[now]) / scale
+                bad = np.where((one.cycles <= time) & self.joins(one, folding, time), _badness(trials), inf)
+                if bad.min() < best - 1e-9:
+                    best, move = float(bad.min()), (one, int(bad.argmin()), trials[int(bad.argmin())])
+            if move is None:
+                break
+            one, index, use = move
+            folding[one.op.name] = one.foldings[index]
+        return folding
+
+    def joins(self, one: _Choices, folding: Mapping[str, Folding], time: int) -> npt.NDArray[np.bool_]:
+        """Which foldings of an op can be joined to its neighbours' tokens within a time."""
+        fits = np.ones(len(one.foldings), np.bool_)
+        for tensor in op_inputs(one.op):
+            carrier = self.carriers.get(tensor, tensor)
+            if carrier in self.producers:
+                fits &= np.isfinite(self.resizes(carrier, folding[self.producers[carrier]].pe, one.reads, time))
+        writes = np.array([choice.pe for choice in one.foldings])
+        for reader in self.readers.get(one.op.output, ()):
+            fits &= np.isfinite(self.resizes(one.op.output, _reads(reader, folding[reader.name]), writes, time))
+        return fits
+
+    def use(self, planned: Planned, time: int) -> npt.NDArray[np.float64]:
+        """Of each resource, the share of what may be planned with."""
+        found, may = planned.estimates, self.board.part.planned
+        luts = max(found.lut / may.lut, found.ff / may.ff)
+        return np.array([luts, found.dsp / may.dsp, found.bram36 / may.bram36, time_by_memory(found, self.board) / time])
+
+    def bound(self, time: int) -> float:
+        """No plan for a time can use less than this share of the resource that it uses most.
+
+        A weighted mean of the shares is no larger than the largest, and for given weights the least mean is that of the layers'
+        cheapest foldings, each chosen alone; FIFOs and resizes come on top. The weights that give the highest bound are sought.
+        """
+        scale = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        costs = [one.costs[one.cycles <= time] / scale for one in self.choices]
+        if any(len(one) == 0 for one in costs):
+            return inf
+        weights, best = np.ones(len(PRICED)) / len(PRICED), 0.0
+        for _ in range(BOUND_ROUNDS):
+            use = _shares(SYSTEM, self.board) + sum(one[(one @ weights).argmin()] for one in costs)
+            best = max(best, float(use @ weights))
+            weights = weights * np.exp(0.2 * (use / use.max() - 1))
+            weights /= weights.sum()
+        return best
+
+    def excess(self, planned: Planned, time: int) -> float:
+        """The worst of the resources, as a multiple of what there is."""
+        found = planned.estimates
+        memory = time_by_memory(found, self.board) / time
+        return max(found.interval_cycles / time, memory, *over_budget(found, self.board.part.planned).values())
+
+    def choose(self, time: int, prices: npt.NDArray[np.float64]) -> dict[str, Folding] | None:
+        """The cheapest folding of each op in its turn, at these prices; None where an op cannot be so fast."""
+        scale = prices / np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        tokens: dict[str, int] = {}
+        folding: dict[str, Folding] = {}
+        for one in self.choices:
+            worth = np.where(one.cycles <= time, one.costs @ scale, inf)
+            for tensor in op_inputs(one.op):
+                carrier = self.carriers.get(tensor, tensor)
+                if carrier in tokens:
+                    worth = worth + self.resizes(carrier, tokens[carrier], one.reads, time) * prices[0]
+            best = int(worth.argmin())
+            if worth[best] == inf:
+                return None
+            folding[one.op.name] = one.foldings[best]
+            tokens[one.op.output] = one.foldings[best].pe
+        return folding
+
+    def measured(self, folding: dict[str, Folding]) -> Planned:
+        key = tuple(folding.values())
+        if key not in self.known:
+            pipe = build(self.graph, folding)
+            self.known[key] = Planned(folding, estimate_pipeline(self.graph, folding, pipe, self.board))
+        return self.known[key]
+
+    def resizes(self, tensor: str, token: int, others: npt.NDArray[np.int64], time: int) -> npt.NDArray[np.float64]:
+        """What it costs, in shares of LUTs, to change tokens to or from other sizes: infinite where it takes longer than `time`."""
+        cycles = prod(self.graph.tensors[tensor].shape) // np.gcd(token, others)
+        luts = np.array([_resize_luts(token, other) for other in others.tolist()])
+        costs = np.where(cycles <= time, luts / self.luts, inf)
+        return np.where(others == token, 0.0, costs)
+
+
+@lru_cache(maxsize=1 << 16)
+def _resize_luts(token: int, other: int) -> float:
+    return stage_cost(Resize("", "", token * other, token, other)).lut
+
+
+def _ladder(low: int, high: int, step: float) -> tuple[int, ...]:
+    times, time = [], float(low)
+    while time < high:
+        times.append(int(time))
+        time = max(time + 1, time * step)
+    return (*times, max(low, high))
+
+
+def _carriers(graph: IntegerGraph) -> dict[str, str]:
+    """A reshaped tensor -> the one whose stream carries it."""
+    found: dict[str, str] = {}
+    for op in graph.ops:
+        if isinstance(op, Reshape):
+            found[op.output] = found.get(op.input, op.input)
+    return found
+
+
+def _refusal(search: _Search, time: int, fps: float | None, best: Planned | None) -> DoesNotFit:
+    """What to say where no plan holds the board's shares for a time: what limits, where, and the best that can be."""
+    board, name = search.board, search.graph.name
+    nearest = search.nearest(time)
+    wish = f"{name} at {fps:g} frames a second" if fps else name
+    lines = [f"{wish} does not fit the {board.title} ({board.part.name}, {board.clock_mhz:g} MHz)."]
+    if nearest is None:
+        slowest = max(search.choices, key=lambda one: int(one.cycles.min()))
+        least = int(slowest.cycles.min())
+        lines.append(f"Layer '{slowest.op.name}' takes {least:,} cycles a frame at its widest folding, and {time:,} are allowed.")
+        nearest = search.nearest(search.times[0])
+    else:
+        lines += limits(nearest.estimates, board, time)
+    if best is not None:
+        found = best.estimates
+        lines.append(f"The best that fits: {found.fps:.1f} frames a second (estimated; slowest layer '{found.slowest_layer}').")
+    elif fps is not None or nearest is not None:
+        bound = search.bound(time)
+        proof = (
+            f": whatever the foldings, one of LUTs, DSPs, block RAM and DDR is used to {bound:.0%} at least" if bound > 1 else " was found"
+        )
+        lines.append(f"No plan that fits{proof}. Take a board with more, or a smaller network.")
+    assert nearest is not None
+    return DoesNotFit(" ".join(lines), nearest, best)
