@@ -57,7 +57,8 @@ def write_hls_project(
 
     Args:
         board: a name of edgekit.targets.boards.BOARDS.
-        fps: frames a second to reach with the least resources; by default as many as the board can.
+        fps: frames a second to reach with the least resources; by default as many as the board can. A network that does not fit is then
+            written as the plan that comes nearest, with a warning; one that misses a wish is refused.
         clock_mhz: the fabric's clock; by default the board's.
         folding: a JSON file with the foldings of some layers (edgekit.hls.folding_file).
         interface: "axi-master", an accelerator with everything to a bitstream; "axi-stream", the bare IP.
@@ -68,7 +69,7 @@ def write_hls_project(
     """
     from edgekit.graph.onnx_write import write_onnx
     from edgekit.hls.folding_file import read_folding
-    from edgekit.hls.planner import plan
+    from edgekit.hls.planner import DoesNotFit, plan
 
     target = at_clock(board_of(board), clock_mhz)
     check_interface(target, interface)
@@ -80,7 +81,14 @@ def write_hls_project(
     check_destination(folder)
     graph, notes = integer_graph(source, request, note)
     note(f"planning for the {target.title}")
-    planned = plan(graph, target, fps=fps, pinned=pinned)
+    warnings = list(source.warnings)
+    try:
+        planned = plan(graph, target, fps=fps, pinned=pinned)
+    except DoesNotFit as error:
+        if fps is not None:
+            raise
+        planned = error.nearest  # estimates are estimates, and the simulation is exact whatever the board holds
+        warnings.append(f"{error} The project is written all the same, as the plan that comes nearest: to simulate, or for another board.")
     note("writing HLS C++ through hls4ml")
     files = {**project_files(graph, target, planned, interface), GRAPH: write_onnx(graph)}
     bundle = bundle_plan(
@@ -106,7 +114,7 @@ def write_hls_project(
         sum(sizes_of(bundle).values()),
         bundle.digest(),
         planned.estimates,
-        source.warnings,
+        tuple(warnings),
         (*source.notes, *notes),
     )
 
