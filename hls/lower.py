@@ -68,7 +68,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Quarters:
-    """A weighted op divided by 4, as the lattice allows (see nnet_utils/edgekit_requantize.h): acc = 4*s + 2.
+    """A weighted op divided by 4, as the lattice allows (see nnet_utils/edgekit_arithmetic.h): acc = 4*s + 2.
 
     `weights` 6-bit; `bias` has each channel's rounding constant in it; `bound`: the largest |s|.
     """
@@ -230,7 +230,8 @@ def _convolution(
     """
     depthwise = isinstance(op, DepthwiseConv2D)
     output = graph.tensors[op.output]
-    height, width, channels = network.shapes[source]
+    # A reshape that keeps the channels keeps the stream too: its rows and columns are the op's own, not the stream's.
+    height, width, channels = network.shapes[source] if isinstance(op, Dense) else stream_shape(graph.tensors[op.input].shape)
     out_height, out_width, filters = stream_shape(output.shape)
     accumulators = f"{name}_accumulators"
     sums = f"int<{signed_bits(q.bound)}>"

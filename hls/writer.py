@@ -75,26 +75,24 @@ def _memories(model: Any) -> list[tuple[Any, Any]]:
     return [(layer, layer.weights["memory"]) for layer in model.get_layers() if layer.get_attr("reader")]
 
 
+def write_sources(model: Any, folder: Path) -> None:
+    """Writes folder/firmware: top function, parameters, weights, hls4ml's kernels and the simulation's ap_int types."""
+    writer = SourceWriter()
+    _write(writer, model, folder)
+    writer.write_nnet_utils_overrides(model)
+    writer.write_generated_code(model)
+
+
 def write_folded_sources(model: Any, folder: Path) -> None:
     """Writes folder/firmware of a folded pipeline, with the content of its memories in firmware/memory."""
-    writer = FoldedWriter()
-    model.config.config["OutputDir"] = str(folder)
-    writer.write_project_dir(model)
-    writer.write_project_cpp(model)
-    writer.write_project_header(model)
-    writer.write_weights(model)
-    writer.write_defines(model)
-    writer.write_parameters(model)
-    writer.write_nnet_utils(model)
+    _write(FoldedWriter(), model, folder)
     for layer, weight in _memories(model):
         target = folder / "firmware" / "memory" / f"{weight.name}.bin"
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(layer.get_attr("reader").content)
 
 
-def write_sources(model: Any, folder: Path) -> None:
-    """Writes folder/firmware: top function, parameters, weights, kernels and the simulation's ap_int types."""
-    writer = SourceWriter()
+def _write(writer: SourceWriter, model: Any, folder: Path) -> None:
     model.config.config["OutputDir"] = str(folder)
     writer.write_project_dir(model)
     writer.write_project_cpp(model)
@@ -103,5 +101,3 @@ def write_sources(model: Any, folder: Path) -> None:
     writer.write_defines(model)
     writer.write_parameters(model)
     writer.write_nnet_utils(model)
-    writer.write_nnet_utils_overrides(model)
-    writer.write_generated_code(model)

@@ -111,12 +111,15 @@ def test_max_pools_and_reshapes(csim: Executor, rng: np.random.Generator) -> Non
     # Reshapes: to other channels (tokens are repacked), to a vector that a dense op reads from the map, twice the same tensor out.
     square = b.reshape("square", unsigned, (4, 7, 3))
     b.conv("after_reshape", square, (2, 2), 2, shifts=(8,))
+    # The same channels in other rows and columns: the stream stays.
+    turned = b.reshape("turned", unsigned, (6, 7, 2))
+    b.depthwise("after_turn", turned, (3, 2), padding=Padding(1, 1, 0, 1), shifts=(7,))
     flat = b.reshape("flat", unsigned, (84,))
     b.dense("after_flat", flat, 3, shifts=(12,))
     b.reshape("rows", flat, (12, 7))
     table = b.lookup("table", "rows", signed=True)
     b.concat("beside", table, table)
-    graph = b.graph("same", "wide", "apart", "rest", "bright", "after_reshape", "after_flat", "flat", "unsigned", "beside")
+    graph = b.graph("same", "wide", "apart", "rest", "bright", "after_reshape", "after_turn", "after_flat", "flat", "unsigned", "beside")
     assert_exact(csim, graph, rng)
 
 

@@ -17,8 +17,8 @@ from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGra
 from edgekit.hls.estimates import estimate, fifo_depths, over_budget
 from edgekit.hls.folding import Folding, WeightPlacement, legal_foldings
 from edgekit.hls.folding_file import folding_json, read_folding
-from edgekit.hls.pipeline import ample_depths, pipeline
 from edgekit.hls.limits import spent
+from edgekit.hls.pipeline import ample_depths, pipeline
 from edgekit.hls.planner import DoesNotFit, plan
 from edgekit.targets.boards import Board, board
 
