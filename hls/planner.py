@@ -36,8 +36,8 @@ PRICES = tuple(np.array(prices, np.float64) for prices in ((1, 1, 1, 1), (4, 1, 
 ROUNDS = 8
 """So often prices are raised for what ran out."""
 BOUND_ROUNDS = 100
-EXCHANGES = 4
-"""So often single ops are changed, and the whole is measured again."""
+STARTS, EXCHANGES = 6, 4
+"""From so many plans, so often, single ops are changed, and the whole is measured again."""
 ROUNDING = 1e-9
 """A wish for exactly the frames that a plan makes, after a division and its inverse, is met by that plan."""
 STEP, RUNG = 1.02, 1.08
@@ -226,14 +226,15 @@ class _Search:
                 if use.max() <= 1 or use.min() > 1:
                     break
                 prices = prices * np.maximum(use, 0.5) ** 2
-        best = min(found.values(), key=lambda one: self.excess(one, time))
-        for _ in range(EXCHANGES):
-            if self.excess(best, time) <= 1:
-                break
-            better = note(self.exchange(best, time))
-            if self.excess(better, time) >= self.excess(best, time):
-                break
-            best = better
+        starts = sorted(found.values(), key=lambda one: self.excess(one, time))
+        for best in starts[:STARTS]:
+            for _ in range(EXCHANGES):
+                if self.excess(best, time) <= 1:
+                    return list(found.values())
+                better = note(self.exchange(best, time))
+                if self.excess(better, time) >= self.excess(best, time):
+                    break
+                best = better
         return list(found.values())
 
     def exchange(self, planned: Planned, time: int) -> dict[str, Folding]:
@@ -245,8 +246,11 @@ class _Search:
             best, move = float(_badness(use)), None
             for one in self.choices:
                 now = one.foldings.index(folding[one.op.name])
+                joins = self.joins(one, folding, time)
+                possible = (one.cycles <= time) & np.isfinite(joins)
                 trials = use + (one.costs - one.costs[now]) / scale
-                bad = np.where((one.cycles <= time) & self.joins(one, folding, time), _badness(trials), inf)
+                trials[possible, 0] += joins[possible] - joins[now]
+                bad = np.where(possible, _badness(trials), inf)
                 if bad.min() < best - 1e-9:
                     best, move = float(bad.min()), (one, int(bad.argmin()), trials[int(bad.argmin())])
             if move is None:
@@ -255,17 +259,17 @@ class _Search:
             folding[one.op.name] = one.foldings[index]
         return folding
 
-    def joins(self, one: _Choices, folding: Mapping[str, Folding], time: int) -> npt.NDArray[np.bool_]:
-        """Which foldings of an op can be joined to its neighbours' tokens within a time."""
-        fits = np.ones(len(one.foldings), np.bool_)
+    def joins(self, one: _Choices, folding: Mapping[str, Folding], time: int) -> npt.NDArray[np.float64]:
+        """What it costs, in shares of LUTs, to join each folding of an op to its neighbours' tokens; infinite where it takes too long."""
+        costs = np.zeros(len(one.foldings))
         for tensor in op_inputs(one.op):
             carrier = self.carriers.get(tensor, tensor)
             if carrier in self.producers:
-                fits &= np.isfinite(self.resizes(carrier, folding[self.producers[carrier]].pe, one.reads, time))
+                costs = costs + self.resizes(carrier, folding[self.producers[carrier]].pe, one.reads, time)
         writes = np.array([choice.pe for choice in one.foldings])
         for reader in self.readers.get(one.op.output, ()):
-            fits &= np.isfinite(self.resizes(one.op.output, _reads(reader, folding[reader.name]), writes, time))
-        return fits
+            costs = costs + self.resizes(one.op.output, _reads(reader, folding[reader.name]), writes, time)
+        return costs
 
     def use(self, planned: Planned, time: int) -> npt.NDArray[np.float64]:
         """Of each resource, the share of what may be planned with."""
