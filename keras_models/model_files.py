@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
+from edgekit.accuracy import Accuracy, parse_accuracy
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.keras_models.hdf5 import open_hdf5, read_member, require_file
 from edgekit.keras_models.legacy_keras import import_keras
@@ -94,8 +95,8 @@ def load_model(path: Path) -> Any:
     return model
 
 
-def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = None) -> None:
-    """Writes a .keras file, whole or not at all, with what the model expects of its images beside the model.
+def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = None, accuracy: Accuracy | None = None) -> None:
+    """Writes a .keras file, whole or not at all, with what the model expects of its images, and how good it is, beside the model.
 
     Raises EdgekitError if the name ends otherwise or the folder cannot be written.
     """
@@ -107,27 +108,30 @@ def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = Non
             model.save(whole, save_format="keras")
             if preprocessing is not None:
                 with ZipFile(whole, "a") as archive:
-                    archive.writestr(NOTES, json.dumps({"preprocessing": asdict(preprocessing)}))
+                    notes = {"preprocessing": asdict(preprocessing), "accuracy": asdict(accuracy) if accuracy else None}
+                    archive.writestr(NOTES, json.dumps(notes))
             write_file(path, whole.read_bytes())
     except OSError as error:
         raise EdgekitError(f"cannot write '{path}': {error.strerror or error}") from error
 
 
-def read_preprocessing(path: Path) -> Preprocessing | None:
+def read_notes(path: Path) -> tuple[Preprocessing | None, Accuracy | None]:
     """What `save_model` wrote beside a model; None where nothing is. Raises EdgekitError if it is broken."""
     if not is_zipfile(path):
-        return None
+        return None, None
     with ZipFile(path) as archive:
         if NOTES not in archive.namelist():
-            return None
+            return None, None
     try:
-        found = json.loads(read_member(path, NOTES))["preprocessing"]
+        notes = json.loads(read_member(path, NOTES))
+        found = notes["preprocessing"]
         mean, std = (tuple(float(value) for value in found[name]) for name in ("mean", "std"))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise EdgekitError(f"'{path}': {NOTES} in it does not say how images are preprocessed") from error
+        accuracy = parse_accuracy(notes.get("accuracy"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise EdgekitError(f"'{path}': {NOTES} in it does not say how images are preprocessed, or how good the model is") from error
     if not mean or not std or not all(isfinite(value) for value in (*mean, *std)) or 0.0 in std:
         raise EdgekitError(f"'{path}': {NOTES} in it has a mean or deviation that nothing can be normalized with")
-    return Preprocessing(mean, std)
+    return Preprocessing(mean, std), accuracy
 
 
 def _config_of(path: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from edgekit import __version__
+from edgekit.accuracy import Accuracy, parse_accuracy
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import check
@@ -50,6 +51,7 @@ class WeightsSource:
     seed: int | None = None
     file: str | None = None
     sha256: str | None = None
+    accuracy: Accuracy | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ def parse_manifest(text: bytes) -> Manifest:
             _field(weights, "seed", int | None, "weights."),
             _field(weights, "file", str | None, "weights."),
             _field(weights, "sha256", str | None, "weights."),
+            _accuracy(weights),
         ),
         preprocessing=Preprocessing(_numbers(preprocessing, "mean"), _numbers(preprocessing, "std")),
         versions=_map(data, "versions", str),
@@ -193,6 +196,13 @@ def parse_manifest(text: bytes) -> Manifest:
     if manifest.kind == "hls" and GRAPH not in manifest.files:
         raise _wrong("files", f"a bundle of kind 'hls' has a {GRAPH}")
     return manifest
+
+
+def _accuracy(weights: Mapping[str, Any]) -> Accuracy | None:
+    try:
+        return parse_accuracy(weights.get("accuracy"))
+    except ValueError as error:
+        raise _wrong("weights.accuracy", str(error)) from error
 
 
 def _golden(data: Mapping[str, Any]) -> Golden | None:

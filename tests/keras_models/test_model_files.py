@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import edgekit
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.model_files import custom_objects, load_model, read_preprocessing, save_model
+from edgekit.keras_models.model_files import custom_objects, load_model, read_notes, save_model
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
@@ -241,12 +241,23 @@ def test_custom_objects_can_be_extended(tmp_path: Path) -> None:
         del custom_objects()["Twice"]
 
 
+GOOD_MEAN = '{"preprocessing": {"mean": [1], "std": [1]}, '
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"preprocessing": {"mean": [1], "std": [0]}}', '{"preprocessing": {"mean": ["x"], "std": [1]}}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"preprocessing": {"mean": [1], "std": [0]}}',
+        '{"preprocessing": {"mean": ["x"], "std": [1]}}',
+        GOOD_MEAN + '"accuracy": {"top1": 2, "images": 1, "data": "x"}}',
+    ],
 )
 def test_broken_notes_on_preprocessing_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("edgekit.json", text)
     with pytest.raises(EdgekitError, match=r"edgekit\.json"):
-        read_preprocessing(path)
+        read_notes(path)

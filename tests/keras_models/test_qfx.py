@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgekit.accuracy import Accuracy
 from edgekit.keras_models.backend import tf, tf_keras
-from edgekit.keras_models.model_files import load_model, read_preprocessing, save_model
+from edgekit.keras_models.model_files import load_model, read_notes, save_model
 from edgekit.keras_models.qfx import (
     BinaryPoint,
     QFXActivation,
@@ -155,8 +156,9 @@ def test_a_saved_model_comes_back_with_its_binary_points(tmp_path: Path, rng: np
         point.assign(np.full(point.value().shape, 3.0 + number % 3, np.float32))
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
     images = rng.uniform(-1, 1, (4, 6, 6, 3)).astype(np.float32)
-    save_model(model, tmp_path / "small.keras", IMAGENET)
-    assert read_preprocessing(tmp_path / "small.keras") == IMAGENET
+    good = Accuracy(0.75, 4, "made up")
+    save_model(model, tmp_path / "small.keras", IMAGENET, good)
+    assert read_notes(tmp_path / "small.keras") == (IMAGENET, good)
     again = load_model(tmp_path / "small.keras")
     assert isinstance(again, QFXModel)
     assert np.array_equal(model(images), again(images))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from random_graphs import random_graph
 
+from edgekit.accuracy import Accuracy
 from edgekit.bundle import GRAPH, TFLITE, Bundle, WeightsSource, bundle_plan, open_bundle
 from edgekit.cli.main import main
 from edgekit.graph import write_onnx
@@ -33,7 +34,7 @@ def make_bundle(folder: Path, rng: np.random.Generator, network: str = "net") ->
         options={"size": 8},
         precision="qfx",
         target="rpi4",
-        weights=WeightsSource("random", seed=1),
+        weights=WeightsSource("random", seed=1, accuracy=Accuracy(0.875, 8, "<digits>")),
         preprocessing=MINUS_ONE_TO_ONE,
         command=("edgekit", "export", "<script>alert(1)</script>"),
     )
@@ -54,6 +55,7 @@ def test_the_page_holds_what_was_measured(tmp_path: Path, rng: np.random.Generat
     assert "p50 1.50 ms" in page
     assert f"{(tmp_path / 'b' / TFLITE).stat().st_size:,}" in page
     assert "weights are random" in page
+    assert "87.50% of 8 held-out images of &lt;digits&gt;" in page
     assert "built-in method" not in page  # a name that jinja takes for a method of a dictionary
 
 

@@ -144,13 +144,13 @@ def _build(request: ModelRequest, note: Note) -> Source:
 
 
 def _read_keras(path: Path, note: Note) -> Source:
-    from edgekit.keras_models.model_files import load_model, read_preprocessing
+    from edgekit.keras_models.model_files import load_model, read_notes
 
     note(f"reading {path}")
-    model, preprocessing = load_model(path), read_preprocessing(path)
+    model, (preprocessing, accuracy) = load_model(path), read_notes(path)
     from edgekit.keras_models.qfx_model import QFXModel
 
-    weights = WeightsSource("file", file=path.name, sha256=_sha256(path))
+    weights = WeightsSource("file", file=path.name, sha256=_sha256(path), accuracy=accuracy)
     if len(model.inputs) != 1 or any(size is None for size in model.inputs[0].shape[1:]):
         raise EdgekitError(
             f"'{path}' takes inputs of shape {[tuple(i.shape[1:]) for i in model.inputs]}; one input of a fixed size is supported"

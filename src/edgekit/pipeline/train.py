@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from edgekit.accuracy import Accuracy
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.data import Split
 from edgekit.keras_models.networks import NETWORKS
@@ -79,7 +80,7 @@ def train_model(
     note("training")
     fit(model, split.train, epochs=epochs, learning_rate=rate, seed=request.seed, on_step=progress)
     after = accuracy(model, split.held_out.images, split.held_out.labels)
-    save_model(model, path, preprocessing)
+    save_model(model, path, preprocessing, Accuracy(after, len(split.held_out), data))
     return Trained(path, name, qfx_model, epochs, len(split.train), len(split.held_out), before, after, notes)
 
 

@@ -66,6 +66,8 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "target", manifest.target
     source = manifest.weights
     yield "weights", f"random, seed {source.seed}" if source.origin == "random" else f"{source.origin}: {source.file} {source.sha256 or ''}"
+    if source.accuracy:
+        yield "accuracy", f"{source.accuracy.top1:.2%} of {source.accuracy.images} held-out images of {source.accuracy.data}, when trained"
     mean, deviation = (", ".join(f"{value:g}" for value in values) for values in (manifest.preprocessing.mean, manifest.preprocessing.std))
     yield "preprocessing", f"(pixel - {mean}) / {deviation}"
     yield "command", " ".join(manifest.command)
