@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.graph import Add, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Lookup, Op, Reshape, Tensor, clamp_range
-from edgekit.graph.ir import WeightedOp
+from edgekit.graph.ir import ConvOp
 from edgekit.hls.lower import Network, quarters, signed_bits
 from edgekit.hls.pipeline import Pipeline, weight_bits, weight_code
 from edgekit.hls.stages import (
@@ -152,7 +152,7 @@ def matrix(graph: IntegerGraph, op: Conv2D | Dense, stage: MatVec) -> Int64:
     return coded(op, blocks.transpose(2, 0, 1, 3).reshape(-1, stage.simd * stage.pe))
 
 
-def coded(op: WeightedOp, weights: Int64) -> Int64:
+def coded(op: ConvOp | Dense, weights: Int64) -> Int64:
     """Weights -31..31 as they are, or as the signs and places of their bits (see shift_add in edgekit_arithmetic.h)."""
     hot = weight_code(op)
     return np.array([_code(w, hot) for w in range(-31, 32)], np.int64)[weights + 31] if hot else weights
@@ -199,7 +199,7 @@ def _window(graph: IntegerGraph, op: Op, stage: Window, index: int) -> Call:
     return Call("window", "window_config", constants)
 
 
-def _sums(graph: IntegerGraph, op: WeightedOp, stage: MatVec | Depthwise) -> tuple[dict[str, int], dict[str, str], dict[str, Any]]:
+def _sums(graph: IntegerGraph, op: ConvOp | Dense, stage: MatVec | Depthwise) -> tuple[dict[str, int], dict[str, str], dict[str, Any]]:
     """The constants, types and arrays that a kernel needs to start sums, take products and requantize."""
     q, hot = quarters(graph, op), weight_code(op)
     low, high = clamp_range(op.activation, graph.tensors[op.output])
@@ -211,7 +211,7 @@ def _sums(graph: IntegerGraph, op: WeightedOp, stage: MatVec | Depthwise) -> tup
     return constants, types, arrays
 
 
-def _weight_type(op: WeightedOp, stage: MatVec | Depthwise) -> str:
+def _weight_type(op: ConvOp | Dense, stage: MatVec | Depthwise) -> str:
     return f"{'u' if weight_code(op) else ''}int<{stage.weight_bits}>"
 
 
@@ -226,7 +226,7 @@ def _matvec(graph: IntegerGraph, op: Conv2D | Dense, stage: MatVec, index: int) 
     return Call("matvec", "matvec_config", constants, types, {"weight": (_weight_type(op, stage), matrix(graph, op, stage))} | arrays)
 
 
-def _weight_reader(graph: IntegerGraph, op: WeightedOp, stage: WeightReader, index: int) -> Call:
+def _weight_reader(graph: IntegerGraph, op: ConvOp | Dense, stage: WeightReader, index: int) -> Call:
     hot = weight_code(op)
     constants: dict[str, int | str] = {"unsigned stage": index, "unsigned words": stage.words}
     constants |= {"unsigned weight_bits": weight_bits(op), "bool is_signed": "false" if hot else "true"}

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import Add, Concat, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Lookup, MaxPool, Op, Padding, Reshape, check, op_inputs
-from edgekit.graph.ir import WeightedOp
+from edgekit.graph.ir import ConvOp
 from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, check_plan, refusal
 from edgekit.hls.lower import NAME_MAX, quarters, signed_bits
 from edgekit.hls.stages import (
@@ -132,20 +132,20 @@ def needed(graph: IntegerGraph) -> tuple[Op, ...]:
     return tuple(reversed(found))
 
 
-def weight_code(op: WeightedOp) -> int:
+def weight_code(op: ConvOp | Dense) -> int:
     """The number of set bits in the op's weights, where shifts and adds multiply by them; 0 where multipliers do."""
     magnitudes = np.abs(op.weights.astype(np.int64)) // 4
     most = max(1, int(max(bin(value).count("1") for value in np.unique(magnitudes))))
     return most if most <= K_HOT_MAX else 0
 
 
-def weight_bits(op: WeightedOp) -> int:
+def weight_bits(op: ConvOp | Dense) -> int:
     """Bits of a weight: a sign and the place of each set bit where shifts and adds multiply, else two's complement."""
     hot = weight_code(op)
     return 1 + 3 * hot if hot else 6
 
 
-def _weighted(graph: IntegerGraph, op: WeightedOp, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
+def _weighted(graph: IntegerGraph, op: ConvOp | Dense, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
     """Arithmetic, and the bits of a weight, an accumulator, a bias and a shift."""
     hot, sum_bits, bias_bits = _measured(graph, op)
     arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
@@ -154,7 +154,7 @@ def _weighted(graph: IntegerGraph, op: WeightedOp, packable: bool) -> tuple[Arit
 
 
 @lru_cache(maxsize=256)
-def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int]:
+def _measured(graph: IntegerGraph, op: ConvOp | Dense) -> tuple[int, int, int]:
     """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums and of biases."""
     q = quarters(graph, op)
     return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max()))

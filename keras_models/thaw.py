@@ -23,7 +23,7 @@ from edgekit.graph import (
     Reshape,
     same_padding,
 )
-from edgekit.graph.ir import ConvOp, WeightedOp, op_inputs
+from edgekit.graph.ir import ConvOp, op_inputs
 from edgekit.keras_models.backend import qkeras, tf_keras
 from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXTable, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
@@ -65,13 +65,13 @@ def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
     return QFXModel(inputs, [values[name] for name in graph.outputs], name=graph.name), values
 
 
-def _requantized(graph: IntegerGraph, op: WeightedOp | Add, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
+def _requantized(graph: IntegerGraph, op: ConvOp | Dense | Add, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
     output = graph.tensors[op.output]
     quantizer = QFXActivation(points[op.output], output.signed, op.activation.value)
     return QActivation(quantizer, name=f"{op.name}_{'quantize' if op.activation is Activation.NONE else op.activation.value}")(accumulator)
 
 
-def _weighted(graph: IntegerGraph, op: WeightedOp, points: dict[str, BinaryPoint], x: Any) -> Any:
+def _weighted(graph: IntegerGraph, op: ConvOp | Dense, points: dict[str, BinaryPoint], x: Any) -> Any:
     channel_axis = {Conv2D: 3, DepthwiseConv2D: 2, Dense: None if len(set(op.weight_binary_points)) == 1 else 1}[type(op)]
     each = np.array(op.weight_binary_points, np.float32)
     kernel = BinaryPoint(f"{op.name}/kernel", each if channel_axis is not None else each[0])

@@ -21,24 +21,31 @@ from edgekit.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Padding,
     Reshape,
+    Slice,
     Tensor,
     check,
+    op_inputs,
     same_padding,
 )
-from edgekit.graph.ir import OP_TYPES, window_count
+from edgekit.graph.ir import window_count
 
 SHIFTS = (-2, -1, 0, 1, *range(3, 17))
+PLAIN = (Conv2D, DepthwiseConv2D, Dense, Add, Concat, MaxPool, Lookup, Reshape)
+"""Ops that every executor has had from the start."""
 TO_THE_END = (Dense, Reshape)
 """These leave no map for a convolution: drawn rarely, so that graphs grow deep first."""
 
 
 def random_graph(
-    rng: np.random.Generator, op_types: Sequence[type] = OP_TYPES, length: int = 6, side: int = 9, channels: int = 9
+    rng: np.random.Generator, op_types: Sequence[type] = PLAIN, length: int = 6, side: int = 9, channels: int = 9
 ) -> IntegerGraph:
     """A graph of at least `length` ops of the given types, on maps of up to `side` x `side` x `channels`."""
     shape = (int(rng.integers(1, side + 1)), int(rng.integers(1, side + 1)), int(rng.integers(1, channels + 1)))
@@ -48,7 +55,7 @@ def random_graph(
         chance = np.array([0.25 if kind in TO_THE_END else 1.0 for kind in op_types])
         kind = op_types[int(rng.choice(len(op_types), p=chance / chance.sum()))]
         growing.grow(kind, growing.pick())
-    read = {name for op in growing.ops for name in (op.inputs if isinstance(op, Add | Concat) else (op.input,))}
+    read = {name for op in growing.ops for name in op_inputs(op)}
     outputs = tuple(name for name in growing.tensors if name not in read or (name != "input" and rng.random() < 0.1))
     graph = IntegerGraph("random", growing.tensors, tuple(growing.ops), "input", outputs)
     check(graph)
@@ -65,7 +72,7 @@ def random_inputs(rng: np.random.Generator, graph: IntegerGraph, noise: int = 2)
     return np.concatenate([np.stack(special), drawn]).astype(tensor.dtype)
 
 
-def integer_graphs(op_types: Sequence[type] = OP_TYPES, length: int = 6) -> st.SearchStrategy[IntegerGraph]:
+def integer_graphs(op_types: Sequence[type] = PLAIN, length: int = 6) -> st.SearchStrategy[IntegerGraph]:
     """A hypothesis strategy: graphs of 1 to `length` ops (or a few more, where an add needs a branch)."""
     seeds, lengths = st.integers(0, 2**32 - 1), st.integers(1, length)
     return st.builds(lambda seed, size: random_graph(np.random.default_rng(seed), op_types, size), seeds, lengths)
@@ -120,12 +127,66 @@ class _Growing:
             total = source.shape[-1] + other.shape[-1]
             if total <= 64:
                 self.add(Concat, replace(source, shape=(*source.shape[:-1], total)), inputs=(source.name, other.name))
+        elif kind is Slice:
+            count = self.integer(1, source.shape[-1])
+            start = self.integer(0, source.shape[-1] - count)
+            self.add(Slice, replace(source, shape=(*source.shape[:-1], count)), input=source.name, start=start)
+        elif kind is DepthwiseConv2DTranspose:
+            if len(source.shape) == 3 and prod(source.shape) <= 1000:
+                self.upsample(source)
+        elif kind is Multiply:
+            self.multiply(source)
+        elif kind is MatMul:
+            if len(source.shape) == 3 and source.shape[0] * source.shape[1] <= 30:
+                self.attention(source)
         elif kind is Lookup:
             output = replace(source, signed=self.chance(0.5), binary_point=self.integer(-2, 8))
             table = self.rng.integers(output.low, output.high + 1, 256).astype(output.dtype)
             self.add(Lookup, output, input=source.name, table=table)
         elif kind is Reshape:
             self.add(Reshape, replace(source, shape=self.other_shape(source.shape)), input=source.name)
+
+    def upsample(self, source: Tensor) -> None:
+        kernel, (rows, columns, depth) = (self.integer(1, 3), self.integer(1, 3)), source.shape
+        output = replace(source, shape=(rows * kernel[0], columns * kernel[1], depth))
+        self.weighted(DepthwiseConv2DTranspose, source, (*kernel, depth), output)
+
+    def multiply(self, source: Tensor) -> None:
+        """By a map of the same shape, or by a gate (1, 1, channels) that a window over the whole map gives."""
+        if len(source.shape) == 3 and self.chance(0.5):
+            rows, columns, depth = source.shape
+            like = replace(source, shape=(1, 1, depth))
+            other = self.weighted(DepthwiseConv2D, source, source.shape, like) if rows * columns <= 25 else None
+        else:
+            fits = [tensor for tensor in self.tensors.values() if tensor.shape == source.shape]
+            other = fits[self.integer(0, len(fits) - 1)]
+        if other:
+            self.product(Multiply, replace(source, signed=self.chance(0.7)), source, other, self.integer(0, 10))
+
+    def attention(self, source: Tensor) -> None:
+        """Scores between the cells of two maps, then their product with a third that has the second's cells."""
+        x, y = (self.signed(tensor) for tensor in (source, source))
+        cells, depth = x.shape[0] * x.shape[1], x.shape[2]
+        heads = int(self.rng.choice([n for n in range(1, depth + 1) if depth % n == 0 and n * cells <= 64]))
+        scores = replace(x, shape=(*x.shape[:2], heads * cells), signed=True)
+        bias_shape = scores.shape if self.chance(0.5) else (1, 1, 1)
+        bias = self.rng.integers(-(1 << 14), 1 << 14, bias_shape).astype(np.int32)
+        activation = Activation.RELU if self.chance(0.5) else Activation.NONE
+        fields = {"heads": heads, "transpose_y": True, "bias": bias, "activation": activation}
+        scores = self.product(MatMul, scores, x, y, self.integer(4, 16), **fields)
+        fields = {"heads": heads, "transpose_y": False, "bias": np.zeros((1, 1, 1), np.int32)}
+        self.product(MatMul, replace(x, signed=self.chance(0.8)), scores, y, self.integer(4, 16), **fields)
+
+    def signed(self, source: Tensor) -> Tensor:
+        """A signed tensor of the shape of `source`: itself, or a 1x1 depthwise convolution of it."""
+        if source.signed and self.chance(0.5):
+            return source
+        return self.weighted(DepthwiseConv2D, source, (1, 1, source.shape[2]), replace(source, signed=True), fixed=True)
+
+    def product(self, kind: type, like: Tensor, x: Tensor, y: Tensor, shift: int, **fields: Any) -> Tensor:
+        """With the binary point that makes `shift` of it."""
+        output = replace(like, binary_point=x.binary_point + y.binary_point - shift)
+        return self.add(kind, output, inputs=(x.name, y.name), **fields)
 
     def other_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Three lengths (often), two or one, of the same product."""

@@ -17,11 +17,15 @@ from edgekit.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Padding,
     Reshape,
+    Slice,
     Tensor,
     accumulator_bound,
     check,
@@ -46,6 +50,20 @@ def pair(op, z: Tensor, y: Tensor) -> IntegerGraph:
     """x -> z by a table, then `op` of x and z."""
     table = Lookup("table", "x", "z", np.zeros(256, z.dtype))
     return IntegerGraph("pair", {"x": X, "z": z, "y": y}, (table, op), "x", ("y",))
+
+
+def gated(f: int = 2, output: Tensor = Y) -> IntegerGraph:
+    return pair(Multiply("gate", ("x", "z"), "y"), Tensor("z", SHAPE, False, f), output)
+
+
+S = Tensor("x", SHAPE, True, 2)
+NO_BIAS = np.zeros((1, 1, 1), np.int32)
+
+
+def scores(source: Tensor = S, heads: int = 2, bias: np.ndarray = NO_BIAS, f: int = 0, channels: int = 32) -> IntegerGraph:
+    """Every cell with every cell of one map: 2 channels in two heads give 16 scores a head."""
+    op = MatMul("scores", ("x", "x"), "y", heads, True, bias)
+    return one_layer(op, source, Tensor("y", (4, 4, channels), True, f))
 
 
 def weights_with(value: int) -> np.ndarray:
@@ -98,6 +116,27 @@ BROKEN = {
         0,
         "31 weights for",
     ),
+    "product shifted left": (gated(output=replace(Y, binary_point=5)), "y", 8, "shifts by -1"),
+    "product shifted too far": (gated(f=33), "y", 8, "shifts by 34"),
+    "product into another shape": (gated(output=replace(Y, shape=(4, 4, 3))), "y", 0, "gives shape"),
+    "matrix product of unsigned values": (scores(X), "y", 8, "which is unsigned"),
+    "matrix product beyond int32": (scores(bias=np.full((1, 1, 1), 2**31 - 16384, np.int32)), "y", 8, "leaves int32"),
+    "rounding beyond int32": (scores(bias=np.full((1, 1, 1), 2**31 - 16384 - 8, np.int32)), "y", 8, "leaves int32"),
+    "heads that do not divide": (scores(heads=3), "y", 0, "cannot take inputs"),
+    "bias of another shape": (scores(bias=np.zeros((4, 4, 1), np.int32)), "y", 0, "cannot take inputs"),
+    "channels that are not there": (one_layer(Slice("part", "x", "y", 1), X, replace(X, name="y")), "y", 0, "cannot take inputs"),
+    "slice that changes the type": (
+        one_layer(Slice("part", "x", "y", 1), X, replace(Y, shape=(4, 4, 1))),
+        "y",
+        6,
+        "does not change a type",
+    ),
+    "upsampling of another size": (
+        one_layer(DepthwiseConv2DTranspose("up", "x", "y", np.full((2, 2, 2), 4, np.int8), np.full(2, 2, np.int32), (4, 4)), X, Y),
+        "y",
+        0,
+        r"gives shape \(8, 8, 2\)",
+    ),
     "reshape to another size": (one_layer(Reshape("flat", "x", "y"), X, replace(X, name="y", shape=(31,))), "y", 0, "reshapes"),
     "op before its input": (one_layer(convolution(input="y"), X, Y), "y", 0, "before they are computed"),
     "tensor without op": (IntegerGraph("g", {"x": X, "y": Y, "z": replace(Y, name="z")}, (convolution(),), "x", ("y",)), "z", 0, "no op"),
@@ -132,6 +171,12 @@ UNBROKEN = {
     "shift above sixteen, small accumulator": layer(weight_binary_points=(20, 4)),
     "just inside int32": layer(bias=np.array([2**31 - 2 - 4 * 255 * 2, 2], np.int32)),
     "six at binary point -1": layer(replace(Y, binary_point=-1), activation=Activation.RELU6),
+    "product shifted by nothing": gated(output=replace(Y, binary_point=4)),
+    "product with a number a channel": one_layer(
+        Multiply("gate", ("x", "x"), "y"), replace(X, shape=(1, 1, 2)), replace(Y, shape=(1, 1, 2))
+    ),
+    "matrix product just inside int32": scores(bias=np.full((1, 1, 1), 2**31 - 16384 - 9, np.int32)),
+    "bias for every score": scores(bias=np.zeros((4, 4, 32), np.int32)),
     "add of mixed signs": pair(Add("sum", ("x", "z"), "y"), replace(X, name="z", signed=True), replace(X, name="y")),
 }
 

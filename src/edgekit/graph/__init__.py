@@ -1,6 +1,6 @@
 """The integer graph: tensors and ops (ir), the contract checker (check), the numpy reference, and ONNX as file form."""
 
-from edgekit.graph.check import accumulator_bound, check, violations
+from edgekit.graph.check import accumulator_bound, check, product_bound, violations
 from edgekit.graph.ir import (
     Activation,
     Add,
@@ -8,12 +8,16 @@ from edgekit.graph.ir import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Op,
     Padding,
     Reshape,
+    Slice,
     Tensor,
     clamp_range,
     equal,
@@ -23,7 +27,7 @@ from edgekit.graph.ir import (
 from edgekit.graph.onnx_read import read_onnx
 from edgekit.graph.onnx_write import write_onnx
 from edgekit.graph.reference import quantize_input, run
-from edgekit.graph.requantize import Requantize, requantize_of, shifts_of
+from edgekit.graph.requantize import Requantize, product_shift, requantize_of, shifts_of
 
 __all__ = [
     "Activation",
@@ -32,19 +36,25 @@ __all__ = [
     "Conv2D",
     "Dense",
     "DepthwiseConv2D",
+    "DepthwiseConv2DTranspose",
     "IntegerGraph",
     "Lookup",
+    "MatMul",
     "MaxPool",
+    "Multiply",
     "Op",
     "Padding",
     "Requantize",
     "Reshape",
+    "Slice",
     "Tensor",
     "accumulator_bound",
     "check",
     "clamp_range",
     "equal",
     "op_inputs",
+    "product_bound",
+    "product_shift",
     "quantize_input",
     "read_onnx",
     "requantize_of",

@@ -20,13 +20,18 @@ from edgekit.graph.ir import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntArray,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Op,
     Padding,
+    ProductOp,
     Reshape,
+    Slice,
     Tensor,
     WeightedOp,
     accumulator_taps,
@@ -34,7 +39,7 @@ from edgekit.graph.ir import (
     output_channels,
     window_count,
 )
-from edgekit.graph.requantize import SHIFT_MAX, SHIFT_MIN, shifts_of
+from edgekit.graph.requantize import SHIFT_MAX, SHIFT_MIN, product_shift, shifts_of
 
 WEIGHT_STEP, WEIGHT_MAX = 4, 124
 BIAS_MODULUS, BIAS_REMAINDER = 4, 2
@@ -75,10 +80,23 @@ def violations(graph: IntegerGraph) -> Iterator[Violation]:
 
 def accumulator_bound(graph: IntegerGraph, op: WeightedOp) -> IntArray:
     """Worst-case |accumulator| of each output channel: sum|w| * max|x| + |b|, int64 (channels,)."""
-    source = graph.tensors[op.input]
-    largest = max(abs(source.low), source.high)
-    weights = np.abs(op.weights.astype(np.int64)).sum(axis=accumulator_taps(op))
-    return weights * largest + np.abs(op.bias.astype(np.int64))
+    sums = np.abs(op.weights.astype(np.int64)).sum(axis=accumulator_taps(op))
+    weights = sums.reshape(-1, output_channels(op)).max(axis=0)
+    return weights * _largest(graph.tensors[op.input]) + np.abs(op.bias.astype(np.int64))
+
+
+def product_bound(graph: IntegerGraph, op: ProductOp) -> int:
+    """Worst-case |accumulator| of a product of activations: terms * max|x| * max|y| + max|b|."""
+    x, y = (graph.tensors[name] for name in op.inputs)
+    one = _largest(x) * _largest(y)
+    if isinstance(op, Multiply):
+        return one
+    terms = x.shape[-1] // op.heads
+    return terms * one + int(np.abs(op.bias.astype(np.int64)).max())
+
+
+def _largest(tensor: Tensor) -> int:
+    return max(abs(tensor.low), tensor.high)
 
 
 def _structure(graph: IntegerGraph) -> Iterator[Violation]:
@@ -123,11 +141,11 @@ def _shape_problem(graph: IntegerGraph, op: Op) -> str | None:
     sources, output = [graph.tensors[name] for name in op_inputs(op)], graph.tensors[op.output]
     if type(op) not in OP_TYPES:
         return f"unknown op {type(op).__name__}"
-    if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+    if isinstance(op, WeightedOp):
         problem = _weights_problem(op, sources[0])
         if problem:
             return problem
-    expected = _output_shape(op, sources)
+    expected = _slice_shape(op, sources[0], output) if isinstance(op, Slice) else _output_shape(op, sources)
     if expected is None:
         return f"cannot take inputs of shape {', '.join(str(s.shape) for s in sources)}"
     if isinstance(op, Reshape):
@@ -136,7 +154,7 @@ def _shape_problem(graph: IntegerGraph, op: Op) -> str | None:
 
 
 def _weights_problem(op: WeightedOp, source: Tensor) -> str | None:
-    ranks = {Conv2D: 4, DepthwiseConv2D: 3, Dense: 2}
+    ranks = {Conv2D: 4, DepthwiseConv2D: 3, DepthwiseConv2DTranspose: 3, Dense: 2}
     if op.weights.dtype != np.int8 or op.bias.dtype != np.int32:
         return f"weights are int8 and biases int32, not {op.weights.dtype} and {op.bias.dtype}"
     if op.weights.ndim != ranks[type(op)] or op.weights.size == 0:
@@ -157,6 +175,9 @@ def _output_shape(op: Op, sources: list[Tensor]) -> tuple[int, ...] | None:
     shape = sources[0].shape
     if isinstance(op, Conv2D | DepthwiseConv2D):
         return _window_shape(op.weights.shape[:2], op.strides, op.dilation, op.padding, shape, output_channels(op))
+    if isinstance(op, DepthwiseConv2DTranspose):
+        rows, columns, channels = op.weights.shape
+        return shape[0] * rows, shape[1] * columns, channels
     if isinstance(op, MaxPool) and len(shape) == 3:
         padding = op.padding  # a window of padding only has no largest value
         if max(padding.top, padding.bottom) >= op.pool[0] or max(padding.left, padding.right) >= op.pool[1]:
@@ -166,10 +187,30 @@ def _output_shape(op: Op, sources: list[Tensor]) -> tuple[int, ...] | None:
         return (output_channels(op),)
     if isinstance(op, Add):
         return shape if len(sources) == 2 and sources[1].shape == shape else None
+    if isinstance(op, Multiply):
+        return shape if len(sources) == 2 and sources[1].shape in (shape, (1, 1, shape[-1])) else None
+    if isinstance(op, MatMul):
+        return _matmul_shape(op, sources) if len(sources) == 2 and all(len(s.shape) == 3 for s in sources) else None
     if isinstance(op, Concat):
         same = len(sources) > 1 and all(s.shape[:-1] == shape[:-1] for s in sources)
         return (*shape[:-1], sum(s.shape[-1] for s in sources)) if same else None
     return shape if isinstance(op, Lookup | Reshape) else None
+
+
+def _matmul_shape(op: MatMul, sources: list[Tensor]) -> tuple[int, ...] | None:
+    (rows, columns, x_channels), (y_rows, y_columns, y_channels) = sources[0].shape, sources[1].shape
+    if op.heads < 1 or x_channels % op.heads or y_channels % op.heads:
+        return None
+    terms, cells = y_channels // op.heads if op.transpose_y else y_rows * y_columns, y_rows * y_columns
+    if x_channels != op.heads * terms:
+        return None
+    output = (rows, columns, op.heads * cells if op.transpose_y else y_channels)
+    return output if op.bias.dtype == np.int32 and op.bias.shape in (output, (1, 1, 1)) else None
+
+
+def _slice_shape(op: Slice, source: Tensor, output: Tensor) -> tuple[int, ...] | None:
+    count = output.shape[-1]
+    return (*source.shape[:-1], count) if 0 <= op.start <= source.shape[-1] - count else None
 
 
 def _window_shape(
@@ -187,15 +228,17 @@ def _window_shape(
 def _numbers(graph: IntegerGraph, op: Op) -> Iterator[Violation]:
     output = graph.tensors[op.output]
     sources = [graph.tensors[name] for name in op_inputs(op)]
-    if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+    if isinstance(op, WeightedOp):
         yield from _accumulator_rules(graph, op)
+    if isinstance(op, ProductOp):
+        yield from _product_rules(graph, op)
     if isinstance(op, Add):
         for source in sources:
             if source.binary_point != output.binary_point:
                 yield Violation(
                     output.name, 4, f"adds '{source.name}' with binary point {source.binary_point} into binary point {output.binary_point}"
                 )
-    if isinstance(op, Concat | MaxPool | Reshape):
+    if isinstance(op, Concat | Slice | MaxPool | Reshape):
         for source in sources:
             if (source.signed, source.binary_point) != (output.signed, output.binary_point):
                 yield Violation(output.name, 6, f"'{op.name}' does not change a type, but '{source.name}' has another one")
@@ -231,6 +274,19 @@ def _accumulator_rules(graph: IntegerGraph, op: WeightedOp) -> Iterator[Violatio
             yield Violation(name, 3, f"{where} shifts by {n} > 16 and its accumulator may reach {bound} >= 2**25")
         elif bound << _left_shift(n) >= ACCUMULATOR_MAX:
             yield Violation(name, 3, f"{where}: its accumulator may reach {bound}, {2 ** _left_shift(n)} times which leaves int32")
+
+
+def _product_rules(graph: IntegerGraph, op: ProductOp) -> Iterator[Violation]:
+    """The requantize of a product is int32 arithmetic: it is exact as long as nothing leaves int32."""
+    n, bound = product_shift(graph, op), product_bound(graph, op)
+    if not 0 <= n <= SHIFT_MAX:
+        yield Violation(op.output, 8, f"'{op.name}' shifts by {n}, outside 0..{SHIFT_MAX}")
+    elif bound + ((1 << n) >> 1) >= ACCUMULATOR_MAX:
+        yield Violation(op.output, 8, f"the accumulator of '{op.name}' may reach {bound}, which leaves int32 when it is rounded")
+    if isinstance(op, MatMul):
+        for source in (graph.tensors[name] for name in op.inputs):
+            if not source.signed:
+                yield Violation(op.output, 8, f"'{op.name}' reads '{source.name}', which is unsigned; TFLite's product knows no zero point")
 
 
 def _left_shift(n: int) -> int:

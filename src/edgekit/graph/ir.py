@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,24 @@ class Dense:
 
 
 @dataclass(frozen=True, eq=False)
+class DepthwiseConv2DTranspose:
+    """Each cell becomes as many cells as the kernel has, none of which overlap: the stride is the kernel.
+
+    `weights` int8 (kernel_h, kernel_w, channels), `bias` int32 (channels,).
+
+        output[i * kernel_h + a, j * kernel_w + b, c] = requantize(input[i, j, c] * weights[a, b, c] + bias[c])
+    """
+
+    name: str
+    input: str
+    output: str
+    weights: IntArray
+    bias: IntArray
+    weight_binary_points: tuple[int, ...]
+    activation: Activation = Activation.NONE
+
+
+@dataclass(frozen=True, eq=False)
 class Add:
     """The sum of two tensors that share the output's binary point, saturated."""
 
@@ -120,12 +138,53 @@ class Add:
 
 
 @dataclass(frozen=True, eq=False)
+class Multiply:
+    """The product of a map and a gate, which has the map's shape or one number a channel, (1, 1, channels)."""
+
+    name: str
+    inputs: tuple[str, str]
+    output: str
+
+
+@dataclass(frozen=True, eq=False)
+class MatMul:
+    """A matrix product a head, of two maps x and y whose cells, row-major, are the rows of the matrices.
+
+    A head is a group of neighbouring channels, as in multi-head attention (arXiv 1706.03762, section 3.2.2): channel h * n + k of a
+    map with n channels a head is column k of head h. With `transpose_y` each cell of x is multiplied by each cell of y:
+
+        output[i, h * m + j] = sum over k of x[i, h * n + k] * y[j, h * n + k] + bias        m cells in y
+        output[i, h * n + k] = sum over j of x[i, h * m + j] * y[j, h * n + k] + bias        without
+
+    `bias` int32 has the output's shape, or (1, 1, 1).
+    """
+
+    name: str
+    inputs: tuple[str, str]
+    output: str
+    heads: int
+    transpose_y: bool
+    bias: IntArray
+    activation: Activation = Activation.NONE
+
+
+@dataclass(frozen=True, eq=False)
 class Concat:
     """Joins tensors of one type along the channels."""
 
     name: str
     inputs: tuple[str, ...]
     output: str
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """As many channels as the output has, from channel `start` on."""
+
+    name: str
+    input: str
+    output: str
+    start: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +219,13 @@ class Reshape:
 
 
 ConvOp: TypeAlias = Conv2D | DepthwiseConv2D
-WeightedOp: TypeAlias = Conv2D | DepthwiseConv2D | Dense
-Op: TypeAlias = Conv2D | DepthwiseConv2D | Dense | Add | Concat | MaxPool | Lookup | Reshape
-OP_TYPES: tuple[type, ...] = (Conv2D, DepthwiseConv2D, Dense, Add, Concat, MaxPool, Lookup, Reshape)
+WeightedOp: TypeAlias = Conv2D | DepthwiseConv2D | DepthwiseConv2DTranspose | Dense
+ProductOp: TypeAlias = Multiply | MatMul
+"""Ops that multiply activations by activations."""
+Op: TypeAlias = (
+    Conv2D | DepthwiseConv2D | DepthwiseConv2DTranspose | Dense | Add | Multiply | MatMul | Concat | Slice | MaxPool | Lookup | Reshape
+)
+OP_TYPES: tuple[type, ...] = get_args(Op)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +241,7 @@ class IntegerGraph:
 
 def op_inputs(op: Op) -> tuple[str, ...]:
     """Names of the tensors that an op reads."""
-    return op.inputs if isinstance(op, Add | Concat) else (op.input,)
+    return op.inputs if isinstance(op, Add | Multiply | MatMul | Concat) else (op.input,)
 
 
 def output_channels(op: WeightedOp) -> int:
@@ -186,8 +249,8 @@ def output_channels(op: WeightedOp) -> int:
 
 
 def accumulator_taps(op: WeightedOp) -> tuple[int, ...]:
-    """Axes of `weights` that one output channel sums over."""
-    return tuple(range(op.weights.ndim - 1))
+    """Axes of `weights` that one output value sums over."""
+    return () if isinstance(op, DepthwiseConv2DTranspose) else tuple(range(op.weights.ndim - 1))
 
 
 def clamp_range(activation: Activation, tensor: Tensor) -> tuple[int, int]:

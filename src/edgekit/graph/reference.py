@@ -18,15 +18,20 @@ from edgekit.graph.ir import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntArray,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Op,
     Padding,
     Pair,
     Reshape,
+    Slice,
     Tensor,
+    WeightedOp,
     clamp_range,
     op_inputs,
     window_count,
@@ -64,12 +69,18 @@ def run(graph: IntegerGraph, inputs: IntArray) -> dict[str, IntArray]:
 def run_op(graph: IntegerGraph, op: Op, operands: list[Int64]) -> Int64:
     """One op on int64 operands (batch, *shape); int64 within the output's range."""
     x, output = operands[0], graph.tensors[op.output]
-    if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+    if isinstance(op, WeightedOp):
         return requantize_of(graph, op).apply(_ACCUMULATE[type(op)](op, x) + op.bias.astype(np.int64))
+    if isinstance(op, Multiply):
+        return requantize_of(graph, op).apply(x * operands[1])
+    if isinstance(op, MatMul):
+        return requantize_of(graph, op).apply(_matmul(op, x, operands[1]) + op.bias.astype(np.int64))
     if isinstance(op, Add):
         return np.clip(x + operands[1], *clamp_range(op.activation, output))
     if isinstance(op, Concat):
         return np.concatenate(operands, axis=-1)
+    if isinstance(op, Slice):
+        return x[..., op.start : op.start + output.shape[-1]]
     if isinstance(op, MaxPool):
         padded = _pad(x, op.padding, graph.tensors[op.input].low)
         return np.max(np.stack(list(_windows(padded, op.pool, op.strides, (1, 1)))), axis=0)
@@ -115,4 +126,27 @@ def _dense(op: Any, x: Int64) -> Int64:
     return (x.reshape(len(x), -1).astype(np.float64) @ op.weights.astype(np.float64)).astype(np.int64)
 
 
-_ACCUMULATE: dict[type, Callable[[Any, Int64], Int64]] = {Conv2D: _conv2d, DepthwiseConv2D: _depthwise, Dense: _dense}
+def _depthwise_transpose(op: Any, x: Int64) -> Int64:
+    """(batch, rows, 1, columns, 1, channels) * (kernel_h, 1, kernel_w, channels): the kernel's axes lie inside the map's."""
+    batch, rows, columns, channels = x.shape
+    kernel_h, kernel_w, _ = op.weights.shape
+    product = x[:, :, np.newaxis, :, np.newaxis] * op.weights.astype(np.int64)[:, np.newaxis]
+    return product.reshape(batch, rows * kernel_h, columns * kernel_w, channels)
+
+
+def _matmul(op: MatMul, x: Int64, y: Int64) -> Int64:
+    """`einsum` letters: b batch, i cells of x, j cells of y, h heads, k columns of a head. Returns x's cells with new channels."""
+
+    def heads(values: Int64) -> Any:
+        return values.reshape(len(values), -1, op.heads, values.shape[-1] // op.heads).astype(np.float64)
+
+    product = np.einsum("bihk,bjhk->bihj" if op.transpose_y else "bihj,bjhk->bihk", heads(x), heads(y), optimize=True)
+    return product.reshape(*x.shape[:-1], -1).astype(np.int64)
+
+
+_ACCUMULATE: dict[type, Callable[[Any, Int64], Int64]] = {
+    Conv2D: _conv2d,
+    DepthwiseConv2D: _depthwise,
+    DepthwiseConv2DTranspose: _depthwise_transpose,
+    Dense: _dense,
+}

@@ -1,11 +1,14 @@
 """Requantize: from an int32 accumulator to 8 bits.
 
-    out = clamp(round(acc / 2**n), low, high)      with n = f_in + f_w - f_out, one n per output channel
+    out = clamp(round(acc / 2**n), low, high)
 
-Under the contract no accumulator is half-way between two outputs, so every way of rounding gives the same integer; the
-cheapest one is an addition and an arithmetic shift:
+After weights n = f_in + f_w - f_out, one n per output channel. Under the contract no such accumulator is half-way between two
+outputs, so every way of rounding gives the same integer; the cheapest one is an addition and an arithmetic shift:
 
     n >= 1:  (acc + 2**(n-1)) >> n          n <= 0:  acc << -n
+
+After a product of activations n = f_x + f_y - f_out. Its accumulator can be half-way; the formula above, which rounds half
+up, is then part of the op: every executor computes just that, in int32.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.graph.ir import IntegerGraph, WeightedOp, clamp_range
+from edgekit.graph.ir import Activation, IntegerGraph, ProductOp, WeightedOp, clamp_range, op_inputs
 
 SHIFT_MIN = -7
 """XNNPACK takes requantization scales below 2**8 only."""
@@ -26,7 +29,7 @@ SHIFT_MAX = 30
 
 @dataclass(frozen=True)
 class Requantize:
-    """`shifts`: n for each output channel, each in SHIFT_MIN..SHIFT_MAX. Raises ValueError for others."""
+    """`shifts`: n for each output channel, or one for all, each in SHIFT_MIN..SHIFT_MAX. Raises ValueError for others."""
 
     shifts: tuple[int, ...]
     low: int
@@ -58,7 +61,12 @@ def shifts_of(graph: IntegerGraph, op: WeightedOp) -> tuple[int, ...]:
     return tuple(f_in + f_w - f_out for f_w in op.weight_binary_points)
 
 
-def requantize_of(graph: IntegerGraph, op: WeightedOp) -> Requantize:
+def product_shift(graph: IntegerGraph, op: ProductOp) -> int:
+    """n = f_x + f_y - f_out."""
+    return sum(graph.tensors[name].binary_point for name in op_inputs(op)) - graph.tensors[op.output].binary_point
+
+
+def requantize_of(graph: IntegerGraph, op: WeightedOp | ProductOp) -> Requantize:
     """The requantize that ends `op`."""
-    low, high = clamp_range(op.activation, graph.tensors[op.output])
-    return Requantize(shifts_of(graph, op), low, high)
+    shifts = (product_shift(graph, op),) if isinstance(op, ProductOp) else shifts_of(graph, op)
+    return Requantize(shifts, *clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output]))
