@@ -57,6 +57,8 @@ def gated(f: int = 2, output: Tensor = Y) -> IntegerGraph:
 
 
 S = Tensor("x", SHAPE, True, 2)
+
+
 def gated_vector() -> IntegerGraph:
     """Four features and a gate shaped as one for a map of four channels."""
     x, gate, y = replace(X, shape=(4,)), replace(Y, name="z", shape=(1, 1, 4)), replace(Y, shape=(4,))

@@ -289,7 +289,7 @@ def _product_rules(graph: IntegerGraph, op: ProductOp) -> Iterator[Violation]:
     if not 0 <= n <= SHIFT_MAX:
         yield Violation(op.output, 8, f"'{op.name}' shifts by {n}, outside 0..{SHIFT_MAX}")
     elif bound + ((1 << n) >> 1) + (CLAMP_ROOM << n) >= ACCUMULATOR_MAX:
-        yield Violation(op.output, 8, f"the accumulator of '{op.name}' may reach {bound}, which leaves int32 when it is rounded and clamped")
+        yield Violation(op.output, 8, f"the accumulator of '{op.name}' may reach {bound}; rounded and clamped it leaves int32")
     if isinstance(op, MatMul):
         for source in (graph.tensors[name] for name in op.inputs):
             if not source.signed:
