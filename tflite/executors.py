@@ -17,7 +17,8 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Note, Run, Values
 from edgekit.graph import IntegerGraph
 from edgekit.tflite.reader import parse, probe, smallest_softmax_scale
-from edgekit.tflite.writer import logical, stored, write_tflite
+from edgekit.tflite.tensors import logical, stored
+from edgekit.tflite.writer import write_tflite
 
 RunOne = Callable[[npt.NDArray[Any]], Values]
 KERNEL_SETS = {"reference": "BUILTIN_REF", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}

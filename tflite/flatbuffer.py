@@ -37,6 +37,8 @@ class ModelBuilder:
     operators: list[Any] = field(default_factory=list)
     kinds: list[OpKind] = field(default_factory=list)
     index: dict[str, int] = field(default_factory=dict)
+    layouts: dict[tuple[str, int, str], str] = field(default_factory=dict)
+    """Tensors that hold another one's integers by heads: (that one, heads, what its cells are) -> name."""
 
     def __post_init__(self) -> None:
         self.buffer(np.empty(0, np.uint8))  # by the schema's convention buffer 0 is empty and means "no data"
@@ -74,6 +76,10 @@ class ModelBuilder:
             )
         )
         return name
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of a tensor that was added."""
+        return tuple(int(size) for size in self.tensors[self.index[name]].shape)
 
     def operator(self, kind: OpKind, inputs: Sequence[str], output: str, options: Any = None) -> None:
         from ai_edge_litert import schema_py_generated as schema

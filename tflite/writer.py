@@ -1,12 +1,12 @@
-"""The exact TFLite file of an integer graph.
+"""The exact TFLite file of an integer graph, op by op; products of activations are in products.py.
 
-A graph tensor becomes an int8 tensor of the same name, batch 1, scale 2**-f. An unsigned one is stored minus 128 with zero_point -128,
-so `stored - zero_point` is the graph's integer and every accumulator is the one that the contract speaks of.
+How tensors are stored, tensors.py says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -19,11 +19,15 @@ from edgekit.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Padding,
     Reshape,
+    Slice,
     Tensor,
     check,
     clamp_range,
@@ -31,23 +35,32 @@ from edgekit.graph import (
 )
 from edgekit.graph.ir import ConvOp, IntArray, WeightedOp
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
+from edgekit.tflite.products import matmul, multiply
+from edgekit.tflite.tensors import (
+    ADD_INT32,
+    CAST,
+    STORED_LOW,
+    constant_int32,
+    map_tensor,
+    quantization,
+    reshape,
+    reshape_to,
+    stored,
+    transpose_to,
+)
 
 # The lowest versions that take int8 (the schema's comments and the runtimes' registrations agree on them).
 ADD = OpKind("ADD", 2)
-ADD_INT32 = OpKind("ADD", 1)
-CAST = OpKind("CAST", 3, (2, 8, 0))
 CONCATENATION = OpKind("CONCATENATION", 2)
 CONV_2D = OpKind("CONV_2D", 3)
 DEPTHWISE_CONV_2D = OpKind("DEPTHWISE_CONV_2D", 3)
+DEPTH_TO_SPACE = OpKind("DEPTH_TO_SPACE", 1, (2, 1, 0))
 FULLY_CONNECTED = OpKind("FULLY_CONNECTED", 4)
 GATHER = OpKind("GATHER", 2)
 MAX_POOL_2D = OpKind("MAX_POOL_2D", 2)
 PAD = OpKind("PAD", 2)
 PADV2 = OpKind("PADV2", 2)
-RESHAPE = OpKind("RESHAPE", 1)
-
-STORED_LOW = -128
-"""What the file holds for a type's lowest integer, signed or unsigned."""
+SLICE = OpKind("SLICE", 2)
 
 
 def write_tflite(graph: IntegerGraph) -> bytes:
@@ -64,32 +77,10 @@ def write_unchecked(graph: IntegerGraph) -> bytes:
     """As write_tflite, without the proof that kernels agree: only for showing that they then do not."""
     builder = ModelBuilder()
     for tensor in graph.tensors.values():
-        _map_tensor(builder, tensor.name, tensor.shape, tensor)
+        map_tensor(builder, tensor.name, tensor.shape, tensor)
     for op in graph.ops:
         _LOWER[type(op)](builder, graph, op)
     return builder.pack(graph.name, [graph.input], graph.outputs, "edgekit: equal integers on every kernel")
-
-
-def stored(tensor: Tensor, values: IntArray) -> IntArray:
-    """The graph's integers as the file holds them, int8."""
-    return (values.astype(np.int16) + (STORED_LOW - tensor.low)).astype(np.int8)
-
-
-def logical(tensor: Tensor, values: IntArray) -> IntArray:
-    """The inverse of `stored`: int8 or uint8."""
-    return (values.astype(np.int16) - (STORED_LOW - tensor.low)).astype(tensor.dtype)
-
-
-def _quantization(scales: Any, zero_point: int = 0, axis: int = 0) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    scales = np.atleast_1d(np.asarray(scales, np.float32))
-    return schema.QuantizationParametersT(scale=scales, zeroPoint=np.full(scales.shape, zero_point, np.int64), quantizedDimension=axis)
-
-
-def _map_tensor(builder: ModelBuilder, name: str, shape: tuple[int, ...], like: Tensor) -> str:
-    """A tensor of another name and shape, of the type of `like`."""
-    return builder.tensor(name, (1, *shape), np.int8, _quantization(like.scale, STORED_LOW - like.low))
 
 
 def _activation(op: WeightedOp | Add, output: Tensor) -> int:
@@ -109,8 +100,8 @@ def _weights_and_bias(
     points = np.array(op.weight_binary_points[:1] if per_tensor else op.weight_binary_points)
     bias_points = points + graph.tensors[op.input].binary_point
     return [
-        builder.tensor(f"{op.name}/weights", weights.shape, np.int8, _quantization(np.ldexp(1.0, -points), axis=axis), weights),
-        builder.tensor(f"{op.name}/bias", op.bias.shape, np.int32, _quantization(np.ldexp(1.0, -bias_points)), op.bias),
+        builder.tensor(f"{op.name}/weights", weights.shape, np.int8, quantization(np.ldexp(1.0, -points), axis=axis), weights),
+        builder.tensor(f"{op.name}/bias", op.bias.shape, np.int32, quantization(np.ldexp(1.0, -bias_points)), op.bias),
     ]
 
 
@@ -121,14 +112,14 @@ def _pad(builder: ModelBuilder, source: Tensor, op: ConvOp | MaxPool, kind: OpKi
     rows, columns, channels = source.shape
     pad = op.padding
     shape = (rows + pad.top + pad.bottom, columns + pad.left + pad.right, channels)
-    output = _map_tensor(builder, f"{op.name}/padded", shape, source)
+    output = map_tensor(builder, f"{op.name}/padded", shape, source)
     amounts = np.array([[0, 0], [pad.top, pad.bottom], [pad.left, pad.right], [0, 0]])
     inputs = [source.name, builder.tensor(f"{op.name}/padding", amounts.shape, np.int32, data=amounts)]
     if kind is PAD:
         builder.operator(PAD, inputs, output, schema.PadOptionsT())
     else:  # the lowest integer loses against every cell of a window
-        quantization = _quantization(source.scale, STORED_LOW - source.low)
-        inputs.append(builder.tensor(f"{op.name}/lowest", (1,), np.int8, quantization, np.array([STORED_LOW])))
+        points = quantization(source.scale, STORED_LOW - source.low)
+        inputs.append(builder.tensor(f"{op.name}/lowest", (1,), np.int8, points, np.array([STORED_LOW])))
         builder.operator(PADV2, inputs, output, schema.PadV2OptionsT())
     return output
 
@@ -167,6 +158,45 @@ def _conv(builder: ModelBuilder, graph: IntegerGraph, op: ConvOp) -> None:
         builder.operator(DEPTHWISE_CONV_2D, [x, *constants], op.output, schema.DepthwiseConv2DOptionsT(depthMultiplier=1, **common))
 
 
+def _depthwise_transpose(builder: ModelBuilder, graph: IntegerGraph, op: DepthwiseConv2DTranspose) -> None:
+    """A copy of the map for each weight of the kernel, side by side; a 1x1 depthwise convolution; then channels move into the map.
+
+    Channel (a * kernel_w + b) * channels + c goes to row a, column b, channel c of a cell's block. The columns of one row are so
+    in place already; rows change places with the cells' columns. DEPTH_TO_SPACE does both, for blocks that are square.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    source, output = graph.tensors[op.input], graph.tensors[op.output]
+    (rows, columns, channels), (kernel_h, kernel_w, _) = source.shape, op.weights.shape
+    taps = kernel_h * kernel_w
+    shape = (rows, columns, taps * channels)
+    x = op.input
+    if taps > 1:
+        x = map_tensor(builder, f"{op.name}/copies", shape, source)
+        builder.operator(CONCATENATION, [op.input] * taps, x, schema.ConcatenationOptionsT(axis=3))
+    constants = _weights_and_bias(builder, graph, _side_by_side(op), op.weights.reshape(1, 1, 1, -1), axis=3)
+    options = schema.DepthwiseConv2DOptionsT(
+        padding=schema.Padding.VALID, strideH=1, strideW=1, depthMultiplier=1, fusedActivationFunction=_activation(op, output)
+    )
+    blocks = op.output if taps == 1 else map_tensor(builder, f"{op.name}/blocks", shape, output)
+    builder.operator(DEPTHWISE_CONV_2D, [x, *constants], blocks, options)
+    if taps == 1:
+        return
+    if kernel_h == kernel_w:
+        builder.operator(DEPTH_TO_SPACE, [blocks], op.output, schema.DepthToSpaceOptionsT(blockSize=kernel_h))
+        return
+    if kernel_h > 1:
+        x = reshape_to(builder, blocks, f"{op.name}/cells", (rows, columns, kernel_h, kernel_w * channels), output)
+        blocks = transpose_to(builder, x, f"{op.name}/rows", (0, 1, 3, 2, 4), output)
+    reshape(builder, op.name, blocks, op.output, output.shape)
+
+
+def _side_by_side(op: DepthwiseConv2DTranspose) -> DepthwiseConv2DTranspose:
+    """Bias and binary points repeated for each weight of the kernel."""
+    taps = op.weights.shape[0] * op.weights.shape[1]
+    return replace(op, bias=np.tile(op.bias, taps), weight_binary_points=op.weight_binary_points * taps)
+
+
 def _dense(builder: ModelBuilder, graph: IntegerGraph, op: Dense) -> None:
     """FULLY_CONNECTED knows one binary point only before version 5, which old runtimes lack; a 1x1 convolution knows one per channel."""
     from ai_edge_litert import schema_py_generated as schema
@@ -181,26 +211,12 @@ def _dense(builder: ModelBuilder, graph: IntegerGraph, op: Dense) -> None:
     features, channels = prod(source.shape), op.weights.shape[1]
     x = op.input
     if source.shape != (1, 1, features):
-        x = _reshape_to(builder, x, f"{op.name}/features", (1, 1, features), source)
+        x = reshape_to(builder, x, f"{op.name}/features", (1, 1, features), source)
     constants = _weights_and_bias(builder, graph, op, op.weights.T.reshape(channels, 1, 1, features), axis=0)
-    result = _map_tensor(builder, f"{op.name}/map", (1, 1, channels), output)
+    result = map_tensor(builder, f"{op.name}/map", (1, 1, channels), output)
     options = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideH=1, strideW=1, fusedActivationFunction=activation)
     builder.operator(CONV_2D, [x, *constants], result, options)
-    _reshape(builder, op.name, result, op.output, output.shape)
-
-
-def _reshape_to(builder: ModelBuilder, source: str, name: str, shape: tuple[int, ...], like: Tensor) -> str:
-    _map_tensor(builder, name, shape, like)
-    _reshape(builder, name, source, name, shape)
-    return name
-
-
-def _reshape(builder: ModelBuilder, name: str, source: str, output: str, shape: tuple[int, ...]) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
-    target = np.array((1, *shape), np.int32)
-    inputs = [source, builder.tensor(f"{name}/shape", target.shape, np.int32, data=target)]
-    builder.operator(RESHAPE, inputs, output, schema.ReshapeOptionsT(newShape=target))
+    reshape(builder, op.name, result, op.output, output.shape)
 
 
 def _add(builder: ModelBuilder, graph: IntegerGraph, op: Add) -> None:
@@ -214,6 +230,15 @@ def _concat(builder: ModelBuilder, graph: IntegerGraph, op: Concat) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     builder.operator(CONCATENATION, op.inputs, op.output, schema.ConcatenationOptionsT(axis=len(graph.tensors[op.output].shape)))
+
+
+def _slice(builder: ModelBuilder, graph: IntegerGraph, op: Slice) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    shape = graph.tensors[op.output].shape
+    begin = constant_int32(builder, f"{op.name}/begin", *[0] * len(shape), op.start)
+    size = constant_int32(builder, f"{op.name}/size", 1, *shape)
+    builder.operator(SLICE, [op.input, begin, size], op.output, schema.SliceOptionsT())
 
 
 def _max_pool(builder: ModelBuilder, graph: IntegerGraph, op: MaxPool) -> None:
@@ -234,24 +259,28 @@ def _lookup(builder: ModelBuilder, graph: IntegerGraph, op: Lookup) -> None:
     types = schema.TensorType
     wide = builder.tensor(f"{op.name}/int32", (1, *source.shape), np.int32)
     builder.operator(CAST, [op.input], wide, schema.CastOptionsT(types.INT8, types.INT32))
-    first = builder.tensor(f"{op.name}/first", (1,), np.int32, data=np.array([-STORED_LOW]))
+    first = constant_int32(builder, f"{op.name}/first", -STORED_LOW)
     index = builder.tensor(f"{op.name}/index", (1, *source.shape), np.int32)
     builder.operator(ADD_INT32, [wide, first], index, schema.AddOptionsT())
-    quantization = _quantization(output.scale, STORED_LOW - output.low)
-    table = builder.tensor(f"{op.name}/table", op.table.shape, np.int8, quantization, stored(output, op.table))
+    points = quantization(output.scale, STORED_LOW - output.low)
+    table = builder.tensor(f"{op.name}/table", op.table.shape, np.int8, points, stored(output, op.table))
     builder.operator(GATHER, [table, index], op.output, schema.GatherOptionsT(axis=0))
 
 
 def _reshape_op(builder: ModelBuilder, graph: IntegerGraph, op: Reshape) -> None:
-    _reshape(builder, op.name, op.input, op.output, graph.tensors[op.output].shape)
+    reshape(builder, op.name, op.input, op.output, graph.tensors[op.output].shape)
 
 
 _LOWER: dict[type, Callable[[ModelBuilder, IntegerGraph, Any], None]] = {
     Conv2D: _conv,
     DepthwiseConv2D: _conv,
+    DepthwiseConv2DTranspose: _depthwise_transpose,
     Dense: _dense,
     Add: _add,
+    Multiply: multiply,
+    MatMul: matmul,
     Concat: _concat,
+    Slice: _slice,
     MaxPool: _max_pool,
     Lookup: _lookup,
     Reshape: _reshape_op,

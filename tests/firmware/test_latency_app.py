@@ -30,7 +30,8 @@ from edgekit.tflite.application import (
     folder_command,
     parse_report,
 )
-from edgekit.tflite.writer import stored, write_tflite, write_unchecked
+from edgekit.tflite.tensors import stored
+from edgekit.tflite.writer import write_tflite, write_unchecked
 from edgekit.tools import CMAKE, GXX, GXX_AARCH64, MAKE, QEMU, Tool, missing_reason, require
 
 SOURCES = Path(firmware.__file__).resolve().parent

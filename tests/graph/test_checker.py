@@ -57,6 +57,15 @@ def gated(f: int = 2, output: Tensor = Y) -> IntegerGraph:
 
 
 S = Tensor("x", SHAPE, True, 2)
+
+
+def gated_vector() -> IntegerGraph:
+    """Four features and a gate shaped as one for a map of four channels."""
+    x, gate, y = replace(X, shape=(4,)), replace(Y, name="z", shape=(1, 1, 4)), replace(Y, shape=(4,))
+    ops = (Reshape("turn", "x", "z"), Multiply("gate", ("x", "z"), "y"))
+    return IntegerGraph("vector", {t.name: t for t in (x, gate, y)}, ops, "x", ("y",))
+
+
 NO_BIAS = np.zeros((1, 1, 1), np.int32)
 
 
@@ -121,7 +130,9 @@ BROKEN = {
     "product into another shape": (gated(output=replace(Y, shape=(4, 4, 3))), "y", 0, "gives shape"),
     "matrix product of unsigned values": (scores(X), "y", 8, "which is unsigned"),
     "matrix product beyond int32": (scores(bias=np.full((1, 1, 1), 2**31 - 16384, np.int32)), "y", 8, "leaves int32"),
-    "rounding beyond int32": (scores(bias=np.full((1, 1, 1), 2**31 - 16384 - 8, np.int32)), "y", 8, "leaves int32"),
+    # 16384 is the product, 8 is half an output LSB at a shift of 4, 2048 are 128 of them.
+    "rounding and clamp beyond int32": (scores(bias=np.full((1, 1, 1), 2**31 - 16384 - 8 - 2048, np.int32)), "y", 8, "leaves int32"),
+    "gate of a vector": (gated_vector(), "y", 0, "cannot take inputs"),
     "heads that do not divide": (scores(heads=3), "y", 0, "cannot take inputs"),
     "bias of another shape": (scores(bias=np.zeros((4, 4, 1), np.int32)), "y", 0, "cannot take inputs"),
     "channels that are not there": (one_layer(Slice("part", "x", "y", 1), X, replace(X, name="y")), "y", 0, "cannot take inputs"),
@@ -175,7 +186,7 @@ UNBROKEN = {
     "product with a number a channel": one_layer(
         Multiply("gate", ("x", "x"), "y"), replace(X, shape=(1, 1, 2)), replace(Y, shape=(1, 1, 2))
     ),
-    "matrix product just inside int32": scores(bias=np.full((1, 1, 1), 2**31 - 16384 - 9, np.int32)),
+    "matrix product just inside int32": scores(bias=np.full((1, 1, 1), 2**31 - 16384 - 8 - 2048 - 1, np.int32)),
     "bias for every score": scores(bias=np.zeros((4, 4, 32), np.int32)),
     "add of mixed signs": pair(Add("sum", ("x", "z"), "y"), replace(X, name="z", signed=True), replace(X, name="y")),
 }

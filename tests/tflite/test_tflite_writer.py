@@ -24,7 +24,8 @@ from edgekit.graph import (
     same_padding,
 )
 from edgekit.tflite.reader import describe, parse
-from edgekit.tflite.writer import logical, stored, write_tflite
+from edgekit.tflite.tensors import logical, stored
+from edgekit.tflite.writer import write_tflite
 
 X, Y = Tensor("x", (5, 5, 4), False, 3), Tensor("y", (5, 5, 4), True, 2)
 

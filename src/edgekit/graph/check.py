@@ -46,6 +46,8 @@ BIAS_MODULUS, BIAS_REMAINDER = 4, 2
 SHIFT_NEVER = 2
 SHIFT_ALWAYS_EXACT, ACCUMULATOR_FLOAT32 = 16, 1 << 25
 ACCUMULATOR_MAX = 1 << 31
+CLAMP_ROOM = 128
+"""LSBs of an output between 0 and its lowest integer, -128, or what it is stored minus, 128."""
 BINARY_POINT_MAX = 63
 """Keeps every scale, and the product of two, a normal float32: 2**-126 is the lowest."""
 
@@ -188,7 +190,8 @@ def _output_shape(op: Op, sources: list[Tensor]) -> tuple[int, ...] | None:
     if isinstance(op, Add):
         return shape if len(sources) == 2 and sources[1].shape == shape else None
     if isinstance(op, Multiply):
-        return shape if len(sources) == 2 and sources[1].shape in (shape, (1, 1, shape[-1])) else None
+        gate = (1, 1, shape[-1]) if len(shape) == 3 else shape
+        return shape if len(sources) == 2 and sources[1].shape in (shape, gate) else None
     if isinstance(op, MatMul):
         return _matmul_shape(op, sources) if len(sources) == 2 and all(len(s.shape) == 3 for s in sources) else None
     if isinstance(op, Concat):
@@ -277,12 +280,16 @@ def _accumulator_rules(graph: IntegerGraph, op: WeightedOp) -> Iterator[Violatio
 
 
 def _product_rules(graph: IntegerGraph, op: ProductOp) -> Iterator[Violation]:
-    """The requantize of a product is int32 arithmetic: it is exact as long as nothing leaves int32."""
+    """The requantize of a product is int32 arithmetic: it is exact as long as nothing leaves int32.
+
+    That is the accumulator, half an output LSB, and the 128 LSBs between 0 and the lowest integer or TFLite's zero point: an executor
+    may clamp, or subtract the zero point, before it shifts.
+    """
     n, bound = product_shift(graph, op), product_bound(graph, op)
     if not 0 <= n <= SHIFT_MAX:
         yield Violation(op.output, 8, f"'{op.name}' shifts by {n}, outside 0..{SHIFT_MAX}")
-    elif bound + ((1 << n) >> 1) >= ACCUMULATOR_MAX:
-        yield Violation(op.output, 8, f"the accumulator of '{op.name}' may reach {bound}, which leaves int32 when it is rounded")
+    elif bound + ((1 << n) >> 1) + (CLAMP_ROOM << n) >= ACCUMULATOR_MAX:
+        yield Violation(op.output, 8, f"the accumulator of '{op.name}' may reach {bound}; rounded and clamped it leaves int32")
     if isinstance(op, MatMul):
         for source in (graph.tensors[name] for name in op.inputs):
             if not source.signed:

@@ -22,12 +22,16 @@ from edgekit.graph.ir import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Op,
     Padding,
     Reshape,
+    Slice,
     Tensor,
 )
 from edgekit.graph.onnx_write import BATCH, dense_rows, onnx_model
@@ -89,8 +93,15 @@ class _File:
         return _power_of_two(annotation.tensor_name, self.array(entries.get("SCALE_TENSOR", ""), np.float32))[0]
 
     def is_main(self, node: Any) -> bool:
-        """Whether the node stands for an op; an Add of a constant belongs to a lookup."""
-        return node.op_type in _READ and not (node.op_type == "Add" and any(name in self.initializers for name in node.input))
+        """Whether the node stands for an op.
+
+        An Add or Mul of a constant belongs to a lookup or a requantize, a Reshape to a product when its shape does not bear its name.
+        """
+        if node.op_type in ("Add", "Mul"):
+            return not any(name in self.initializers for name in node.input)
+        if node.op_type == "Reshape":
+            return f"{node.name}/shape" in node.input
+        return node.op_type in _READ
 
     def array(self, name: str, dtype: type, rank: int | None = None) -> npt.NDArray[Any]:
         """A constant of the file, checked for type and size before it is looked at."""
@@ -129,7 +140,7 @@ class _File:
             following = self.consumers.get(name, [])
             if len(following) != 1 or not following[0].output:
                 break
-            activation = _ACTIVATIONS.get(following[0].op_type, activation)
+            activation = _ACTIVATIONS.get(str(following[0].name).rpartition("/")[2], activation)
             name = following[0].output[0]
         raise _refuse(f"node '{node.name}' does not lead to a tensor of the graph")
 
@@ -155,7 +166,8 @@ class _File:
         return {name: self.tensors[name] for name in (*names, *rest)}
 
 
-_ACTIVATIONS = {"Relu": Activation.RELU, "Clip": Activation.RELU6}
+_ACTIVATIONS = {activation.value: activation for activation in (Activation.RELU, Activation.RELU6)}
+"""By the last part of the name of the node that clamps."""
 
 
 def _input(node: Any, position: int) -> str:
@@ -228,8 +240,39 @@ def _add(file: _File, node: Any) -> Op:
     return Add(node.name, (file.source(node, 0), file.source(node, 1)), output, activation)
 
 
+def _depthwise_transpose(file: _File, node: Any) -> Op:
+    weights, fields = file.weights(node, 4)
+    if weights.shape[1] != 1:
+        raise _refuse(f"transposed convolution '{node.name}' has groups of {weights.shape[1]} channels; 1 is supported")
+    return DepthwiseConv2DTranspose(weights=np.ascontiguousarray(weights[:, 0].transpose(1, 2, 0)), **fields)
+
+
+def _multiply(file: _File, node: Any) -> Op:
+    return Multiply(node.name, (file.source(node, 0), file.source(node, 1)), file.target(node)[0])
+
+
+def _matmul(file: _File, node: Any) -> Op:
+    """The file's left factor is y, which is turned where the op says so."""
+    output, activation = file.target(node)
+    y, x = file.source(node, 0), file.source(node, 1)
+    shape = file.array(f"{node.name}/x_shape", np.int64, 1)
+    if len(shape) != 4 or not 0 < shape[1] < DIMENSION_MAX:
+        raise _refuse(f"'{node.name}' splits a map into {shape.tolist()}; (0, heads, columns, cells) is expected")
+    left = file.producers.get(_input(node, 0))
+    transpose_y = left is not None and left.op_type == "Transpose"
+    bias = np.ascontiguousarray(file.array(f"{node.name}/bias", np.int32, 3).transpose(1, 2, 0))
+    return MatMul(node.name, (x, y), output, int(shape[1]), transpose_y, bias, activation)
+
+
 def _concat(file: _File, node: Any) -> Op:
     return Concat(node.name, tuple(str(name) for name in node.input), file.target(node)[0])
+
+
+def _slice(file: _File, node: Any) -> Op:
+    start = file.array(f"{node.name}/start", np.int64, 1)
+    if len(start) != 1 or not 0 <= start[0] < DIMENSION_MAX:
+        raise _refuse(f"'{node.name}' starts at {start.tolist()}; one channel is expected")
+    return Slice(node.name, file.source(node), file.target(node)[0], int(start[0]))
 
 
 def _max_pool(file: _File, node: Any) -> Op:
@@ -252,9 +295,13 @@ def _reshape(file: _File, node: Any) -> Op:
 
 _READ: dict[str, Callable[[_File, Any], Op]] = {
     "Conv": _conv,
+    "ConvTranspose": _depthwise_transpose,
     "Gemm": _dense,
     "Add": _add,
+    "Mul": _multiply,
+    "MatMul": _matmul,
     "Concat": _concat,
+    "Slice": _slice,
     "MaxPool": _max_pool,
     "Gather": _lookup,
     "Reshape": _reshape,

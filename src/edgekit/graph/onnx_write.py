@@ -3,8 +3,10 @@
 - Every tensor of the graph is an int8 or uint8 value of the same name, zero point 0; its scale 2**-f is the initializer that the
   file's quantization_annotation names. The batch is a symbolic dimension.
 - Maps (three dimensions) are channels first, as ONNX wants them; all other shapes are kept.
-- Convolution, dense and add work on dequantized values between DequantizeLinear and QuantizeLinear; concat, max-pool, lookup and reshape
-  work on the integers.
+- Convolution, dense and add work on dequantized values between DequantizeLinear and QuantizeLinear; concat, slice, max-pool, lookup and
+  reshape work on the integers.
+- Products of activations are int32 accumulators, whose half-up requantize is taken in double: nothing is left to QuantizeLinear, which
+  rounds halves to even.
 - An op's main node bears its name; what stands around it is called `name/what it is`.
 """
 
@@ -27,22 +29,29 @@ from edgekit.graph.ir import (
     ConvOp,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntArray,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Padding,
+    ProductOp,
     Reshape,
+    Slice,
     Tensor,
     WeightedOp,
+    clamp_range,
 )
+from edgekit.graph.requantize import product_shift
 
 OPSET = 17
 IR_VERSION = 8
 """Those of 2022: every onnxruntime since 1.12 reads them, and they have all that is used here."""
 PRODUCER = "edgekit"
 BATCH = "batch"
-TO_CHANNELS_FIRST, TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+TO_CHANNELS_FIRST, TO_CHANNELS_LAST, TURN_LAST = (0, 3, 1, 2), (0, 2, 3, 1), (0, 1, 3, 2)
 CLIP_LOW, CLIP_HIGH = "relu6/low", "relu6/high"
 
 
@@ -213,14 +222,96 @@ def _dense(parts: _Parts, graph: IntegerGraph, op: Dense) -> None:
     _finish(parts, op, parts.node("Gemm", op.name, inputs, parts.claim(f"{op.name}/sum")), graph.tensors[op.output])
 
 
+def _depthwise_transpose(parts: _Parts, graph: IntegerGraph, op: DepthwiseConv2DTranspose) -> None:
+    """ConvTranspose in float32 gives the graph's integers, however large the bias.
+
+    The accumulator is one product and a bias: p = x * w, |p| <= 255 * 124 < 2**15, and b. Each is a multiple of 2 (rule 1: w of 4, b is 2
+    modulo 4). Where |b| < 2**25 and |p + b| < 2**25, float32's 24 bits hold b and the sum. Elsewhere |p + b| > 2**25 - 2**15 - 4 both as
+    it is and as float32 rounds it, with the same sign; rule 3 then says n <= 16, and more than 2**25 / 2**16 - 1 = 511 is saturated.
+    """
+    x = parts.dequantize(f"{op.name}/input", op.input, graph.tensors[op.input])
+    inputs = [x, *_constants(parts, graph, op, op.weights.transpose(2, 0, 1)[:, np.newaxis], axis=0)]
+    kernel, group = op.weights.shape[:2], op.weights.shape[2]
+    total = parts.claim(f"{op.name}/sum")
+    parts.node("ConvTranspose", op.name, inputs, total, kernel_shape=list(kernel), strides=list(kernel), group=group)
+    _finish(parts, op, total, graph.tensors[op.output])
+
+
 def _add(parts: _Parts, graph: IntegerGraph, op: Add) -> None:
     terms = [parts.dequantize(f"{op.name}/input_{i}", name, graph.tensors[name]) for i, name in enumerate(op.inputs)]
     _finish(parts, op, parts.node("Add", op.name, terms, parts.claim(f"{op.name}/sum")), graph.tensors[op.output])
 
 
+def _multiply(parts: _Parts, graph: IntegerGraph, op: Multiply) -> None:
+    from onnx import TensorProto
+
+    factors = [parts.step("Cast", f"{op.name}/{which}", [name], to=TensorProto.INT32) for which, name in zip("xy", op.inputs, strict=True)]
+    _requantize(parts, graph, op, parts.node("Mul", op.name, factors, parts.claim(f"{op.name}/product")))
+
+
+def _matmul(parts: _Parts, graph: IntegerGraph, op: MatMul) -> None:
+    """With channels first a head is a matrix whose columns are the cells, (batch, heads, columns of a head, cells):
+
+        scores**T = y**T * x       output**T = y**T * scores**T
+
+    so y stands on the left, and is turned for the first only.
+    """
+    from onnx import TensorProto
+
+    matrices = {}
+    for which, name in zip("xy", op.inputs, strict=True):
+        rows, columns, channels = graph.tensors[name].shape
+        shape = parts.constant(f"{op.name}/{which}_shape", np.array((0, op.heads, channels // op.heads, rows * columns), np.int64))
+        heads = parts.step("Reshape", f"{op.name}/{which}_heads", [name, shape])
+        matrices[which] = parts.step("Cast", f"{op.name}/{which}", [heads], to=TensorProto.INT32)
+    if op.transpose_y:
+        matrices["y"] = parts.step("Transpose", f"{op.name}/y_turned", [matrices["y"]], perm=TURN_LAST)
+    product = parts.node("MatMul", op.name, [matrices["y"], matrices["x"]], parts.claim(f"{op.name}/product"))
+    map_shape = channels_first(graph.tensors[op.output].shape)
+    shape = parts.constant(f"{op.name}/map_shape", np.array((0, *map_shape), np.int64))
+    value = parts.step("Reshape", f"{op.name}/map", [product, shape])
+    value = parts.step("Add", f"{op.name}/biased", [value, parts.constant(f"{op.name}/bias", op.bias.transpose(2, 0, 1))])
+    _requantize(parts, graph, op, value)
+
+
+def _requantize(parts: _Parts, graph: IntegerGraph, op: ProductOp, accumulators: str) -> None:
+    """floor(acc * 2**-n + 1/2), clamped, from int32 to the tensor of the graph.
+
+    Double has 53 bits: an accumulator of 32, its quotient by 2**n and the half more are exact, so any optimizer may reorder them.
+    """
+    from onnx import TensorProto
+
+    output = graph.tensors[op.output]
+    kinds = (TensorProto.DOUBLE, TensorProto.INT8 if output.signed else TensorProto.UINT8)
+    n = product_shift(graph, op)
+    value = parts.step("Cast", f"{op.name}/double", [accumulators], to=kinds[0])
+    value = parts.step("Mul", f"{op.name}/scaled", [value, parts.shared(f"double_2^{-n}", np.array(np.ldexp(1.0, -n)))])
+    value = parts.step("Add", f"{op.name}/half_more", [value, parts.shared("double_half", np.array(0.5))])
+    value = parts.step("Floor", f"{op.name}/rounded", [value])
+    activation = getattr(op, "activation", Activation.NONE)
+    if activation is not Activation.NONE:
+        low, high = clamp_range(activation, output)
+        value = _clip(parts, f"{op.name}/{activation.value}", value, low, high)
+    value = _clip(parts, f"{op.name}/saturated", value, output.low, output.high)
+    parts.node("Cast", f"{op.name}/quantize", [value], op.output, to=kinds[1])
+
+
+def _clip(parts: _Parts, name: str, value: str, low: int, high: int) -> str:
+    ends = [parts.shared(f"double_{end}", np.array(end, np.float64)) for end in (low, high)]
+    return parts.step("Clip", name, [value, *ends])
+
+
 def _concat(parts: _Parts, graph: IntegerGraph, op: Concat) -> None:
     rank = len(graph.tensors[op.output].shape)
     parts.node("Concat", op.name, op.inputs, op.output, axis=1 if rank == 3 else rank)
+
+
+def _slice(parts: _Parts, graph: IntegerGraph, op: Slice) -> None:
+    shape = graph.tensors[op.output].shape
+    axis = 1 if len(shape) == 3 else len(shape)
+    bounds = {"start": op.start, "end": op.start + shape[-1], "axis": axis}
+    constants = [parts.constant(f"{op.name}/{what}", np.array([value], np.int64)) for what, value in bounds.items()]
+    parts.node("Slice", op.name, [op.input, *constants], op.output)
 
 
 def _max_pool(parts: _Parts, graph: IntegerGraph, op: MaxPool) -> None:
@@ -254,9 +345,13 @@ def _reshape(parts: _Parts, graph: IntegerGraph, op: Reshape) -> None:
 _WRITE: dict[type, Callable[[_Parts, IntegerGraph, Any], None]] = {
     Conv2D: _conv,
     DepthwiseConv2D: _conv,
+    DepthwiseConv2DTranspose: _depthwise_transpose,
     Dense: _dense,
     Add: _add,
+    Multiply: _multiply,
+    MatMul: _matmul,
     Concat: _concat,
+    Slice: _slice,
     MaxPool: _max_pool,
     Lookup: _lookup,
     Reshape: _reshape,

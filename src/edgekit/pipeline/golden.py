@@ -34,7 +34,7 @@ class GoldenVectors:
 
 def exact_golden(graph: IntegerGraph, preprocessing: Preprocessing) -> GoldenVectors:
     """Of an integer graph, by the numpy reference: every executor gives these bytes. In file form: int8, as the TFLite file holds them."""
-    from edgekit.tflite.writer import stored
+    from edgekit.tflite.tensors import stored
     from edgekit.verify.inputs import graph_input, make_inputs
 
     inputs = make_inputs(graph_input(graph), preprocessing, count=COUNT, seed=SEED).values

@@ -1,0 +1,75 @@
+"""How a graph's tensors lie in a TFLite file, and what the lowerings of several ops need.
+
+A graph tensor becomes an int8 tensor of the same name, batch 1, scale 2**-f. An unsigned one is stored minus 128 with zero_point -128,
+so `stored - zero_point` is the graph's integer and every accumulator is the one that the contract speaks of.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgekit.graph import Tensor
+from edgekit.graph.ir import IntArray
+from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
+
+ADD_INT32 = OpKind("ADD", 1)
+CAST = OpKind("CAST", 3, (2, 8, 0))
+RESHAPE = OpKind("RESHAPE", 1)
+TRANSPOSE = OpKind("TRANSPOSE", 2)
+
+STORED_LOW = -128
+"""What the file holds for a type's lowest integer, signed or unsigned."""
+
+
+def stored(tensor: Tensor, values: IntArray) -> IntArray:
+    """The graph's integers as the file holds them, int8."""
+    return (values.astype(np.int16) + (STORED_LOW - tensor.low)).astype(np.int8)
+
+
+def logical(tensor: Tensor, values: IntArray) -> IntArray:
+    """The inverse of `stored`: int8 or uint8."""
+    return (values.astype(np.int16) - (STORED_LOW - tensor.low)).astype(tensor.dtype)
+
+
+def constant_int32(builder: ModelBuilder, name: str, *values: int) -> str:
+    """A vector, or a number that broadcasts."""
+    return builder.tensor(name, (len(values),), np.int32, data=np.array(values))
+
+
+def quantization(scales: Any, zero_point: int = 0, axis: int = 0) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    scales = np.atleast_1d(np.asarray(scales, np.float32))
+    return schema.QuantizationParametersT(scale=scales, zeroPoint=np.full(scales.shape, zero_point, np.int64), quantizedDimension=axis)
+
+
+def map_tensor(builder: ModelBuilder, name: str, shape: tuple[int, ...], like: Tensor) -> str:
+    """A tensor of another name and shape, batch 1 added, of the type of `like`."""
+    return builder.tensor(name, (1, *shape), np.int8, quantization(like.scale, STORED_LOW - like.low))
+
+
+def reshape_to(builder: ModelBuilder, source: str, name: str, shape: tuple[int, ...], like: Tensor) -> str:
+    """The integers of `source` in another shape, in a new tensor."""
+    map_tensor(builder, name, shape, like)
+    reshape(builder, name, source, name, shape)
+    return name
+
+
+def reshape(builder: ModelBuilder, name: str, source: str, output: str, shape: tuple[int, ...]) -> None:
+    """The integers of `source` in `output`, whose shape without batch is `shape`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    inputs = [source, constant_int32(builder, f"{name}/shape", 1, *shape)]
+    builder.operator(RESHAPE, inputs, output, schema.ReshapeOptionsT(newShape=np.array((1, *shape), np.int32)))
+
+
+def transpose_to(builder: ModelBuilder, source: str, name: str, axes: tuple[int, ...], like: Tensor) -> str:
+    """`source` with its axes in another order, the batch (0) first, in a new tensor."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    shape = builder.shape(source)
+    map_tensor(builder, name, tuple(shape[axis] for axis in axes[1:]), like)
+    builder.operator(TRANSPOSE, [source, constant_int32(builder, f"{name}/axes", *axes)], name, schema.TransposeOptionsT())
+    return name
