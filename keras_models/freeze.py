@@ -20,6 +20,7 @@ from edgekit.graph import (
     IntegerGraph,
     Lookup,
     MaxPool,
+    Multiply,
     Op,
     Padding,
     Reshape,
@@ -35,7 +36,7 @@ from edgekit.keras_models.qfx import QFXActivation, QFXLookup, QFXTable, QFXWeig
 class _Accumulator:
     """An op whose requantize, the QActivation behind it, has not been met yet."""
 
-    op: Conv2D | DepthwiseConv2D | Dense | Add
+    op: Conv2D | DepthwiseConv2D | Dense | Add | Multiply
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,10 @@ def _add(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
     return _Accumulator(Add(layer.name, (x, y), ""))
 
 
+def _multiply(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
+    return _Accumulator(Multiply(layer.name, (x, y), ""))
+
+
 def _activation(state: _Freezing, layer: Any, x: Any) -> str:
     quantizer = layer.quantizer
     if isinstance(quantizer, QFXLookup | QFXTable):
@@ -185,7 +190,7 @@ def _activation(state: _Freezing, layer: Any, x: Any) -> str:
         raise UnsupportedLayer(f"layer '{layer.name}' does not end a layer with weights or a sum with a QFX quantizer.")
     activation, point = Activation(quantizer.clamp), _integer(quantizer.point)
     name = x.op.name
-    op = replace(x.op, output=name, activation=activation)
+    op = replace(x.op, output=name) if isinstance(x.op, Multiply) else replace(x.op, output=name, activation=activation)
     return state.write(op, Tensor(name, _shape(layer), quantizer.signed, point))
 
 
@@ -213,6 +218,7 @@ _FREEZERS: dict[str, Any] = {
     "QDepthwiseConv2D": _depthwise,
     "QDense": _dense,
     "Add": _add,
+    "Multiply": _multiply,
     "QActivation": _activation,
     "Concatenate": _concat,
     "ZeroPadding2D": _zero_padding,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -298,10 +299,20 @@ def _average(reading: Reading, layer: Any, *inputs: Any) -> Any:
 
 
 def _multiply(reading: Reading, layer: Any, *inputs: Any) -> Any:
+    """A gate may come first, or as a vector, which Keras takes for (1, 1, channels)."""
     if len(inputs) != 2:
         raise _refuse(layer, f"{len(inputs)} inputs")
-    x, y = (reading.settle(value) for value in inputs)
-    return reading.layers.multiply(x, y, layer.name)
+    layers, values = reading.layers, [reading.settle(value) for value in inputs]
+    if any(len(layers.shape(x)) == 3 for x in values):
+        values = [
+            layers.reshape(x, f"{layer.name}_map_{i}", (1, 1, *shape)) if len(shape := layers.shape(x)) == 1 else x
+            for i, x in enumerate(values)
+        ]
+    x, gate = sorted(values, key=lambda value: prod(layers.shape(value)), reverse=True)  # stable: of two maps the first stays first
+    of_map, of_gate = layers.shape(x), layers.shape(gate)
+    if of_gate not in (of_map, (1, 1, of_map[-1])):
+        raise _refuse(layer, f"inputs of shape {of_map} and {of_gate}; a gate has its map's shape or (1, 1, channels)")
+    return layers.multiply(x, gate, layer.name)
 
 
 def _channels(reading: Reading, layer: Any, x: Any) -> Any:

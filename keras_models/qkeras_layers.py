@@ -17,12 +17,13 @@ from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.backend import qkeras, tf_keras
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLookup, QFXWeight
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
 from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
 
 PLAIN_ACTIVATIONS = {"linear": "none", "relu": "relu", "relu6": "relu6"}
 """Clamps that are fused into an op; any other function is a table."""
+NEVER_NEGATIVE = ("sigmoid", "hard_sigmoid", "relu6_sigmoid", "exponential", "softplus")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class QKerasLayers:
     def input(self, shape: tuple[int, int, int]) -> QValue:
         point = BinaryPoint("input")
         tensor = tf_keras.Input(shape, name="input")
-        return QValue(QActivation(QFXActivation(point, signed=True), name="input_quantize", trainable=False)(tensor), point, signed=True)
+        return QValue(QActivation(QFXInput(point, signed=True), name="input_quantize", trainable=False)(tensor), point, signed=True)
 
     def conv(
         self,
@@ -195,7 +196,7 @@ class QKerasLayers:
         return x
 
     def multiply(self, x: QValue, y: QValue, name: str) -> QValue:
-        raise _no_exact_form(name, "multiplies two activations")
+        return self._product(tf_keras.layers.Multiply(name=name), x, y, x.signed or y.signed, LINEAR)
 
     def channels(self, x: QValue, name: str, start: int, count: int) -> QValue:
         raise _no_exact_form(name, "takes a part of the channels")
@@ -277,13 +278,21 @@ class QKerasLayers:
         result = QActivation(QFXActivation(target, signed, clamp), name=layer_name)(accumulator)
         return self._looked_up(QValue(result, target, signed), activation)
 
+    def _product(self, layer: Any, x: QValue, y: QValue, signed: bool, activation: Act) -> QValue:
+        """A product of activations and the requantize that ends it."""
+        point, clamp = BinaryPoint(layer.name), PLAIN_ACTIVATIONS[activation.kind]
+        quantizer = QFXProduct(point, x.point, y.point, signed, clamp)
+        layer_name = activation.name if clamp != "none" else f"{layer.name}_quantize"
+        result = QActivation(quantizer, name=layer_name)(layer([x.tensor, y.tensor]))
+        return QValue(result, point, signed, x.gain * y.gain)
+
     def _looked_up(self, x: QValue, activation: Act) -> QValue:
         if activation.kind in PLAIN_ACTIVATIONS:
             return x
         if x.gain != 1.0:
             raise self._unabsorbed(activation.name)
         point = BinaryPoint(activation.name)
-        signed = activation.kind not in ("sigmoid", "hard_sigmoid", "exponential", "softplus")
+        signed = activation.kind not in NEVER_NEGATIVE
         table = QFXLookup(point, signed, activation.kind)
         return QValue(QActivation(table, name=activation.name)(x.tensor), point, signed)
 

@@ -19,13 +19,14 @@ from edgekit.graph import (
     IntegerGraph,
     Lookup,
     MaxPool,
+    Multiply,
     Padding,
     Reshape,
     same_padding,
 )
-from edgekit.graph.ir import ConvOp, op_inputs
+from edgekit.graph.ir import ConvOp, ProductOp, op_inputs
 from edgekit.keras_models.backend import qkeras, tf_keras
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXTable, QFXWeight
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXInput, QFXProduct, QFXTable, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
 from edgekit.keras_models.qkeras_layers import zero_padding
 
@@ -42,7 +43,7 @@ def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
                 points[name].share(points[op.output])
     source = graph.tensors[graph.input]
     inputs = tf_keras.Input(source.shape, name="input")
-    quantize = QActivation(QFXActivation(points[graph.input], source.signed), name="input_quantize", trainable=False)
+    quantize = QActivation(QFXInput(points[graph.input], source.signed), name="input_quantize", trainable=False)
     values = {graph.input: quantize(inputs)}
     for op in graph.ops:
         x = values[op_inputs(op)[0]]
@@ -52,6 +53,9 @@ def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
         elif isinstance(op, Add):
             total = tf_keras.layers.Add(name=op.name)([values[name] for name in op.inputs])
             values[op.output] = _requantized(graph, op, points, total)
+        elif isinstance(op, Multiply):
+            product = tf_keras.layers.Multiply(name=op.name)([values[name] for name in op.inputs])
+            values[op.output] = _requantized_product(graph, op, points, product)
         elif isinstance(op, Concat):
             values[op.output] = tf_keras.layers.Concatenate(name=op.name)([values[name] for name in op.inputs])
         elif isinstance(op, MaxPool):
@@ -69,6 +73,13 @@ def _requantized(graph: IntegerGraph, op: ConvOp | Dense | Add, points: dict[str
     output = graph.tensors[op.output]
     quantizer = QFXActivation(points[op.output], output.signed, op.activation.value)
     return QActivation(quantizer, name=f"{op.name}_{'quantize' if op.activation is Activation.NONE else op.activation.value}")(accumulator)
+
+
+def _requantized_product(graph: IntegerGraph, op: ProductOp, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
+    output, activation = graph.tensors[op.output], getattr(op, "activation", Activation.NONE)
+    x, y = (points[name] for name in op.inputs)
+    quantizer = QFXProduct(points[op.output], x, y, output.signed, activation.value)
+    return QActivation(quantizer, name=f"{op.name}_{'quantize' if activation is Activation.NONE else activation.value}")(accumulator)
 
 
 def _weighted(graph: IntegerGraph, op: ConvOp | Dense, points: dict[str, BinaryPoint], x: Any) -> Any:
