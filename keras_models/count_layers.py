@@ -95,7 +95,7 @@ class CountLayers:
         return self._write(name, "add", x)
 
     def multiply(self, x: Shape, y: Shape, name: str) -> Shape:
-        return self._write(name, "multiply", x, exact=False)
+        return self._write(name, "multiply", x)
 
     def concat(self, values: Sequence[Shape], name: str) -> Shape:
         return self._write(name, "concat", (*values[0][:-1], sum(value[-1] for value in values)))

@@ -4,16 +4,19 @@ They plug into qkeras layers: QFXWeight and QFXBias as kernel and bias quantizer
 Forward they give exactly the real values q * 2**-f of the integer graph; backward, rounding passes gradients straight through,
 to the values and to the binary points.
 
-    activation   q = clip(round(x * 2**f), low, high)                  one f a tensor
+    activation   q = clip(floor(x * 2**f + 1/2), low, high)            one f a tensor
     weight       q = 4 * clip(round(w * 2**f / 4), -31, 31)            one f an output channel (a tensor in a Dense)
     bias         q = 4 * round((b * 2**f_acc - 2) / 4) + 2             f_acc = f_in + f_w
+    of a matrix product of activations
+                 q = round(b * 2**f_acc)                               f_acc = f_x + f_y
 
-A weight's f is moved where the shift n = f_in + f_w - f_out would be 2 or leave -7..16 (rules 2 and 3).
+A weight's f is moved where the shift n = f_in + f_w - f_out would be 2 or leave -7..16 (rules 2 and 3); the f of a product of
+activations, where n = f_x + f_y - f_out would be negative (rule 8).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import log
@@ -30,6 +33,8 @@ STEP_BITS = 2
 BIAS_LEVELS = float(1 << 22)
 """Biases 4 * level + 2 are below 2**24, float32 numbers, and large enough to saturate any output."""
 LN2 = log(2.0)
+FLOAT32_INTEGERS = float(1 << 24)
+"""float32 holds every whole number up to this one."""
 UNBOUNDED = float(1 << 30)
 """qkeras clips weights to its quantizer's max() while training; ours saturate by themselves."""
 
@@ -47,6 +52,7 @@ class BinaryPoint:
     def __init__(self, name: str, value: Any = 0.0):
         self._name = name
         self._shared: BinaryPoint | None = None
+        self._limits: list[tuple[BinaryPoint, BinaryPoint]] = []
         self._variable = self._make_variable(value)
 
     def _make_variable(self, value: Any) -> Any:
@@ -59,7 +65,12 @@ class BinaryPoint:
     def share(self, other: BinaryPoint) -> None:
         """From now on this is the other's binary point."""
         if self.root is not other.root:
+            other.root._limits += self.root._limits
             self.root._shared = other.root
+
+    def limit(self, x: BinaryPoint, y: BinaryPoint) -> None:
+        """From now on it is at most the sum of two others: a product has no finer steps than that."""
+        self.root._limits.append((x, y))
 
     @property
     def name(self) -> str:
@@ -76,8 +87,16 @@ class BinaryPoint:
 
     def rounded(self) -> Any:
         """The integer binary point as a float32 tensor, straight-through."""
+        return self._rounded(())
+
+    def _rounded(self, readers: tuple[BinaryPoint, ...]) -> Any:
+        """`readers` are limited by this one, which a limit in terms of theirs would not end."""
         real = self.variable * LEARNING_GAIN
-        return real + tf.stop_gradient(tf.round(real) - real)
+        rounded, readers = real + tf.stop_gradient(tf.round(real) - real), (*readers, self.root)
+        for x, y in self.root._limits:
+            if x.root not in readers and y.root not in readers:
+                rounded = tf.minimum(rounded, x._rounded(readers) + y._rounded(readers))
+        return rounded
 
     def assign(self, value: Any) -> None:
         """Sets it; from one for a tensor to one for each channel, too."""
@@ -109,25 +128,38 @@ def power_of_two(exponent: Any) -> Any:
     return tf.bitcast((tf.cast(exponent, tf.int32) + 127) * (1 << 23), tf.float32)
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def fixed_point(x: Any, f: Any, low: Any, high: Any) -> Any:
-    """q * 2**-f with q = clip(round(x * 2**f), low, high), ties to even; `f` integer-valued, broadcast against x.
+def half_up(x: Any) -> Any:
+    """floor(x + 1/2), where x + 1/2 itself might be rounded in float32."""
+    below = tf.floor(x)
+    return below + tf.cast(x - below >= 0.5, x.dtype)
 
-    Straight-through gradients, with rounding taken for the identity (arXiv 1902.08153, equation 3, in terms of f):
-        d/dx = 1 inside the range, 0 outside        d/df = ln 2 * (x * [inside] - q * 2**-f)
-    """
-    nearest = tf.round(x * power_of_two(f))
-    clipped = tf.clip_by_value(nearest, low, high)
-    value = clipped * power_of_two(-f)
 
-    def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
-        inside = tf.cast(tf.equal(nearest, clipped), x.dtype)
-        by_point = LN2 * (x * inside - value) * upstream
-        shared = [axis for axis, size in enumerate(f.shape) if size == 1] if len(f.shape) else None
-        by_point = tf.reduce_sum(by_point, shared, keepdims=shared is not None)
-        return upstream * inside, by_point, None, None
+def _fixed_point(nearest_of: Callable[[Any], Any]) -> Any:
+    def quantize(x: Any, f: Any, low: Any, high: Any) -> Any:
+        nearest = nearest_of(x * power_of_two(f))
+        clipped = tf.clip_by_value(nearest, low, high)
+        value = clipped * power_of_two(-f)
 
-    return value, gradient
+        def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
+            inside = tf.cast(tf.equal(nearest, clipped), x.dtype)
+            by_point = LN2 * (x * inside - value) * upstream
+            shared = [axis for axis, size in enumerate(f.shape) if size == 1] if len(f.shape) else None
+            by_point = tf.reduce_sum(by_point, shared, keepdims=shared is not None)
+            return upstream * inside, by_point, None, None
+
+        return value, gradient
+
+    return tf.custom_gradient(quantize)
+
+
+fixed_point = _fixed_point(tf.round)
+"""(x, f, low, high) -> q * 2**-f with q = clip(round(x * 2**f), low, high), ties to even; `f` integer-valued, broadcast against x.
+
+Straight-through gradients, with rounding taken for the identity (arXiv 1902.08153, equation 3, in terms of f):
+    d/dx = 1 inside the range, 0 outside        d/df = ln 2 * (x * [inside] - q * 2**-f)
+"""
+fixed_point_half_up = _fixed_point(half_up)
+"""The same with ties upwards, as the integer graph requantizes products of activations. Behind weights there are no ties."""
 
 
 def type_range(signed: bool) -> tuple[float, float]:
@@ -176,6 +208,8 @@ class _QFX(qkeras.quantizers.BaseQuantizer):  # type: ignore[misc]
 class QFXActivation(_QFX):
     """8-bit activations, unsigned or signed, clamped by `clamp`: "none", "relu" or "relu6"."""
 
+    fixed_point = staticmethod(fixed_point_half_up)
+
     def __init__(self, point: BinaryPoint | str, signed: bool, clamp: str = "none", binary_point: float | None = None):
         super().__init__()
         self.point, self.signed, self.clamp = _resolve(point), signed, clamp
@@ -184,7 +218,7 @@ class QFXActivation(_QFX):
 
     def __call__(self, x: Any) -> Any:
         x = {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[self.clamp](x)
-        return fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
+        return self.fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -193,6 +227,32 @@ class QFXActivation(_QFX):
             "clamp": self.clamp,
             "binary_point": float(self.point.value()),
         }
+
+
+class QFXInput(QFXActivation):
+    """Of the image: ties go to even, as everywhere that reals become the graph's integers (edgekit.graph.quantize_input)."""
+
+    fixed_point = staticmethod(fixed_point)
+
+
+class QFXProduct(QFXActivation):
+    """Of the product of two activations, whose binary points are `x` and `y`: never finer than their sum."""
+
+    def __init__(
+        self,
+        point: BinaryPoint | str,
+        x: BinaryPoint | str,
+        y: BinaryPoint | str,
+        signed: bool,
+        clamp: str = "none",
+        binary_point: float | None = None,
+    ):
+        super().__init__(point, signed, clamp, binary_point)
+        self.x, self.y = _resolve(x), _resolve(y)
+        self.point.limit(self.x, self.y)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "x": self.x.name, "y": self.y.name}
 
 
 class QFXWeight(_QFX):
@@ -259,6 +319,21 @@ class QFXBias(_QFX):
 
     def get_config(self) -> dict[str, Any]:
         return {"kernel": self.kernel.name, "source": self.source.name, "target": self.target.name}
+
+
+class QFXProductBias(_QFX):
+    """What is added to a matrix product of two activations: any whole number in the accumulator's binary point, f_x + f_y."""
+
+    def __init__(self, x: BinaryPoint | str, y: BinaryPoint | str):
+        super().__init__()
+        self.x, self.y = _resolve(x), _resolve(y)
+
+    def __call__(self, b: Any) -> Any:
+        f = tf.stop_gradient(self.x.rounded() + self.y.rounded())
+        return fixed_point(b, f, -FLOAT32_INTEGERS, FLOAT32_INTEGERS) if self.active else b
+
+    def get_config(self) -> dict[str, Any]:
+        return {"x": self.x.name, "y": self.y.name}
 
 
 class QFXLookup(_QFX):

@@ -48,8 +48,6 @@ def weights_of(model: Any) -> list[tuple[str, list[Any]]]:
 @pytest.mark.parametrize(
     ("name", "layer"),
     [
-        ("mobilenet_v3_small", "expanded_conv/squeeze_excite/Mul' multiplies two activations"),
-        ("mnasnet_a1", "block_3_se_multiply' multiplies two activations"),
         ("sbcformer_xs", "sbcformer_blocks.0.trans_blocks.MAttn_0.norm1' is a layer norm"),
     ],
 )
