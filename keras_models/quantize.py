@@ -14,6 +14,7 @@ from edgekit.keras_models.arch import build
 from edgekit.keras_models.calibrate import calibrate
 from edgekit.keras_models.keras_reader import replay
 from edgekit.keras_models.networks import request
+from edgekit.keras_models.precision import Precisions
 from edgekit.keras_models.qfx_model import QFXModel
 from edgekit.keras_models.qkeras_layers import QKerasLayers
 from edgekit.keras_models.reading import FoldedWeights
@@ -28,20 +29,22 @@ class Quantized:
 
 
 def quantize(
-    model: Any, images: npt.NDArray[np.float32], *, k_hot: int | None = None, note: Callable[[str], None] = lambda _: None
+    model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Callable[[str], None] = lambda _: None
 ) -> Quantized:
     """Post-training quantization of a float Keras model, or of one with other qkeras quantizers.
 
     Args:
         images: (count, *input shape) as the model takes them, to calibrate with.
-        k_hot: at most so many non-zero bits in a weight.
+        precisions: of the weights, by layer name; without, 6 significant bits everywhere.
 
     Raises:
+        UnknownName: `precisions` names a layer that the quantized model has not.
         UnsupportedLayer: the model has a layer that no exact op exists for.
     """
     note("reading the layers")
-    layers = QKerasLayers(k_hot)
+    layers = QKerasLayers(precisions)
     twin, weights, notes = replay(model, layers)
+    layers.precisions.check_names(weights)
     transfer(weights, twin, layers.weight_gains)
     calibrate(twin, images, note)
     if layers.output_gain != 1.0:
@@ -50,11 +53,11 @@ def quantize(
 
 
 def build_qkeras_model(
-    name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, k_hot: int | None = None
+    name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, precisions: Precisions | None = None
 ) -> QFXModel:
     """The qkeras twin of `build_model`, from the same table: untrained, binary points at 0. Raises as `build_model` does."""
     wanted = request(name, alpha=alpha, size=size, classes=classes)
-    return build(wanted.network.arch(wanted.alpha), QKerasLayers(k_hot), wanted.size, wanted.classes, wanted.model_name)
+    return build(wanted.network.arch(wanted.alpha), QKerasLayers(precisions), wanted.size, wanted.classes, wanted.model_name)
 
 
 def transfer(weights: dict[str, FoldedWeights], twin: QFXModel, gains: dict[str, float]) -> None:
