@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from math import isfinite
@@ -37,7 +38,7 @@ DIGEST_IMAGES = 256
 """Images that are looked at to tell one set from another, evenly spread."""
 STEP_FIELDS = {"epoch": int, "epochs": int, "batch": int, "batches": int, "loss": float, "accuracy": float}
 
-BROKEN = (BadZipFile, zlib.error, OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError)
+BROKEN = (EdgekitError, BadZipFile, zlib.error, OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError)
 """What reading a file that is not whole, or was made to do harm, raises."""
 
 
@@ -59,12 +60,12 @@ def training_words(model: Any, data: Images, held_out: Images | None, options: O
     """What a training follows from. Call it before the first step: digests stand for the model and the images."""
     return {
         **asdict(options),
-        "model": _digest([*(v.numpy() for v in model_variables(model)), *_precisions(model)]),
+        "model weights": _digest([*(v.numpy() for v in model_variables(model)), *_precisions(model)]),
         "images": _digest(_samples(data)),
         "held-out images": _digest(_samples(held_out)) if held_out is not None else None,
-        "teacher": _digest([v.numpy() for v in model_variables(teacher.model)]) if teacher else None,
+        "teacher weights": _digest([v.numpy() for v in model_variables(teacher.model)]) if teacher else None,
         "temperature": teacher.temperature if teacher else None,
-        "teacher's weight": teacher.weight if teacher else None,
+        "weight of the teacher": teacher.weight if teacher else None,
     }
 
 
@@ -83,15 +84,14 @@ def read_checkpoint(path: Path, words: Mapping[str, Any], variables: Sequence[An
 
     Raises EdgekitError: of another training (the message says what differs), or not whole.
     """
-    try:
-        with ZipFile(path) as archive:
-            if archive.getinfo(MEMBER).file_size > JSON_BYTES_MAX or path.stat().st_size > BYTES_MAX:
-                raise ValueError("it is larger than any checkpoint")
-            found = json.loads(archive.read(MEMBER))
-            if found["schema"] != SCHEMA:
-                raise ValueError("it was written by another version")
-            _compare(path, found["words"], words)
-            arrays = read_npz(archive)
+    with _whole(path), ZipFile(path) as archive:
+        if archive.getinfo(MEMBER).file_size > JSON_BYTES_MAX or path.stat().st_size > BYTES_MAX:
+            raise ValueError("it is larger than any checkpoint")
+        found, arrays = json.loads(archive.read(MEMBER)), read_npz(archive)
+        if found["schema"] != SCHEMA or not isinstance(found["words"], dict):
+            raise ValueError("it was written by another version")
+    _compare(path, found["words"], words)
+    with _whole(path):
         history = [_step_fields(one, number, words["epochs"]) for number, one in enumerate(found["history"], 1)]
         if not 1 <= len(history) <= words["epochs"]:
             raise ValueError("it has no epochs, or too many")
@@ -99,18 +99,22 @@ def read_checkpoint(path: Path, words: Mapping[str, Any], variables: Sequence[An
         best = _matching(arrays, "best", variables[:model_count]) if words["patience"] is not None else []
         if len(arrays) != len(now) + len(best):
             raise ValueError("it has more arrays than the model")
-    except BROKEN as error:
-        raise EdgekitError(f"'{path}' is no whole checkpoint ({error}); remove it or give --restart, to start afresh") from error
     return Checkpoint(history, now, best)
 
 
-def _compare(path: Path, found: Any, words: Mapping[str, Any]) -> None:
-    if not isinstance(found, dict):
-        raise TypeError("its words are none")
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN as error:
+        raise EdgekitError(f"'{path}' is no whole checkpoint ({error}); remove it or give --restart, to start afresh") from error
+
+
+def _compare(path: Path, found: Mapping[str, Any], words: Mapping[str, Any]) -> None:
     differing = [name for name in words if found.get(name) != words[name]]
     if differing:
         named = ", ".join(
-            f"another {name}" if isinstance(words[name] or found.get(name), str) else f"{name} {found.get(name)}, now {words[name]}"
+            f"other {name}" if isinstance(words[name] or found.get(name), str) else f"{name} {found.get(name)}, now {words[name]}"
             for name in differing
         )
         raise EdgekitError(
