@@ -19,7 +19,8 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.graph.check import WEIGHT_STEP
 from edgekit.keras_models.backend import tf_keras
-from edgekit.keras_models.qfx import WEIGHT_LEVELS, BinaryPoint, QFXActivation, QFXLookup, QFXWeight
+from edgekit.keras_models.precision import SIX_BITS, WeightPrecision
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXLookup, QFXWeight
 from edgekit.keras_models.qfx_model import QFXModel, unquantized
 
 CANDIDATES = 5
@@ -53,7 +54,7 @@ def calibrate(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[
     for layer in model.layers:
         for quantizer in getattr(layer, "quantizers", ()):
             if isinstance(quantizer, QFXWeight) and layer.trainable:
-                quantizer.point.assign(best_weight_point(layer.get_weights()[0], quantizer.channel_axis))
+                quantizer.point.assign(best_weight_point(layer.get_weights()[0], quantizer.channel_axis, quantizer.precision))
 
 
 def _calibrate_activations(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[str], None]) -> None:
@@ -122,17 +123,22 @@ def _activation_error(quantizer: Any, x: Any, f: float) -> float:
     return float(np.sum((x - np.ldexp(np.clip(np.rint(np.ldexp(x, int(f))), low, high), -int(f))) ** 2))
 
 
-def best_weight_point(kernel: npt.NDArray[np.float32], channel_axis: int | None) -> npt.NDArray[np.float32]:
+def best_weight_point(
+    kernel: npt.NDArray[np.float32], channel_axis: int | None, precision: WeightPrecision = SIX_BITS
+) -> npt.NDArray[np.float32]:
     """The binary point with the least squared error, of each output channel (channels,), or of the whole kernel ()."""
     wide = kernel.astype(np.float64)
     columns = wide.reshape(-1, 1) if channel_axis is None else np.moveaxis(wide, channel_axis, -1).reshape(-1, kernel.shape[channel_axis])
-    coarsest = _coarsest(np.abs(columns).max(axis=0) / WEIGHT_STEP, float(WEIGHT_LEVELS))
+    levels = np.array(precision.levels, np.float64)
+    coarsest = _coarsest(np.abs(columns).max(axis=0) / WEIGHT_STEP, levels[-1])
     candidates = [coarsest + step for step in range(CANDIDATES)]
-    errors = [_weight_error(columns, f) for f in candidates]
+    errors = [_weight_error(columns, f, levels) for f in candidates]
     best = np.take_along_axis(np.stack(candidates), np.argmin(errors, axis=0)[None], axis=0)[0].astype(np.float32)
     return best[0] if channel_axis is None else best
 
 
-def _weight_error(columns: Any, f: Any) -> Any:
+def _weight_error(columns: Any, f: Any, levels: Any) -> Any:
     step = WEIGHT_STEP * 2.0**-f
-    return np.sum((columns - np.clip(np.rint(columns / step), -WEIGHT_LEVELS, WEIGHT_LEVELS) * step) ** 2, axis=0)
+    distance = np.abs(columns) / step
+    nearest = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, distance)]
+    return np.sum(((distance - nearest) * step) ** 2, axis=0)

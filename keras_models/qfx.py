@@ -5,11 +5,12 @@ Forward they give exactly the real values q * 2**-f of the integer graph; backwa
 to the values and to the binary points.
 
     activation   q = clip(floor(x * 2**f + 1/2), low, high)            one f a tensor
-    weight       q = 4 * clip(round(w * 2**f / 4), -31, 31)            one f an output channel (a tensor in a Dense)
+    weight       q = 4 * clip(round(w * 2**f / 4), -L, L)              one f an output channel (a tensor in a Dense)
     bias         q = 4 * round((b * 2**f_acc - 2) / 4) + 2             f_acc = f_in + f_w
     of a matrix product of activations
                  q = round(b * 2**f_acc)                               f_acc = f_x + f_y
 
+L is 31 for the 6 significant bits that the lattice leaves, and 15, 7 or 3 for fewer.
 A weight's f is moved where the shift n = f_in + f_w - f_out would be 2 or leave -7..16 (rules 2 and 3); the f of a product of
 activations, where n = f_x + f_y - f_out would be negative (rule 8).
 """
@@ -22,12 +23,12 @@ from contextvars import ContextVar
 from math import log
 from typing import Any
 
-from edgekit.graph.check import SHIFT_ALWAYS_EXACT, WEIGHT_MAX, WEIGHT_STEP
+from edgekit.graph.check import SHIFT_ALWAYS_EXACT
 from edgekit.graph.requantize import SHIFT_MIN
 from edgekit.keras_models.activations import activation_function
 from edgekit.keras_models.backend import qkeras, tf
+from edgekit.keras_models.precision import BITS_MAX, WeightPrecision
 
-WEIGHT_LEVELS = WEIGHT_MAX // WEIGHT_STEP
 STEP_BITS = 2
 """Weights are multiples of 4 = 2**2: whole numbers at binary point f - 2. Biases are such multiples, and 2."""
 BIAS_LEVELS = float(1 << 22)
@@ -141,11 +142,7 @@ def _fixed_point(nearest_of: Callable[[Any], Any]) -> Any:
         value = clipped * power_of_two(-f)
 
         def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
-            inside = tf.cast(tf.equal(nearest, clipped), x.dtype)
-            by_point = LN2 * (x * inside - value) * upstream
-            shared = [axis for axis, size in enumerate(f.shape) if size == 1] if len(f.shape) else None
-            by_point = tf.reduce_sum(by_point, shared, keepdims=shared is not None)
-            return upstream * inside, by_point, None, None
+            return *_straight_through(x, f, value, tf.equal(nearest, clipped), upstream), None, None
 
         return value, gradient
 
@@ -162,17 +159,34 @@ fixed_point_half_up = _fixed_point(half_up)
 """The same with ties upwards, as the integer graph requantizes products of activations. Behind weights there are no ties."""
 
 
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def on_levels(x: Any, f: Any, levels: Any) -> Any:
+    """q * 2**-f with q the nearest to x * 2**f of `levels` (ascending from 0, uneven) and their negatives, ties towards 0.
+
+    Gradients as in `fixed_point`: inside is what lies less than half a step beyond the largest level.
+    """
+    distance = tf.abs(x) * power_of_two(f)
+    between = (levels[1:] + levels[:-1]) / 2.0  # exact: levels are small integers
+    q = tf.gather(levels, tf.reshape(tf.searchsorted(between, tf.reshape(distance, [-1])), tf.shape(x)))
+    value = tf.sign(x) * q * power_of_two(-f)
+
+    def gradient(upstream: Any) -> tuple[Any, Any, None]:
+        return *_straight_through(x, f, value, tf.round(distance) <= levels[-1], upstream), None
+
+    return value, gradient
+
+
+def _straight_through(x: Any, f: Any, value: Any, is_inside: Any, upstream: Any) -> tuple[Any, Any]:
+    """Gradients by x and by f, the latter summed to f's shape."""
+    inside = tf.cast(is_inside, x.dtype)
+    by_point = LN2 * (x * inside - value) * upstream
+    shared = [axis for axis, size in enumerate(f.shape) if size == 1] if len(f.shape) else None
+    return upstream * inside, tf.reduce_sum(by_point, shared, keepdims=shared is not None)
+
+
 def type_range(signed: bool) -> tuple[float, float]:
     """Lowest and highest of 8 bits."""
     return (-128.0, 127.0) if signed else (0.0, 255.0)
-
-
-def _k_hot(w: Any, f: Any, bits: int) -> Any:
-    """w * 2**f rounded to the nearest level in 0..31, with its sign, that has at most `bits` non-zero bits; then back."""
-    allowed = [level for level in range(WEIGHT_LEVELS + 1) if bin(level).count("1") <= bits]
-    nearest = tf.constant([min(allowed, key=lambda a: abs(a - level)) for level in range(WEIGHT_LEVELS + 1)], tf.float32)
-    level = tf.cast(tf.clip_by_value(tf.round(tf.abs(w) * power_of_two(f)), 0.0, float(WEIGHT_LEVELS)), tf.int32)
-    return w + tf.stop_gradient(tf.sign(w) * tf.gather(nearest, level) * power_of_two(-f) - w)
 
 
 def legal_weight_point(f_w: Any, f_in: Any, f_out: Any) -> Any:
@@ -256,10 +270,10 @@ class QFXProduct(QFXActivation):
 
 
 class QFXWeight(_QFX):
-    """6 significant bits on multiples of 4. `source` and `target` are the binary points of the op's input and output.
+    """Multiples of 4. `source` and `target` are the binary points of the op's input and output.
 
     `channel_axis` is where a kernel's output channels are (3 in a Conv2D, 2 in a DepthwiseConv2D), or None for one binary
-    point a tensor. `k_hot` leaves at most so many non-zero bits in a weight.
+    point a tensor. `bits` and `k_hot` are those of a WeightPrecision.
     """
 
     def __init__(
@@ -270,10 +284,11 @@ class QFXWeight(_QFX):
         channel_axis: int | None,
         k_hot: int | None = None,
         binary_point: Any = None,
+        bits: int = BITS_MAX,
     ):
         super().__init__()
         self.point, self.source, self.target = _resolve(point), _resolve(source), _resolve(target)
-        self.channel_axis, self.k_hot = channel_axis, k_hot
+        self.channel_axis, self.precision = channel_axis, WeightPrecision(bits, k_hot)
         if binary_point is not None:
             self.point.assign(binary_point)
 
@@ -287,9 +302,10 @@ class QFXWeight(_QFX):
         f = self.binary_point()
         if self.channel_axis is not None:
             f = tf.reshape(f, [-1 if axis == self.channel_axis else 1 for axis in range(len(w.shape))])
-        if self.k_hot is not None:
-            w = _k_hot(w, f - STEP_BITS, self.k_hot)
-        return fixed_point(w, f - STEP_BITS, -float(WEIGHT_LEVELS), float(WEIGHT_LEVELS))
+        levels = self.precision.levels
+        if self.precision.k_hot is not None:
+            return on_levels(w, f - STEP_BITS, tf.constant(levels, tf.float32))
+        return fixed_point(w, f - STEP_BITS, -float(levels[-1]), float(levels[-1]))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -297,8 +313,9 @@ class QFXWeight(_QFX):
             "source": self.source.name,
             "target": self.target.name,
             "channel_axis": self.channel_axis,
-            "k_hot": self.k_hot,
+            "k_hot": self.precision.k_hot,
             "binary_point": self.point.value().tolist(),
+            "bits": self.precision.bits,
         }
 
 

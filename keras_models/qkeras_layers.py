@@ -18,6 +18,7 @@ from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.backend import qkeras, tf_keras
 from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
+from edgekit.keras_models.precision import SIX_BITS, Precisions
 from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXProductBias, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
 from edgekit.keras_models.qkeras_custom_layers import QAttentionScores, QDepthwiseConv2DTranspose, QMatMul
@@ -42,8 +43,8 @@ class QKerasLayers:
     """`weight_gains` tells, for each layer whose input has a gain, what its float kernel must be multiplied by; `output_gain` how many
     times the float model's the outputs of the model that was built last are."""
 
-    def __init__(self, k_hot: int | None = None) -> None:
-        self.k_hot = k_hot
+    def __init__(self, precisions: Precisions | None = None) -> None:
+        self.precisions = precisions or Precisions()
         self.weight_gains: dict[str, float] = {}
         self.output_gain = 1.0
 
@@ -282,7 +283,8 @@ class QKerasLayers:
     ) -> QValue:
         """A layer with weights and the requantize that ends it."""
         kernel, target = BinaryPoint(f"{name}/kernel", weight_point), BinaryPoint(name)
-        weight = QFXWeight(kernel, x.point, target, channel_axis, None if keeps_sign else self.k_hot)
+        precision = SIX_BITS if keeps_sign else self.precisions.of(name)
+        weight = QFXWeight(kernel, x.point, target, channel_axis, precision.k_hot, bits=precision.bits)
         accumulator = layer(weight, QFXBias(kernel, x.point, target), keras_padding)(x.tensor)
         if x.gain != 1.0 and not keeps_sign:
             self.weight_gains[name] = 1.0 / x.gain

@@ -14,6 +14,7 @@ from edgekit.keras_models.build import build_model
 from edgekit.keras_models.calibrate import calibrate
 from edgekit.keras_models.exact_form import exact_form
 from edgekit.keras_models.keras_reader import replay
+from edgekit.keras_models.precision import Precisions
 from edgekit.keras_models.qfx_model import QFXModel
 from edgekit.keras_models.qkeras_layers import QKerasLayers
 from edgekit.keras_models.reading import FoldedWeights
@@ -29,23 +30,25 @@ class Quantized:
 
 
 def quantize(
-    model: Any, images: npt.NDArray[np.float32], *, k_hot: int | None = None, note: Callable[[str], None] = lambda _: None
+    model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Callable[[str], None] = lambda _: None
 ) -> Quantized:
     """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its exact form.
 
     Args:
         images: (count, *input shape) as the model takes them, to calibrate with.
-        k_hot: at most so many non-zero bits in a weight.
+        precisions: of the weights, by layer name; without, 6 significant bits everywhere.
 
     Raises:
+        UnknownName: `precisions` names a layer that the quantized model has not.
         UnsupportedLayer: the model has a layer that no exact op exists for.
     """
     if not len(images):
         raise EdgekitError("calibration needs at least one image")
     note("reading the layers")
     model, changes = exact_form(model, images)
-    layers = QKerasLayers(k_hot)
+    layers = QKerasLayers(precisions)
     twin, weights, found = replay(model, layers)
+    layers.precisions.check_names(weights)
     notes = [*changes, *found]
     transfer(weights, twin, layers.weight_gains)
     calibrate(twin, images, note)
@@ -55,11 +58,11 @@ def quantize(
 
 
 def build_qkeras_model(
-    name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, k_hot: int | None = None
+    name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, precisions: Precisions | None = None
 ) -> QFXModel:
     """The qkeras twin of `build_model` in the exact form: untrained, binary points at 0. Raises as `build_model` does."""
     model = build_model(name, alpha=alpha, size=size, classes=classes, form=Form.EXACT)
-    twin: QFXModel = replay(model, QKerasLayers(k_hot))[0]
+    twin: QFXModel = replay(model, QKerasLayers(precisions))[0]
     return twin
 
 

@@ -1,9 +1,14 @@
-"""Training a classifier that returns logits. One plain loop for the float model and for the quantization-aware one."""
+"""Training a classifier. One plain loop for the float model and for the quantization-aware one, that goes on where it was killed.
+
+What an epoch does follows from the seed, the epoch's number and the state that the epoch before left: the order of the images and
+dropout are drawn anew in each. So a training that was killed and resumed gives the weights of one that was not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,17 +16,36 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.data import Images
+from edgekit.keras_models.distillation import PREDICT_BATCH, Teacher, check_teacher, cross_entropy, distillation_loss, logits
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.random_weights import measure_statistics
+from edgekit.keras_models.resume import Checkpoint, model_variables, read_checkpoint, training_words, write_checkpoint
 
 BATCH_SIZE = 32
-PREDICT_BATCH = 256
 STATISTICS_IMAGES = 512
+WARM_UP = 20
+"""The learning rate rises over the first of so many parts of all steps."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """`learning_rate` is the highest one. `seed` is of the order of the images and of dropout.
+
+    `patience`: stop after so many epochs in a row without a better accuracy on the held-out images, and keep the best epoch's weights.
+    """
+
+    epochs: int
+    learning_rate: float
+    seed: int = 0
+    patience: int | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where training stands after a batch. `epoch` and `batch` count from 1; `loss` and `accuracy` are means over the epoch so far."""
+    """Where training stands after a batch. `epoch` and `batch` count from 1; `loss` and `accuracy` are means over the epoch so far.
+
+    `held_out` is the accuracy on the held-out images, after an epoch's last batch, if there are any.
+    """
 
     epoch: int
     epochs: int
@@ -29,74 +53,180 @@ class Step:
     batches: int
     loss: float
     accuracy: float
+    held_out: float | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """`history` has each epoch's last step. `kept` is the epoch whose weights the model has; `resumed_after` the last one that a
+    checkpoint brought, or 0."""
+
+    history: tuple[Step, ...]
+    kept: int
+    resumed_after: int
 
 
 OnStep: TypeAlias = Callable[[Step], None]
 
 
-def fit(model: Any, data: Images, *, epochs: int, learning_rate: float, seed: int = 0, on_step: OnStep | None = None) -> tuple[Step, ...]:
-    """Trains the model in place with Adam, its learning rate falling to 0 along half a cosine; returns each epoch's last step.
+def fit(
+    model: Any,
+    data: Images,
+    options: Options,
+    *,
+    held_out: Images | None = None,
+    teacher: Teacher | None = None,
+    checkpoint: Path | None = None,
+    on_step: OnStep | None = None,
+) -> Fitted:
+    """Trains the model in place with Adam; the learning rate rises for a twentieth of all steps and falls to 0 along half a cosine.
 
     Args:
-        model: tf_keras.Model that returns logits (batch, classes).
+        model: tf_keras.Model that returns logits or probabilities (batch, classes).
         data: labels must be below the number of classes.
-        learning_rate: the first one.
-        seed: of the order of the images and of dropout.
+        held_out: looked at after every epoch; they train nothing.
+        checkpoint: written after every epoch. If it is there, training goes on from it. The caller removes it once the model is safe.
         on_step: called after every batch.
 
     Raises:
-        EdgekitError: a label that the model has no logit for, nothing to train with or for, or a loss or weight that is no longer finite.
+        EdgekitError: a label that the model has no logit for, nothing to train with or for, a checkpoint of another training, or a loss
+            or weight that is no longer finite; the checkpoint is then removed, since it leads there.
     """
-    keras = import_keras()
-    classes = model.output_shape[-1]
-    if not len(data) or epochs < 1 or not learning_rate > 0:
-        raise EdgekitError(
-            f"training needs images, epochs and a learning rate above 0; got {len(data)} images, {epochs} epochs, rate {learning_rate}"
-        )
-    if not 0 <= data.labels.min() <= data.labels.max() < classes:
-        raise EdgekitError(f"labels are {data.labels.min()} to {data.labels.max()}, but the model has {classes} classes")
-    keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng(seed)
+    if teacher is not None:
+        check_teacher(teacher, model)
+    _check(model, data, held_out, options)
     size = min(BATCH_SIZE, len(data))
     batches = len(data) // size  # the few images left over are others in every epoch
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, epochs * batches))
-    train_on = _train_step(model, optimizer)
-    history = []
-    for epoch in range(1, epochs + 1):
-        order, losses, hits = rng.permutation(len(data)), 0.0, 0.0
-        for batch in range(1, batches + 1):
-            chosen = order[(batch - 1) * size : batch * size]
-            loss, right = train_on(data.images[chosen], data.labels[chosen])
-            losses, hits = losses + float(loss), hits + float(right)
-            step = Step(epoch, epochs, batch, batches, losses / batch, hits / batch)
-            if on_step:
-                on_step(step)
-        history.append(step)
+    optimizer = import_keras().optimizers.Adam(learning_rates(options, batches))
+    optimizer.build(model.trainable_variables)
+    variables = [*model_variables(model), *optimizer.variables]
+    words = training_words(model, data, held_out, options, teacher) if checkpoint else {}
+    history: list[Step] = []
+    best: list[npt.NDArray[Any]] = []
+    if checkpoint is not None and checkpoint.exists():
+        found = read_checkpoint(checkpoint, words, variables, len(model_variables(model)))
+        history, best = [Step(**one) for one in found.history], found.best
+        _assign(variables, found.variables)
+    resumed_after = len(history)
+    train_on, generators = _train_step(model, optimizer, teacher), _dropout_generators(model)
+    while len(history) < options.epochs and not is_over(_measured(history), options.patience):
+        epoch = len(history) + 1
+        rng = np.random.default_rng((options.seed, epoch))
+        for generator in generators:
+            generator.reset_from_seed(int(rng.integers(1 << 31)))
+        step = _train_epoch(train_on, data, rng, Step(epoch, options.epochs, 0, batches, 0.0, 0.0), size, on_step)
         # Weights too: a ReLU turns NaN into 0, and the loss then looks healthy.
-        if not np.isfinite(losses) or not all(np.isfinite(weight).all() for weight in model.get_weights()):
-            raise EdgekitError(f"the loss or a weight is no longer finite after epoch {epoch}; try a learning rate below {learning_rate:g}")
-    # The moving averages of a short training still remember its start. Through 27 layers that can cost all accuracy.
-    measure_statistics(model, data.images[rng.permutation(len(data))[:STATISTICS_IMAGES]])
-    return tuple(history)
+        if not np.isfinite(step.loss) or not all(np.isfinite(weight).all() for weight in model.get_weights()):
+            if checkpoint is not None:
+                checkpoint.unlink(missing_ok=True)
+            raise EdgekitError(
+                f"the loss or a weight is no longer finite after epoch {epoch}; try a learning rate below {options.learning_rate:g}"
+            )
+        # The moving averages of a short training still remember its start. Through 27 layers that can cost all accuracy.
+        measure_statistics(model, data.images[np.sort(rng.permutation(len(data))[:STATISTICS_IMAGES])])
+        if held_out is not None:
+            step = replace(step, held_out=accuracy(model, held_out.images, held_out.labels))
+        history.append(step)
+        if options.patience is not None and best_epoch(_measured(history)) == epoch:
+            best = [variable.numpy() for variable in model_variables(model)]
+        if checkpoint is not None:
+            write_checkpoint(checkpoint, words, Checkpoint([asdict(one) for one in history], [v.numpy() for v in variables], best))
+        if on_step:
+            on_step(step)
+    if best:
+        _assign(model_variables(model), best)
+    return Fitted(tuple(history), best_epoch(_measured(history)) if best else len(history), resumed_after)
 
 
 def accuracy(model: Any, images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
     """The part, 0..1, of the images whose largest logit is their label's."""
-    logits = model.predict(images, batch_size=PREDICT_BATCH, verbose=0)
-    return float(np.mean(logits.argmax(axis=-1) == labels))
+    outputs = model.predict(images, batch_size=PREDICT_BATCH, verbose=0)
+    return float(np.mean(outputs.argmax(axis=-1) == labels))
 
 
-def _train_step(model: Any, optimizer: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
+def best_epoch(measured: Sequence[float]) -> int:
+    """The first, counted from 1, with the highest accuracy."""
+    return int(np.argmax(measured)) + 1
+
+
+def is_over(measured: Sequence[float], patience: int | None) -> bool:
+    """Whether the last `patience` epochs were no better than the best one before them."""
+    return patience is not None and len(measured) > 0 and len(measured) - best_epoch(measured) >= patience
+
+
+def learning_rates(options: Options, batches: int) -> Any:
+    """Step, counted from 0, -> learning rate."""
+    steps = options.epochs * batches
+    rising = steps // WARM_UP
+    rate = options.learning_rate
+    if not rising:
+        return import_keras().optimizers.schedules.CosineDecay(rate, steps)
+    return import_keras().optimizers.schedules.CosineDecay(rate / rising, steps - rising, warmup_target=rate, warmup_steps=rising)
+
+
+def _check(model: Any, data: Images, held_out: Images | None, options: Options) -> None:
+    classes = model.output_shape[-1]
+    if not len(data) or options.epochs < 1 or not options.learning_rate > 0:
+        raise EdgekitError(
+            "training needs images, epochs and a learning rate above 0; "
+            f"got {len(data)} images, {options.epochs} epochs, rate {options.learning_rate}"
+        )
+    if not 0 <= data.labels.min() <= data.labels.max() < classes:
+        raise EdgekitError(f"labels are {data.labels.min()} to {data.labels.max()}, but the model has {classes} classes")
+    if options.patience is not None and (options.patience < 1 or held_out is None):
+        raise EdgekitError(f"patience counts epochs, 1 or more, and needs held-out images; got {options.patience}")
+
+
+def _measured(history: Sequence[Step]) -> list[float]:
+    return [step.held_out for step in history if step.held_out is not None]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _train_epoch(train_on: Any, data: Images, rng: np.random.Generator, step: Step, size: int, on_step: OnStep | None) -> Step:
+    """The step after the last batch, of which the caller tells."""
+    order, losses, hits = rng.permutation(len(data)), 0.0, 0.0
+    for batch in range(1, step.batches + 1):
+        chosen = order[(batch - 1) * size : batch * size]
+        loss, right = train_on(data.images[chosen], data.labels[chosen])
+        losses, hits = losses + float(loss), hits + float(right)
+        step = replace(step, batch=batch, loss=losses / batch, accuracy=hits / batch)
+        if on_step and batch < step.batches:
+            on_step(step)
+    return step
+
+
+def _train_step(model: Any, optimizer: Any, teacher: Teacher | None) -> Callable[[Any, Any], tuple[Any, Any]]:
     """A compiled function: one batch in, its mean loss and accuracy out."""
     import tensorflow as tf
 
     def train_on(images: Any, labels: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            found = logits(model, images, training=True)
+            if teacher is None:
+                loss = cross_entropy(labels, found)
+            else:
+                loss = distillation_loss(labels, found, logits(teacher.model, images, training=False), teacher)
             total = loss + tf.add_n(model.losses) if model.losses else loss
         gradients = tape.gradient(total, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss, tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == labels, tf.float32))
+        return loss, tf.reduce_mean(tf.cast(tf.argmax(found, axis=-1) == labels, tf.float32))
 
     return tf.function(train_on)
+
+
+def _dropout_generators(model: Any) -> list[Any]:
+    """Gives every random layer a generator whose state can be set; Keras' own is inside a compiled op, where it cannot."""
+    import tensorflow as tf
+
+    generators = []
+    for layer in model.submodules:
+        keras_generator = getattr(layer, "_random_generator", None)
+        if keras_generator is not None:
+            keras_generator._rng_type, keras_generator._built = keras_generator.RNG_STATEFUL, True
+            keras_generator._generator = tf.random.Generator.from_seed(0)
+            generators.append(keras_generator._generator)
+    return generators

@@ -21,6 +21,7 @@ from edgekit.keras_models.data import photographs
 from edgekit.keras_models.executors import EXECUTORS
 from edgekit.keras_models.freeze import freeze
 from edgekit.keras_models.keras_reader import replay
+from edgekit.keras_models.precision import Precisions, WeightPrecision
 from edgekit.keras_models.qfx import BinaryPoint, QFXActivation
 from edgekit.keras_models.qfx_model import unquantized
 from edgekit.keras_models.qkeras_layers import QKerasLayers
@@ -114,7 +115,7 @@ def test_thawing_and_freezing_again_changes_nothing(name: str) -> None:
 
 def test_k_hot_weights_have_few_bits() -> None:
     model, images = built("branches")
-    graph = freeze(quantize(model, images, k_hot=2).model)
+    graph = freeze(quantize(model, images, precisions=Precisions(WeightPrecision(k_hot=2))).model)
     weights = [op.weights for op in graph.ops if hasattr(op, "weights")]
     assert max(bin(abs(int(w))).count("1") for kernel in weights for w in np.unique(kernel)) == 2
 

@@ -12,7 +12,7 @@ from edgekit.errors import EdgekitError
 from edgekit.keras_models.data import Images, digits, photographs
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.random_weights import measure_statistics, randomize
-from edgekit.keras_models.training import Step, accuracy, fit
+from edgekit.keras_models.training import Options, Step, accuracy, fit
 
 
 def small_model(classes: int = 10) -> Any:
@@ -26,7 +26,7 @@ def test_learns_and_reports_every_batch() -> None:
     split, steps = digits(8), []
     model = small_model()
     before = accuracy(model, split.held_out.images, split.held_out.labels)
-    history = fit(model, split.train, epochs=6, learning_rate=0.01, on_step=steps.append)
+    history = fit(model, split.train, Options(6, 0.01), on_step=steps.append).history
     assert accuracy(model, split.held_out.images, split.held_out.labels) > 0.93 > 0.5 > before
     assert [step.epoch for step in history] == [1, 2, 3, 4, 5, 6] and history[-1].loss < history[0].loss
     assert len(steps) == 6 * (1347 // 32) and steps[-1] == history[-1]
@@ -40,7 +40,7 @@ def test_the_same_seed_shuffles_alike() -> None:
     def losses(seed: int) -> list[float]:
         import_keras().utils.set_random_seed(0)
         steps: list[Step] = []
-        fit(small_model(), data, epochs=2, learning_rate=0.01, seed=seed, on_step=steps.append)
+        fit(small_model(), data, Options(2, 0.01, seed), on_step=steps.append)
         return [step.loss for step in steps]
 
     assert losses(1) == losses(1) != losses(2)
@@ -49,13 +49,13 @@ def test_the_same_seed_shuffles_alike() -> None:
 def test_refuses() -> None:
     data = Images(np.zeros((4, 8, 8, 3), np.float32), np.array([0, 1, 2, 3]))
     with pytest.raises(EdgekitError, match="labels are 0 to 3, but the model has 3 classes"):
-        fit(small_model(3), data, epochs=1, learning_rate=0.1)
+        fit(small_model(3), data, Options(1, 0.1))
     for epochs, rate, images in ((0, 0.1, data), (1, 0.0, data), (1, 0.1, Images(data.images[:0], data.labels[:0]))):
         with pytest.raises(EdgekitError, match="training needs"):
-            fit(small_model(4), images, epochs=epochs, learning_rate=rate)
+            fit(small_model(4), images, Options(epochs, rate))
     data.images[0] = np.nan
     with pytest.raises(EdgekitError, match="no longer finite after epoch 1"):
-        fit(small_model(4), data, epochs=1, learning_rate=0.1)
+        fit(small_model(4), data, Options(1, 0.1))
 
 
 @pytest.mark.parametrize(("name", "alpha"), [("mobilenet_v1", 0.25), ("mobilenet_v2", 0.35)])

@@ -102,16 +102,24 @@ def as_plain(result: Any) -> dict[str, Any]:
 
 @contextmanager
 def training_progress(shown: bool) -> Iterator[Callable[[Any], None]]:
-    """A bar over all batches, on stderr; on no terminal, a line each epoch."""
+    """A bar over all batches, on stderr; on no terminal, a line each epoch. Without labels, accuracy is agreement with the teacher."""
     if not shown:
         yield lambda _: None
         return
+    held_out = ""
+
+    def told(step: Any) -> str:
+        """Between the ends of two epochs, the accuracy on the held-out images is that of the last one."""
+        nonlocal held_out
+        if step.held_out is not None:
+            held_out = f", held out {step.held_out:.1%}"
+        return f"epoch {step.epoch}/{step.epochs}: loss {step.loss:.3f}, accuracy {step.accuracy:.1%}{held_out}"
+
     if not sys.stderr.isatty():
 
         def line(step: Any) -> None:
             if step.batch == step.batches:
-                text = f"epoch {step.epoch}/{step.epochs}: loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
-                print(f"edgekit: {text}", file=sys.stderr)
+                print(f"edgekit: {told(step)}", file=sys.stderr)
 
         yield line
         return
@@ -123,7 +131,7 @@ def training_progress(shown: bool) -> Iterator[Callable[[Any], None]]:
         tasks: list[Any] = []
 
         def update(step: Any) -> None:
-            text = f"epoch {step.epoch}/{step.epochs}  loss {step.loss:.3f}  accuracy {step.accuracy:.1%}"
+            text = told(step)
             if not tasks:
                 tasks.append(bar.add_task(text, total=step.epochs * step.batches))
             bar.update(tasks[0], description=text, completed=(step.epoch - 1) * step.batches + step.batch)

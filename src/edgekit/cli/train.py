@@ -17,10 +17,29 @@ def train(
         str, typer.Option(metavar="DIR|digits", help="Images, a sub-folder a class; or scikit-learn's digits.", show_default=False)
     ],
     qfx: Annotated[bool, typer.Option("--qfx", help="Train the quantized model: exact everywhere afterwards.")] = False,
+    weight_bits: Annotated[
+        int | None, typer.Option(min=3, max=6, help="With --qfx: significant bits of a weight.", show_default="6")
+    ] = None,
+    k_hot: Annotated[int | None, typer.Option(min=1, max=5, help="With --qfx: non-zero bits of a weight.", show_default="any")] = None,
+    precisions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help='With --qfx: bits by layer, {"block_*": {"weight_bits": 4, "k_hot": 2}}.', show_default=False),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Learn the outputs of this model, usually the float one; images need no classes then.", show_default="none"
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default="20; 8 with --qfx")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="The first one; it falls along half a cosine.", show_default="0.02; 0.0005 with --qfx")
+        float | None, typer.Option(min=0, help="The highest one; it falls along half a cosine.", show_default="0.02; 0.0005 with --qfx")
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="EPOCHS", help="Stop after so many without a better accuracy; keep the best.", show_default="never"),
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Start afresh, even if there is a checkpoint of an unfinished run.")] = False,
     alpha: Alpha = None,
     size: Size = None,
     classes: Classes = None,
@@ -32,19 +51,37 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a network, or go on training a model file, and save it as .keras."""
+    from edgekit.keras_models.precision import Precisions, WeightPrecision, read_precisions
     from edgekit.pipeline import ModelRequest, train_model
 
+    chosen = None
+    if weight_bits is not None or k_hot is not None or precisions is not None:
+        default = WeightPrecision(weight_bits or 6, k_hot)
+        chosen = read_precisions(precisions, default) if precisions is not None else Precisions(default)
     request = ModelRequest(model, alpha, size, classes, weights, seed=seed)
     with status(shown=not json) as note, training_progress(shown=not json) as progress:
         done = train_model(
-            request, data=data, qfx=qfx, epochs=epochs, learning_rate=learning_rate, output=output, note=note, progress=progress
+            request,
+            data=data,
+            qfx=qfx,
+            precisions=chosen,
+            teacher=teacher,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            patience=patience,
+            restart=restart,
+            output=output,
+            note=note,
+            progress=progress,
         )
     if json:
         print_json(as_plain(done))
         return
     print_warnings((), done.notes)
     print(f"{done.name}{', QFX' if done.qfx else ''}: {done.path}")
-    print(f"  {done.epochs} epochs over {done.train_images} images")
-    print(f"  accuracy on {done.held_out_images} held-out images: {done.accuracy:.2%}, before training {done.accuracy_before:.2%}")
+    kept = "" if done.kept == done.epochs else f", the weights of epoch {done.kept}"
+    print(f"  {done.epochs} epochs over {done.train_images} images{kept}")
+    measure = "accuracy" if done.labelled else "agreement with the teacher"
+    print(f"  {measure} on {done.held_out_images} held-out images: {done.accuracy:.2%}, before training {done.accuracy_before:.2%}")
     following = f"edgekit export {done.path} --target rpi4" if done.qfx else f"edgekit train {done.path} --data {data} --qfx"
     print(f"Next: {following}")

@@ -5,35 +5,58 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from edgekit.accuracy import Accuracy
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import Split
+from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, SUFFIXES, Images, Split, image_folder
 from edgekit.keras_models.networks import NETWORKS
-from edgekit.pipeline.dataset import load_dataset
-from edgekit.pipeline.source import CALIBRATION_COUNT, ModelRequest, Note, as_taken, load_source
+from edgekit.keras_models.precision import Precisions
+from edgekit.pipeline.dataset import DIGITS, load_dataset
+from edgekit.pipeline.source import CALIBRATION_COUNT, ModelRequest, Note, Source, as_taken, load_source
 from edgekit.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from edgekit.keras_models.distillation import Teacher
 
 Progress: TypeAlias = Callable[[Any], None]
 """Told each edgekit.keras_models.training.Step."""
 
 EPOCHS, LEARNING_RATE = 20, 0.02
 QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
+CHECKPOINT_SUFFIX = ".checkpoint"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Accuracies, 0..1, are of the held-out images; `accuracy_before` is that of the model as it came."""
+    """Accuracies, 0..1, are of the held-out images; `accuracy_before` is that of the model as it came. Without labels (`labelled` is
+    False) they are agreement with the teacher. `epochs` were run; `kept` is the one whose weights were saved, `resumed_after` the last
+    one of an earlier run, or 0."""
 
     path: Path
     name: str
     qfx: bool
+    labelled: bool
     epochs: int
+    kept: int
+    resumed_after: int
     train_images: int
     held_out_images: int
     accuracy_before: float
     accuracy: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The model to start from and the images as it takes them."""
+
+    model: Any
+    split: Split
+    name: str
+    preprocessing: Preprocessing
     notes: tuple[str, ...]
 
 
@@ -42,57 +65,100 @@ def train_model(
     *,
     data: str,
     qfx: bool = False,
+    precisions: Precisions | None = None,
+    teacher: Path | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
+    patience: int | None = None,
+    restart: bool = False,
     output: Path | None = None,
     note: Note = lambda _: None,
     progress: Progress | None = None,
 ) -> Trained:
     """Trains and saves, whole or not at all. One seed gives one result on one machine.
 
+    After every epoch a checkpoint is written beside the output, with the suffix .checkpoint. The same call goes on from there after it
+    was killed, and gives the file that it would have given. The checkpoint is removed once the model is saved.
+
     Args:
         request: its `calibration` is not used: a QFX model is calibrated with images of the training part.
-        data: "digits", or a folder with a sub-folder for each class. A quarter is held out.
+        data: "digits", or a folder with a sub-folder for each class; with a teacher also a folder of images without classes. A quarter
+            is held out.
         qfx: quantize the float model first and train the quantized one; a QFX model goes on as one anyway.
+        precisions: of the weights, with `qfx`.
+        teacher: a model file of the same size and classes, whose outputs are learned.
+        patience: stop after so many epochs without a better accuracy on the held-out images, and save the best epoch's weights.
+        restart: start afresh even if there is a checkpoint.
         output: a .keras file; by default named after the model and the data.
 
     Raises:
         EdgekitError: the request cannot be carried out; nothing was written.
     """
     from edgekit.keras_models.model_files import save_model
-    from edgekit.keras_models.training import accuracy, fit
+    from edgekit.keras_models.training import Options, accuracy, fit
 
     if output is not None and output.suffix != ".keras":
         raise EdgekitError(f"'{output}' should end in .keras, the file form of a Keras model")
-    model, split, name, preprocessing, notes = _prepare(request, data, note)
-    split = _as_taken(split, preprocessing)
-    qfx_model = _is_qfx(model)
+    if precisions is not None and not qfx:
+        raise EdgekitError("the bits of weights are chosen when a model is quantized; add --qfx")
+    if teacher is None and _is_unlabelled(data):
+        raise EdgekitError(
+            f"'{data}' has images without classes; put them into a sub-folder for each class, or give --teacher FILE to learn its outputs"
+        )
+    master = None if teacher is None else load_source(ModelRequest(str(teacher)), note)
+    start = _prepare(request, data, master, note)
+    model, notes, qfx_model = start.model, start.notes, _is_qfx(start.model)
+    lesson = None if master is None else _lesson(master, start)
+    split = start.split if lesson is None else _taught(start.split, lesson)
+    if qfx_model and precisions is not None:
+        raise EdgekitError(f"'{request.model}' is quantized already; the bits of its weights are chosen from the float model")
     if qfx and not qfx_model:
         from edgekit.keras_models.quantize import quantize
 
-        quantized = quantize(model, split.train.images[:CALIBRATION_COUNT], note=note)
+        quantized = quantize(model, split.train.images[:CALIBRATION_COUNT], precisions=precisions, note=note)
         model, qfx_model, notes = quantized.model, True, (*notes, *quantized.notes)
-    path = output or Path(f"{name}-{Path(data).name}{'-qfx' if qfx_model else ''}.keras")
-    epochs = epochs or (QFX_EPOCHS if qfx_model else EPOCHS)
-    rate = learning_rate or (QFX_LEARNING_RATE if qfx_model else LEARNING_RATE)
+    path = output or Path(f"{start.name}-{Path(data).name}{'-qfx' if qfx_model else ''}.keras")
+    options = Options(
+        epochs or (QFX_EPOCHS if qfx_model else EPOCHS),
+        learning_rate or (QFX_LEARNING_RATE if qfx_model else LEARNING_RATE),
+        request.seed,
+        patience,
+    )
     note("measuring accuracy")
     before = accuracy(model, split.held_out.images, split.held_out.labels)
     note("training")
-    fit(model, split.train, epochs=epochs, learning_rate=rate, seed=request.seed, on_step=progress)
+    checkpoint = path.with_suffix(CHECKPOINT_SUFFIX)
+    if restart:
+        checkpoint.unlink(missing_ok=True)
+    fitted = fit(model, split.train, options, held_out=split.held_out, teacher=lesson, checkpoint=checkpoint, on_step=progress)
     after = accuracy(model, split.held_out.images, split.held_out.labels)
-    save_model(model, path, preprocessing, Accuracy(after, len(split.held_out), data))
-    return Trained(path, name, qfx_model, epochs, len(split.train), len(split.held_out), before, after, notes)
+    labelled = bool(start.split.train.classes)
+    save_model(model, path, start.preprocessing, Accuracy(after, len(split.held_out), data) if labelled else None)
+    checkpoint.unlink(missing_ok=True)
+    if fitted.resumed_after:
+        notes = (*notes, f"went on after epoch {fitted.resumed_after}, from {checkpoint}")
+    return Trained(
+        path,
+        start.name,
+        qfx_model,
+        labelled,
+        len(fitted.history),
+        fitted.kept,
+        fitted.resumed_after,
+        len(split.train),
+        len(split.held_out),
+        before,
+        after,
+        notes,
+    )
 
 
-def _prepare(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, str, Preprocessing, tuple[str, ...]]:
-    """The model to start from and the images in its size."""
+def _prepare(request: ModelRequest, data: str, master: Source | None, note: Note) -> _Start:
     if request.model in NETWORKS and request.weights is None:
-        return _fresh(request, data, note)
-    classes = request.classes
-    if request.model in NETWORKS and classes is None:
-        size = request.size or NETWORKS[request.model].default_size
-        split = load_dataset(data, size)
-        request = replace(request, classes=len(split.train.classes))
+        return _fresh(request, data, master, note)
+    if request.model in NETWORKS and request.classes is None:
+        split = _load(data, request.size or NETWORKS[request.model].default_size)
+        request = replace(request, classes=_class_count(split, master))
     source = load_source(request, note)
     model = source.keras if source.keras is not None else source.qfx
     if model is None:
@@ -100,22 +166,70 @@ def _prepare(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, 
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")
-    return model, load_dataset(data, shape[0]), source.name, source.preprocessing, source.notes
+    return _Start(model, _as_taken(_load(data, shape[0]), source.preprocessing), source.name, source.preprocessing, source.notes)
 
 
-def _fresh(request: ModelRequest, data: str, note: Note) -> tuple[Any, Split, str, Preprocessing, tuple[str, ...]]:
+def _fresh(request: ModelRequest, data: str, master: Source | None, note: Note) -> _Start:
     """A zoo network with Keras' own initial weights, seeded."""
     from edgekit.keras_models.build import build_model
     from edgekit.keras_models.legacy_keras import import_keras
 
     size = request.size or NETWORKS[request.model].default_size
     note(f"reading {data}")
-    split = load_dataset(data, size)
-    classes = request.classes or len(split.train.classes)
+    split = _load(data, size)
+    classes = request.classes or _class_count(split, master)
     import_keras().utils.set_random_seed(request.seed)
     options: dict[str, Any] = {} if request.alpha is None else {"alpha": request.alpha}
     model = build_model(request.model, size=size, classes=classes, **options)
-    return model, split, model.name, NETWORKS[request.model].preprocessing, ()
+    preprocessing = NETWORKS[request.model].preprocessing
+    return _Start(model, _as_taken(split, preprocessing), model.name, preprocessing, ())
+
+
+def _load(data: str, size: int) -> Split:
+    """As load_dataset; images without classes too."""
+    if not _is_unlabelled(data):
+        return load_dataset(data, size)
+    from sklearn.model_selection import train_test_split
+
+    images = image_folder(Path(data), size)
+    if len(images) < 2:
+        raise EdgekitError(f"'{data}' has one image; training needs at least two, one of them held out")
+    parts = train_test_split(np.arange(len(images)), test_size=max(1, round(HELD_OUT * len(images))), random_state=SPLIT_SEED)
+    return Split(*(Images(images.images[part], images.labels[part]) for part in parts))
+
+
+def _is_unlabelled(data: str) -> bool:
+    """A folder with images of its own, beside no sub-folders of classes."""
+    folder = Path(data)
+    return data != DIGITS and folder.is_dir() and any(file.suffix.lower() in SUFFIXES and file.is_file() for file in folder.iterdir())
+
+
+def _class_count(split: Split, master: Source | None) -> int:
+    return len(split.train.classes) or int(_keras_model(master).output_shape[-1])
+
+
+def _keras_model(source: Source | None) -> Any:
+    if source is None or (source.keras is None and source.qfx is None):
+        raise EdgekitError("a teacher is a .keras or .h5 file")
+    return source.keras if source.keras is not None else source.qfx
+
+
+def _lesson(master: Source, start: _Start) -> Teacher:
+    from edgekit.keras_models.distillation import Teacher
+
+    if master.preprocessing != start.preprocessing:
+        raise EdgekitError(
+            f"the teacher takes images normalized with {master.preprocessing}, the model with {start.preprocessing}; one must suit both"
+        )
+    model = _keras_model(master)
+    return Teacher(model) if start.split.train.classes else Teacher(model, weight=1.0)
+
+
+def _taught(split: Split, lesson: Teacher) -> Split:
+    """Without labels, the teacher's answers are the labels."""
+    from edgekit.keras_models.distillation import taught
+
+    return Split(taught(split.train, lesson), taught(split.held_out, lesson)) if lesson.replaces_labels else split
 
 
 def _as_taken(split: Split, preprocessing: Preprocessing) -> Split:
