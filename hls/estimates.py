@@ -16,16 +16,16 @@ from math import ceil, prod
 from typing import Any
 
 from edgekit.graph import IntegerGraph
+from edgekit.hls.depths import fifo_depths, map_inputs
 from edgekit.hls.folding import FoldingPlan
-from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, pipeline
+from edgekit.hls.pipeline import Pipeline, pipeline
+from edgekit.hls.product_stages import HeldProduct
 from edgekit.hls.resources import SYSTEM, Cost, fifo_cost, stage_cost
-from edgekit.hls.stages import Depthwise, HeldMatVec, Join, Largest, MatVec, Resize, Stage, TokenStage, WeightReader, Window
+from edgekit.hls.stages import HeldMatVec, MatVec, Stage, Upsample, Window
 from edgekit.targets.boards import Board, Resources
 
 STAGE_CYCLES = 12
 """From a stage's input to its output through its pipeline registers."""
-FIFO_SLACK = 16
-"""Tokens more than a branch's lag, for what lies in pipeline registers on the way: so that it need not stop either."""
 
 
 @dataclass(frozen=True)
@@ -133,84 +133,25 @@ def over_budget(found: Estimates, budget: Resources) -> dict[str, float]:
     return {name: ratio for name, ratio in ratios.items() if ratio > 1}
 
 
-def fifo_depths(pipe: Pipeline) -> dict[str, int]:
-    """Depth of each stream's FIFO, so that nothing can stall for good.
-
-    A stage lags behind its input (see _lag): a window by its rows, a stage that holds its map by the whole of it. Where branches
-    meet again, the FIFO on the way that lags less holds the difference, at most a frame; else the fork could never feed the other.
-    """
-    inputs, lags, depths = _inputs(pipe), {"": 0.0}, {}
-    for stage in pipe.stages:
-        streams = [stream for stream in inputs[stage.name] if not stream.name.startswith(_weights_of(pipe, stage))]
-        most = max((lags[stream.producer] for stream in streams), default=0.0)
-        for index, stream in enumerate(streams):
-            behind = ceil(stream.tokens * (most - lags[stream.producer]))
-            if isinstance(stage, Join):  # while a position of the one input is read, that of the other waits
-                behind += (stage.left, stage.right)[index]
-            depths[stream.name] = min(stream.tokens, behind + FIFO_SLACK) if behind > 0 else FIFO_DEPTH
-        lags[stage.name] = most + _lag(stage)
-    for stream in pipe.streams:
-        depths.setdefault(stream.name, FIFO_DEPTH)
-    held = {stage.name: stage for stage in pipe.stages if isinstance(stage, HeldMatVec)}
-    readers = {stage.name for stage in pipe.stages if isinstance(stage, WeightReader)}
-    for stream in pipe.streams:
-        if stream.producer in readers:
-            depths[stream.name] = held[stream.consumer].input_groups
-    return depths
-
-
-def _weights_of(pipe: Pipeline, stage: Stage) -> str:
-    """The start of the names of streams that carry a stage's weights."""
-    return f"{stage.name}_weights_to_" if isinstance(stage, HeldMatVec) else "\0"
-
-
-def _inputs(pipe: Pipeline) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {stage.name: [] for stage in pipe.stages}
-    for stream in pipe.streams:
-        if stream.consumer:
-            found[stream.consumer].append(stream)
-    return found
-
-
-def _lag(stage: Stage) -> float:
-    """How much more of its input than of its output a stage has to have handled, as a part of a frame, at worst.
-
-    Whoever wrote t of T tokens has read no more than t/T of its input and this lag; so lags add up along a way. A window reads
-    the rows that row y + 1 of windows needs before it ends row y:  rows_needed(y + 1) / rows - y / out_rows.
-    """
-    if isinstance(stage, HeldMatVec):
-        return 1.0
-    if isinstance(stage, Window):
-        needed = (min(stage.rows, max(0, (y + 1) * stage.strides[0] - stage.padding.top + stage.span)) for y in range(stage.out_rows))
-        return min(1.0, max(rows / stage.rows - y / stage.out_rows for y, rows in enumerate(needed)))
-    if isinstance(stage, MatVec):
-        return 1.0 / stage.positions
-    if isinstance(stage, Depthwise | Largest):
-        return stage.pe / (stage.positions * stage.channels)
-    if isinstance(stage, Resize):
-        return max(stage.token_in, stage.token_out) / stage.values
-    if isinstance(stage, Join):
-        return (stage.left + stage.right) / stage.tokens
-    return 1.0 / stage.tokens if isinstance(stage, TokenStage) else 0.0
-
-
 def _first_needs(stage: Stage) -> float:
-    """The part of its input that a stage must have read before it writes anything."""
+    """The part of an input, if it is none that is held, that a stage must have read before it writes anything."""
     if isinstance(stage, Window):
         return stage.fill_rows / stage.rows
-    return 1.0 if isinstance(stage, HeldMatVec) else 1.0 / stage.positions if isinstance(stage, MatVec) else 0.0
+    return 1.0 / stage.positions if isinstance(stage, MatVec) else 0.0
 
 
 def _finishing_cycles(pipe: Pipeline) -> dict[str, float]:
     """Stage -> the cycle at which its last token of one frame leaves, the first pixel coming at cycle 0."""
-    inputs = _inputs(pipe)
+    inputs = map_inputs(pipe)
     first, last = {"": 0.0}, {"": 0.0}
     for stage in pipe.stages:
-        sources = [stream.producer for stream in inputs[stage.name] if not stream.name.startswith(_weights_of(pipe, stage))]
-        need, ending = _first_needs(stage), _tail(stage)
-        start = max((first[s] + need * (last[s] - first[s]) for s in sources), default=0.0)
+        need, start, end = _first_needs(stage), 0.0, 0.0
+        for index, source in enumerate(stream.producer for stream in inputs[stage.name]):
+            held = index == stage.held
+            start = max(start, last[source] if held else first[source] + need * (last[source] - first[source]))
+            end = max(end, last[source] + STAGE_CYCLES + (stage.cycles if held else _tail(stage)))
         first[stage.name] = start + STAGE_CYCLES + _head(stage)
-        last[stage.name] = max([start + STAGE_CYCLES + stage.cycles, *(last[s] + STAGE_CYCLES + ending for s in sources)])
+        last[stage.name] = max(start + STAGE_CYCLES + stage.cycles, end)
     return {name: cycle for name, cycle in last.items() if name}
 
 
@@ -218,17 +159,19 @@ def _head(stage: Stage) -> float:
     """Cycles from a stage's start to its first output."""
     if isinstance(stage, HeldMatVec):
         return stage.cycles - stage.positions * stage.output_groups
-    if isinstance(stage, MatVec):
-        return stage.input_groups
-    return 0.0
+    if isinstance(stage, HeldProduct):
+        return stage.load_cycles + stage.term_groups
+    return stage.input_groups if isinstance(stage, MatVec) else 0.0
 
 
 def _tail(stage: Stage) -> float:
-    """Cycles from a stage's last input to its last output."""
-    if isinstance(stage, HeldMatVec):
-        return stage.cycles
+    """Cycles from the last of an input that is not held to a stage's last output."""
     if isinstance(stage, MatVec):
         return stage.cycles / stage.positions
+    if isinstance(stage, HeldProduct):
+        return stage.output_groups * stage.term_groups
+    if isinstance(stage, Upsample):
+        return stage.cycles / stage.rows
     return stage.row_cycles if isinstance(stage, Window) else 0.0
 
 

@@ -12,6 +12,7 @@ from edgekit.executor import Artifact, Executor, Note, Run
 from edgekit.graph import IntegerGraph, violations
 from edgekit.hls.csim import compiler, missing_compiler, open_simulation
 from edgekit.hls.folding import moderate_foldings
+from edgekit.hls.lower import stock_refusal
 from edgekit.hls.project import Plan, plan_simulation
 from edgekit.hls.stock import plan_stock_simulation
 from edgekit.targets.boards import board
@@ -27,7 +28,8 @@ def _missing(artifact: Artifact) -> str | None:
 
 
 def _missing_stock(artifact: Artifact) -> str | None:
-    return _missing_graph(artifact, "it needs an integer graph")
+    missing = _missing_graph(artifact, "it needs an integer graph")
+    return missing or (stock_refusal(artifact.graph) if artifact.graph else None)
 
 
 def _missing_graph(artifact: Artifact, needs: str) -> str | None:

@@ -14,13 +14,31 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.graph import Add, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Lookup, Op, Reshape, Tensor, clamp_range
-from edgekit.graph.ir import ConvOp
+from edgekit.graph import (
+    Add,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
+    IntegerGraph,
+    Lookup,
+    MatMul,
+    Multiply,
+    Op,
+    Reshape,
+    Tensor,
+    clamp_range,
+    product_shift,
+    requantize_of,
+)
+from edgekit.graph.ir import WeightedOp
 from edgekit.hls.lower import Network, quarters, signed_bits
 from edgekit.hls.pipeline import Pipeline, weight_bits, weight_code
+from edgekit.hls.product_stages import Gate, HeldProduct, Product, biases, rounding_constant
 from edgekit.hls.stages import (
     VALUE_BITS,
     Arithmetic,
+    Cut,
     Depthwise,
     Fork,
     HeldMatVec,
@@ -31,6 +49,7 @@ from edgekit.hls.stages import (
     Sum,
     Table,
     TokenStage,
+    Upsample,
     WeightReader,
     Window,
 )
@@ -152,7 +171,7 @@ def matrix(graph: IntegerGraph, op: Conv2D | Dense, stage: MatVec) -> Int64:
     return coded(op, blocks.transpose(2, 0, 1, 3).reshape(-1, stage.simd * stage.pe))
 
 
-def coded(op: ConvOp | Dense, weights: Int64) -> Int64:
+def coded(op: WeightedOp, weights: Int64) -> Int64:
     """Weights -31..31 as they are, or as the signs and places of their bits (see shift_add in edgekit_arithmetic.h)."""
     hot = weight_code(op)
     return np.array([_code(w, hot) for w in range(-31, 32)], np.int64)[weights + 31] if hot else weights
@@ -199,7 +218,9 @@ def _window(graph: IntegerGraph, op: Op, stage: Window, index: int) -> Call:
     return Call("window", "window_config", constants)
 
 
-def _sums(graph: IntegerGraph, op: ConvOp | Dense, stage: MatVec | Depthwise) -> tuple[dict[str, int], dict[str, str], dict[str, Any]]:
+def _sums(
+    graph: IntegerGraph, op: WeightedOp, stage: MatVec | Depthwise | Upsample
+) -> tuple[dict[str, int], dict[str, str], dict[str, Any]]:
     """The constants, types and arrays that a kernel needs to start sums, take products and requantize."""
     q, hot = quarters(graph, op), weight_code(op)
     low, high = clamp_range(op.activation, graph.tensors[op.output])
@@ -211,7 +232,7 @@ def _sums(graph: IntegerGraph, op: ConvOp | Dense, stage: MatVec | Depthwise) ->
     return constants, types, arrays
 
 
-def _weight_type(op: ConvOp | Dense, stage: MatVec | Depthwise) -> str:
+def _weight_type(op: WeightedOp, stage: MatVec | Depthwise | Upsample) -> str:
     return f"{'u' if weight_code(op) else ''}int<{stage.weight_bits}>"
 
 
@@ -226,7 +247,7 @@ def _matvec(graph: IntegerGraph, op: Conv2D | Dense, stage: MatVec, index: int) 
     return Call("matvec", "matvec_config", constants, types, {"weight": (_weight_type(op, stage), matrix(graph, op, stage))} | arrays)
 
 
-def _weight_reader(graph: IntegerGraph, op: ConvOp | Dense, stage: WeightReader, index: int) -> Call:
+def _weight_reader(graph: IntegerGraph, op: WeightedOp, stage: WeightReader, index: int) -> Call:
     hot = weight_code(op)
     constants: dict[str, int | str] = {"unsigned stage": index, "unsigned words": stage.words}
     constants |= {"unsigned weight_bits": weight_bits(op), "bool is_signed": "false" if hot else "true"}
@@ -240,6 +261,36 @@ def _depthwise(graph: IntegerGraph, op: DepthwiseConv2D, stage: Depthwise, index
     words = quarters(graph, op).weights.reshape(stage.taps, groups, stage.pe).transpose(1, 0, 2)
     weight = (_weight_type(op, stage), coded(op, words))
     return Call("depthwise", "depthwise_config", constants, types, {"weight": weight} | arrays)
+
+
+def _upsample(graph: IntegerGraph, op: DepthwiseConv2DTranspose, stage: Upsample, index: int) -> Call:
+    constants, types, arrays = _sums(graph, op, stage)
+    constants |= {"unsigned stage": index, "unsigned rows": stage.rows, "unsigned columns": stage.columns, "unsigned groups": stage.groups}
+    constants |= {"unsigned kernel_rows": stage.kernel[0], "unsigned kernel_columns": stage.kernel[1]}
+    weight = (_weight_type(op, stage), coded(op, quarters(graph, op).weights))
+    return Call("upsample", "upsample_config", constants, types, {"weight": weight} | arrays)
+
+
+def _product(graph: IntegerGraph, op: Multiply, stage: Product, index: int) -> Call:
+    constants = {"unsigned stage": index, "unsigned positions": stage.positions, "unsigned groups": stage.groups}
+    constants |= {"int rounding": rounding_constant(graph, op)} | _product_requantize(graph, op)
+    kernel = "gate_tokens" if isinstance(stage, Gate) else "product_tokens"
+    return Call(kernel, "product_config", constants, {"accum_t": f"ap_int<{stage.accumulator_bits}>"})
+
+
+def _matmul(graph: IntegerGraph, op: MatMul, stage: HeldProduct, index: int) -> Call:
+    fields = ("x_cells", "y_cells", "heads", "output_groups", "term_groups", "cell_tokens", "banks", "bias_groups", "pe", "simd")
+    constants = {"unsigned stage": index} | {f"unsigned {name}": getattr(stage, name) for name in fields}
+    constants |= {"unsigned bank_cells": stage.y_cells // stage.banks} | _product_requantize(graph, op)
+    layout = "outputs_are_cells" if stage.cells_are_outputs else "terms_are_cells"
+    types = {"accum_t": f"ap_int<{stage.accumulator_bits}>", "layout": f"nnet::{layout}"}
+    bias = np.broadcast_to(biases(graph, op), stage.bias_groups * stage.pe)
+    return Call("matmul", "matmul_config", constants, types, {"bias": (f"int<{stage.bias_bits}>", np.array(bias))})
+
+
+def _product_requantize(graph: IntegerGraph, op: Multiply | MatMul) -> dict[str, int]:
+    requantize = requantize_of(graph, op)
+    return {"unsigned shift": product_shift(graph, op), "int low": requantize.low, "int high": requantize.high}
 
 
 def _largest(graph: IntegerGraph, op: Op, stage: Largest, index: int) -> Call:
@@ -271,6 +322,12 @@ def _join(graph: IntegerGraph, op: Op, stage: Join, index: int) -> Call:
     return _tokens("join_tokens", index, stage, left=stage.left, right=stage.right)
 
 
+def _cut(graph: IntegerGraph, op: Op, stage: Cut, index: int) -> Call:
+    constants = {"unsigned stage": index, "unsigned tokens": stage.cycles}
+    constants |= {"unsigned cell": stage.cell, "unsigned begin": stage.begin, "unsigned count": stage.count}
+    return Call("slice_tokens", "tokens_config", constants)
+
+
 def _resize(graph: IntegerGraph, op: None, stage: Resize, index: int) -> Call:
     constants = {"unsigned stage": index, "unsigned steps": stage.cycles, "unsigned unit": gcd(stage.token_in, stage.token_out)}
     return Call("resize_tokens", "resize_config", constants)
@@ -282,6 +339,11 @@ _CALL: dict[type, Callable[[IntegerGraph, Any, Any, int], Call]] = {
     HeldMatVec: _matvec,
     WeightReader: _weight_reader,
     Depthwise: _depthwise,
+    Upsample: _upsample,
+    Product: _product,
+    Gate: _product,
+    HeldProduct: _matmul,
+    Cut: _cut,
     Largest: _largest,
     Sum: _sum,
     Table: _table,

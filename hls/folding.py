@@ -1,8 +1,8 @@
 """How an op is folded in time: how many channels it takes and gives a cycle, and where its weights lie. Pure Python.
 
 Streams carry tokens of a few channels, in the order rows, columns, channel groups. An op that sums over channels (Conv2D,
-Dense) reads tokens of SIMD values and writes tokens of PE values, with PE * SIMD products a cycle. Every other op works on
-PE channels side by side and reads and writes tokens of PE values; its SIMD is 1.
+Dense, MatMul) reads tokens of SIMD values and writes tokens of PE values, with PE * SIMD products a cycle. Every other op works
+on PE channels side by side and reads and writes tokens of PE values; its SIMD is 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from math import gcd, prod
 from typing import TypeAlias
 
 from edgekit.errors import EdgekitError
-from edgekit.graph import Concat, Conv2D, Dense, IntegerGraph, Op, Reshape
+from edgekit.graph import Concat, Conv2D, Dense, IntegerGraph, MatMul, Op, Reshape, Slice, op_inputs
 
 DDR_WORD_BITS_MAX = 1024
 """The widest AXI master port."""
@@ -45,9 +45,21 @@ def folded_lengths(graph: IntegerGraph, op: Op) -> tuple[int, int]:
         return channels, prod(graph.tensors[op.input].shape)
     if isinstance(op, Conv2D):
         return channels, graph.tensors[op.input].shape[-1]
+    if isinstance(op, MatMul):  # a token lies in one head
+        return channels // op.heads, graph.tensors[op.inputs[0]].shape[-1] // op.heads
     if isinstance(op, Concat):
         return gcd(*(graph.tensors[name].shape[-1] for name in op.inputs)), 1
+    if isinstance(op, Slice):
+        return gcd(graph.tensors[op.input].shape[-1], op.start, channels), 1
     return channels, 1
+
+
+def read_tokens(op: Op, folding: Folding) -> tuple[int, ...]:
+    """Values of the tokens that an op reads, for each of its inputs."""
+    if isinstance(op, MatMul):  # of the second input, a token has terms where its cells are outputs, and outputs where they are terms
+        return folding.simd, folding.simd if op.transpose_y else folding.pe
+    token = folding.simd if isinstance(op, Conv2D | Dense) else folding.pe
+    return (token,) * len(op_inputs(op))
 
 
 def legal_foldings(graph: IntegerGraph, op: Op) -> Iterator[Folding]:

@@ -22,10 +22,13 @@ KERNELS = Path(__file__).resolve().parent / "nnet_utils"
 STAGE_HEADERS = (
     "edgekit_arithmetic.h",
     "edgekit_count.h",
+    "edgekit_matmul.h",
     "edgekit_matvec.h",
+    "edgekit_products.h",
     "edgekit_simulation.h",
     "edgekit_taps.h",
     "edgekit_tokens.h",
+    "edgekit_upsample.h",
     "edgekit_window.h",
 )
 """The kernels of folded pipelines, and what they include."""

@@ -35,6 +35,7 @@ from edgekit.graph import (
     op_inputs,
     requantize_of,
 )
+from edgekit.graph.ir import WeightedOp, accumulator_taps
 
 Layer: TypeAlias = dict[str, Any]
 Shape: TypeAlias = tuple[int, int, int]
@@ -93,8 +94,15 @@ def signed_bits(bound: int) -> int:
 
 
 def lower(graph: IntegerGraph) -> Network:
-    """Raises ContractError: the graph breaks the contract, on which the hardware's truncating shifts rely."""
+    """
+    Raises:
+        ContractError: the graph breaks the contract, on which the hardware's truncating shifts rely.
+        EdgekitError: hls4ml's kernels cannot express an op.
+    """
     check(graph)
+    reason = stock_refusal(graph)
+    if reason is not None:
+        raise EdgekitError(reason)
     network = Network()
     tensor = graph.tensors[graph.input]
     name, shape = "network_input", stream_shape(tensor.shape)
@@ -110,6 +118,14 @@ def lower(graph: IntegerGraph) -> Network:
         network.outputs.append(network.tensors[output])
     _refuse_many_readers(graph, network)
     return network
+
+
+def stock_refusal(graph: IntegerGraph) -> str | None:
+    """Which op hls4ml's own kernels, with our few in their form, cannot compute; None if there is none."""
+    for op in _needed(graph):
+        if type(op) not in _LOWER:
+            return f"op '{op.name}': hls4ml's own kernels have none for a {type(op).__name__}; the folded kernels do ('hls-csim')"
+    return None
 
 
 def _needed(graph: IntegerGraph) -> Iterable[Op]:
@@ -165,14 +181,15 @@ def _add_layer(network: Network, graph: IntegerGraph, layer: Layer, output: str,
     network.tensors[output] = layer["name"]
 
 
-def quarters(graph: IntegerGraph, op: Conv2D | DepthwiseConv2D | Dense) -> Quarters:
+def quarters(graph: IntegerGraph, op: WeightedOp) -> Quarters:
     shifts = requantize_of(graph, op).shifts
     weights = op.weights.astype(np.int64) // 4
     rounding = np.array([1 << (n - 3) if n >= 3 else 0 for n in shifts], np.int64)
     bias = op.bias.astype(np.int64) // 4 + rounding
     source = graph.tensors[op.input]
     largest = max(abs(source.low), source.high)
-    bounds = np.abs(weights).sum(axis=tuple(range(weights.ndim - 1))) * largest + np.abs(bias)
+    sums = np.abs(weights).sum(axis=accumulator_taps(op)).reshape(-1, len(shifts)).max(axis=0)
+    bounds = sums * largest + np.abs(bias)
     wide = [int(b) if n >= 3 else (2 * int(b) + 1) << (1 - n) for b, n in zip(bounds, shifts, strict=True)]
     return Quarters(weights, bias, shifts, int(bounds.max()), max(*wide, int(bounds.max())))
 

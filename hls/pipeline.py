@@ -11,13 +11,33 @@ from math import prod
 import numpy as np
 
 from edgekit.errors import EdgekitError
-from edgekit.graph import Add, Concat, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Lookup, MaxPool, Op, Padding, Reshape, check, op_inputs
-from edgekit.graph.ir import ConvOp
-from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, check_plan, refusal
+from edgekit.graph import (
+    Add,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
+    IntegerGraph,
+    Lookup,
+    MatMul,
+    MaxPool,
+    Multiply,
+    Op,
+    Padding,
+    Reshape,
+    Slice,
+    check,
+    op_inputs,
+)
+from edgekit.graph.ir import WeightedOp
+from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, check_plan, read_tokens, refusal
 from edgekit.hls.lower import NAME_MAX, quarters, signed_bits
+from edgekit.hls.product_stages import product_stages
 from edgekit.hls.stages import (
     VALUE_BITS,
     Arithmetic,
+    Cut,
     Depthwise,
     Fork,
     HeldMatVec,
@@ -28,6 +48,7 @@ from edgekit.hls.stages import (
     Stage,
     Sum,
     Table,
+    Upsample,
     WeightReader,
     Window,
 )
@@ -35,6 +56,8 @@ from edgekit.hls.stages import (
 K_HOT_MAX = 2
 """Weights of at most so many set bits are multiplied by shifts and adds."""
 FIFO_DEPTH = 2
+WITH_KERNEL = (Conv2D, DepthwiseConv2D, DepthwiseConv2DTranspose, Dense, Add, Multiply, MatMul, Concat, Slice, MaxPool, Lookup)
+"""Ops that become stages; a reshape is no hardware."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +103,7 @@ def op_stages(graph: IntegerGraph, op: Op, folding: Folding, name: str = "") -> 
     name = name or op.name
     if isinstance(op, Reshape):
         return ()
-    if not isinstance(op, Conv2D | DepthwiseConv2D | Dense | Add | Concat | MaxPool | Lookup):
+    if not isinstance(op, WITH_KERNEL):
         raise EdgekitError(f"op '{op.name}': there is no HLS kernel for a {type(op).__name__}")
     reason = refusal(graph, op, folding)
     if reason is not None:
@@ -94,6 +117,15 @@ def op_stages(graph: IntegerGraph, op: Op, folding: Folding, name: str = "") -> 
         taps = prod(op.weights.shape[:2])
         bits = _weighted(graph, op, packable=False)
         return (*_window(graph, op, folding.pe, name), Depthwise(name, op.name, positions, shape[-1], taps, folding.pe, *bits))
+    if isinstance(op, DepthwiseConv2DTranspose):
+        bits, (rows, columns, channels) = _weighted(graph, op, packable=False), graph.tensors[op.input].shape
+        kernel = (op.weights.shape[0], op.weights.shape[1])
+        return (Upsample(name, op.name, rows, columns, channels, kernel, folding.pe, *bits),)
+    if isinstance(op, Multiply | MatMul):
+        return product_stages(graph, op, folding, name)
+    if isinstance(op, Slice):
+        cell, begin, count = (length // folding.pe for length in (graph.tensors[op.input].shape[-1], op.start, shape[-1]))
+        return (Cut(name, op.name, positions, cell, begin, count, folding.pe),)
     if isinstance(op, MaxPool):
         largest = Largest(name, op.name, positions, shape[-1], prod(op.pool), folding.pe)
         return (*_window(graph, op, folding.pe, name), largest)
@@ -132,20 +164,20 @@ def needed(graph: IntegerGraph) -> tuple[Op, ...]:
     return tuple(reversed(found))
 
 
-def weight_code(op: ConvOp | Dense) -> int:
+def weight_code(op: WeightedOp) -> int:
     """The number of set bits in the op's weights, where shifts and adds multiply by them; 0 where multipliers do."""
     magnitudes = np.abs(op.weights.astype(np.int64)) // 4
     most = max(1, int(max(bin(value).count("1") for value in np.unique(magnitudes))))
     return most if most <= K_HOT_MAX else 0
 
 
-def weight_bits(op: ConvOp | Dense) -> int:
+def weight_bits(op: WeightedOp) -> int:
     """Bits of a weight: a sign and the place of each set bit where shifts and adds multiply, else two's complement."""
     hot = weight_code(op)
     return 1 + 3 * hot if hot else 6
 
 
-def _weighted(graph: IntegerGraph, op: ConvOp | Dense, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
+def _weighted(graph: IntegerGraph, op: WeightedOp, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
     """Arithmetic, and the bits of a weight, an accumulator, a bias and a shift."""
     hot, sum_bits, bias_bits = _measured(graph, op)
     arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
@@ -154,7 +186,7 @@ def _weighted(graph: IntegerGraph, op: ConvOp | Dense, packable: bool) -> tuple[
 
 
 @lru_cache(maxsize=256)
-def _measured(graph: IntegerGraph, op: ConvOp | Dense) -> tuple[int, int, int]:
+def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int]:
     """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums and of biases."""
     q = quarters(graph, op)
     return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max()))
@@ -206,9 +238,8 @@ class _Growing:
         """Carrier -> the token that each of its readers wants, 0 for the network's outputs, in order of reading."""
         hardware = [op for op in ops if not isinstance(op, Reshape)]
         for op in hardware:
-            folding = self.plan[op.name]
-            for source in op_inputs(op):
-                readers.setdefault(carrier[source], []).append(folding.simd if isinstance(op, Conv2D | Dense) else folding.pe)
+            for source, token in zip(op_inputs(op), read_tokens(op, self.plan[op.name]), strict=True):
+                readers.setdefault(carrier[source], []).append(token)
         for output in graph.outputs:
             readers.setdefault(carrier[output], []).append(0)
         self._fork(graph.input, "", readers[graph.input][0] or graph.tensors[graph.input].shape[-1], readers[graph.input])
@@ -267,19 +298,19 @@ class _Growing:
     def _op(self, op: Op, name: str, sources: list[str]) -> None:
         folding = self.plan[op.name]
         stages = op_stages(self.graph, op, folding, name)
-        wanted = folding.simd if isinstance(op, Conv2D | Dense) else folding.pe
         if isinstance(op, Concat):
-            self._read(sources[0], stages[0].name, wanted, 0)
+            self._read(sources[0], stages[0].name, folding.pe, 0)
             for slot, (source, stage) in enumerate(zip(sources[1:], stages, strict=True)):
                 assert isinstance(stage, Join)
-                self._read(source, stage.name, wanted, slot + 1)
+                self._read(source, stage.name, folding.pe, slot + 1)
                 self.stages.append(stage)
                 if stage.name != name:
                     follower = stages[slot + 1].name
                     self.streams.append(Stream(f"{stage.name}_to_{follower}", stage.name, follower, "", stage.tokens, folding.pe))
             return
-        for slot, source in enumerate(sources):
-            self._read(source, stages[0].name if isinstance(stages[0], Window) else name, wanted, slot)
+        first = stages[0].name if isinstance(stages[0], Window) else name
+        for slot, (source, wanted) in enumerate(zip(sources, read_tokens(op, folding), strict=True)):
+            self._read(source, first, wanted, slot)
         for stage in stages:
             self.stages.append(stage)
             if isinstance(stage, Window):

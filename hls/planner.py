@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError, UnknownName
-from edgekit.graph import Conv2D, Dense, IntegerGraph, Op, Reshape, check, op_inputs
+from edgekit.graph import IntegerGraph, Op, Reshape, check, op_inputs
 from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
-from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, refusal
+from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, read_tokens, refusal
 from edgekit.hls.limits import limits, spent, time_by_memory
 from edgekit.hls.pipeline import build, needed, op_stages
 from edgekit.hls.resources import SYSTEM, Cost, stage_cost
@@ -74,7 +74,7 @@ class _Choices:
     cycles: npt.NDArray[np.int64]
     costs: npt.NDArray[np.float64]
     reads: npt.NDArray[np.int64]
-    """Values of the tokens that a folding reads."""
+    """(foldings, inputs): values of the tokens that a folding reads."""
 
 
 def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned: Mapping[str, Folding] = MappingProxyType({})) -> Planned:
@@ -128,13 +128,8 @@ def _op_choices(graph: IntegerGraph, board: Board, op: Op, pinned: Folding | Non
         cost = sum((stage_cost(stage) for stage in stages), Cost())
         cycles.append(max(stage.cycles for stage in stages) if needed else 0)
         costs.append(_shares(cost, board) if needed else np.zeros(len(PRICED)))
-        reads.append(_reads(op, folding))
+        reads.append(read_tokens(op, folding))
     return _pareto(_Choices(op, foldings, np.array(cycles), np.array(costs), np.array(reads)))
-
-
-def _reads(op: Op, folding: Folding) -> int:
-    """Values of the tokens that an op reads."""
-    return folding.simd if isinstance(op, Conv2D | Dense) else folding.pe
 
 
 def _badness(use: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -150,7 +145,7 @@ def _shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
 def _pareto(choices: _Choices) -> _Choices:
     """Without foldings that another one with the same tokens beats or equals in time and in every resource."""
     table = np.column_stack([choices.cycles, choices.costs])
-    tokens = [(folding.pe, int(read)) for folding, read in zip(choices.foldings, choices.reads, strict=True)]
+    tokens = [(folding.pe, *reads) for folding, reads in zip(choices.foldings, choices.reads.tolist(), strict=True)]
     kept = []
     for i in range(len(table)):
         rivals = [j for j in range(len(table)) if j != i and tokens[j] == tokens[i]]
@@ -174,10 +169,11 @@ class _Search:
         self.luts = board.part.planned.lut
         self.carriers = _carriers(graph)
         self.producers = {one.op.output: one.op.name for one in choices}
-        self.readers: dict[str, list[Op]] = {}
+        self.readers: dict[str, list[tuple[Op, int]]] = {}
+        """Tensor -> the ops that read it, each with the place of the tensor among its inputs."""
         for one in choices:
-            for tensor in op_inputs(one.op):
-                self.readers.setdefault(self.carriers.get(tensor, tensor), []).append(one.op)
+            for place, tensor in enumerate(op_inputs(one.op)):
+                self.readers.setdefault(self.carriers.get(tensor, tensor), []).append((one.op, place))
 
     def fastest(self) -> Planned | None:
         """Halves the ladder of times until one fits and the one before it does not."""
@@ -262,13 +258,13 @@ class _Search:
     def joins(self, one: _Choices, folding: Mapping[str, Folding], time: int) -> npt.NDArray[np.float64]:
         """What it costs, in shares of LUTs, to join each folding of an op to its neighbours' tokens; infinite where it takes too long."""
         costs = np.zeros(len(one.foldings))
-        for tensor in op_inputs(one.op):
+        for place, tensor in enumerate(op_inputs(one.op)):
             carrier = self.carriers.get(tensor, tensor)
             if carrier in self.producers:
-                costs = costs + self.resizes(carrier, folding[self.producers[carrier]].pe, one.reads, time)
+                costs = costs + self.resizes(carrier, folding[self.producers[carrier]].pe, one.reads[:, place], time)
         writes = np.array([choice.pe for choice in one.foldings])
-        for reader in self.readers.get(one.op.output, ()):
-            costs = costs + self.resizes(one.op.output, _reads(reader, folding[reader.name]), writes, time)
+        for reader, place in self.readers.get(one.op.output, ()):
+            costs = costs + self.resizes(one.op.output, read_tokens(reader, folding[reader.name])[place], writes, time)
         return costs
 
     def use(self, planned: Planned, time: int) -> npt.NDArray[np.float64]:
@@ -308,10 +304,10 @@ class _Search:
         folding: dict[str, Folding] = {}
         for one in self.choices:
             worth = np.where(one.cycles <= time, one.costs @ scale, inf)
-            for tensor in op_inputs(one.op):
+            for place, tensor in enumerate(op_inputs(one.op)):
                 carrier = self.carriers.get(tensor, tensor)
                 if carrier in tokens:
-                    worth = worth + self.resizes(carrier, tokens[carrier], one.reads, time) * prices[0]
+                    worth = worth + self.resizes(carrier, tokens[carrier], one.reads[:, place], time) * prices[0]
             best = int(worth.argmin())
             if worth[best] == inf:
                 return None

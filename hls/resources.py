@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from math import ceil
 
 from edgekit.hls.pipeline import Stream
+from edgekit.hls.product_stages import Gate, HeldProduct, Product
 from edgekit.hls.stages import (
     VALUE_BITS,
     Arithmetic,
+    Cut,
     Depthwise,
     Fork,
     HeldMatVec,
@@ -24,6 +26,7 @@ from edgekit.hls.stages import (
     Stage,
     Sum,
     Table,
+    Upsample,
     WeightReader,
     Window,
 )
@@ -50,12 +53,17 @@ CONTROL_LUTS: dict[type[Stage], int] = {
     MatVec: 200,
     HeldMatVec: 300,
     Depthwise: 200,
+    Upsample: 250,
+    Product: 60,
+    Gate: 100,
+    HeldProduct: 300,
     Largest: 200,
     WeightReader: 1_300,
     Sum: 60,
     Table: 60,
     Fork: 40,
     Join: 80,
+    Cut: 80,
     Resize: 80,
 }
 """Counters, addresses, handshakes; the least certain of all numbers here.
@@ -63,7 +71,8 @@ CONTROL_LUTS: dict[type[Stage], int] = {
 A sum has three counters and their ends (50), three addresses (50), its state and pipeline (60), two streams (40); a held map has
 one more loop and two more addresses. FINN takes 300 for a window generator, and for a whole matrix-vector kernel, thresholds
 and all (FINN-R, arXiv 1809.04570, which also has the factor of 1.1 on arithmetic). A weight reader is an AXI master (about 900)
-and a port of the interconnect (about 400). The small ones have one counter.
+and a port of the interconnect (about 400). The small ones have one counter, a gate two and an address. A product with a held map is
+counted as a held matrix, an upsampling as a depthwise sum with two more loops.
 """
 
 
@@ -131,8 +140,13 @@ def _arithmetic_luts(stage: Stage) -> float:
     products       in DSP slices, which also add up to 16 of a dot product on their way; by shifts and adds in LUTs
     packed sums    taken apart after 16: a correction of 18 bits for two PEs
     accumulator    one LUT a bit
-    requantize     a shift right by up to 15 (two 4-to-1 multiplexers a bit), a clamp
+    requantize     a shift right by up to 15 (two 4-to-1 multiplexers a bit), a clamp; of products of activations a clamp alone
     """
+    if isinstance(stage, HeldProduct):
+        each = ceil(stage.simd / SUMS_IN_DSP) * stage.accumulator_bits + _clamp_luts(stage.accumulator_bits)
+        return ARITHMETIC_FACTOR * stage.pe * each
+    if isinstance(stage, Product):  # the rounding constant is added in the DSP slice
+        return ARITHMETIC_FACTOR * stage.pe * _clamp_luts(stage.accumulator_bits)
     if isinstance(stage, MatVec):
         sums = ceil(stage.simd / SUMS_IN_DSP)
         each = sums * stage.accumulator_bits + _requantize_luts(stage.accumulator_bits)
@@ -141,7 +155,7 @@ def _arithmetic_luts(stage: Stage) -> float:
         if stage.arithmetic is Arithmetic.SHIFT_ADD:
             each += stage.simd * _shift_add_luts(stage.weight_bits) + (stage.simd - sums) * stage.accumulator_bits
         return ARITHMETIC_FACTOR * stage.pe * each
-    if isinstance(stage, Depthwise):
+    if isinstance(stage, Depthwise | Upsample):
         product = _shift_add_luts(stage.weight_bits) if stage.arithmetic is Arithmetic.SHIFT_ADD else 0
         return ARITHMETIC_FACTOR * stage.pe * (product + stage.accumulator_bits + _requantize_luts(stage.accumulator_bits))
     if isinstance(stage, Window):
@@ -163,3 +177,8 @@ def _shift_add_luts(weight_bits: int) -> float:
 
 def _requantize_luts(accumulator_bits: int) -> float:
     return 2 * accumulator_bits + 2 * VALUE_BITS
+
+
+def _clamp_luts(accumulator_bits: int) -> float:
+    """Two comparisons of what the shift leaves, and a choice of three."""
+    return accumulator_bits + 2 * VALUE_BITS

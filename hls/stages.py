@@ -55,6 +55,11 @@ class Stage:
         raise NotImplementedError
 
     @property
+    def held(self) -> int | None:
+        """Which of its input streams it has to have read to the end before it writes anything."""
+        return None
+
+    @property
     def memories(self) -> tuple[Memory, ...]:
         return ()
 
@@ -191,6 +196,10 @@ class HeldMatVec(MatVec):
         return super().cycles + self.positions * self.output_groups
 
     @property
+    def held(self) -> int:
+        return 0
+
+    @property
     def memories(self) -> tuple[Memory, ...]:
         return (
             Memory("input map", self.positions * self.input_groups, self.simd * VALUE_BITS),
@@ -249,6 +258,46 @@ class Depthwise(Stage):
 
 
 @dataclass(frozen=True)
+class Upsample(Stage):
+    """Each cell times a kernel as large as its stride, then requantize. A row is kept and given again for each of the kernel's.
+
+    Loops: row, kernel row, column, kernel column, PE group of channels.
+    """
+
+    rows: int
+    columns: int
+    channels: int
+    kernel: Pair
+    pe: int
+    arithmetic: Arithmetic
+    weight_bits: int
+    accumulator_bits: int
+    bias_bits: int
+    shift_bits: int
+
+    @property
+    def groups(self) -> int:
+        return self.channels // self.pe
+
+    @property
+    def cycles(self) -> int:
+        return self.rows * self.columns * prod(self.kernel) * self.groups
+
+    @property
+    def memories(self) -> tuple[Memory, ...]:
+        row = (Memory("row", self.columns * self.groups, self.pe * VALUE_BITS),) if self.kernel != (1, 1) else ()
+        return (
+            Memory("weights", prod(self.kernel) * self.groups, self.pe * self.weight_bits, rom=True),
+            Memory("bias and shift", self.groups, self.pe * (self.bias_bits + self.shift_bits), rom=True),
+            *row,
+        )
+
+    @property
+    def multipliers(self) -> int:
+        return 0 if self.arithmetic is Arithmetic.SHIFT_ADD else self.pe
+
+
+@dataclass(frozen=True)
 class Largest(Stage):
     """The largest value of each channel over the taps. Loops: position, PE group of channels, tap."""
 
@@ -296,6 +345,21 @@ class Join(TokenStage):
 
     left: int
     right: int
+
+
+@dataclass(frozen=True)
+class Cut(Stage):
+    """Some of the channels: of `cell` tokens at a position, those from `begin` on, `count` of them. Loop: a token that comes in."""
+
+    positions: int
+    cell: int
+    begin: int
+    count: int
+    pe: int
+
+    @property
+    def cycles(self) -> int:
+        return self.positions * self.cell
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 //   product(x, w)          one activation times one weight
 //   dot(x, w, first, sums) sums[p] += sum over s of x[s] * w[first + s * PE + p]: SIMD activations shared by PE sums
 //
-// Weights are the contract's divided by 4: -31..31 (see requantize_value).
+// Weights are the contract's divided by 4: -31..31 (see requantize_value). Products of two activations are whole: a multiplier
+// each, and a requantize of their own (requantize_product).
 
 #ifndef EDGEKIT_ARITHMETIC_H_
 #define EDGEKIT_ARITHMETIC_H_
@@ -151,6 +152,28 @@ template <typename CONFIG_T, class accum_T> ap_int<9> requantize_value(const acc
 template <typename CONFIG_T, class shift_T> int shift_of(const shift_T &shift) {
     #pragma HLS INLINE
     return CONFIG_T::shift_low == CONFIG_T::shift_high ? CONFIG_T::shift_low : int(shift);
+}
+
+// Two activations, each signed or not: -128 * 255 .. 255 * 255.
+template <class left_T, class right_T> ap_int<17> multiply_activations(const left_T &left, const right_T &right) {
+    #pragma HLS INLINE
+    const ap_int<17> product = left * right;
+    #pragma HLS BIND_OP variable=product op=mul impl=dsp
+    return product;
+}
+
+// From a sum of products of activations to an 8-bit activation: (acc + 2^(n-1)) >> n, so half-way cases go up, then the clamp.
+// The rounding constant is already in the bias that started the sum. CONFIG_T has the op's shift n >= 0 and the clamp low..high.
+template <typename CONFIG_T, class accum_T> ap_int<9> requantize_product(const accum_T &sum) {
+    #pragma HLS INLINE
+    const accum_T value = sum >> CONFIG_T::shift;
+    if (value < CONFIG_T::low) {
+        return CONFIG_T::low;
+    }
+    if (value > CONFIG_T::high) {
+        return CONFIG_T::high;
+    }
+    return value;
 }
 
 // Weight number `lane` of a memory word: BITS bits, a signed number, or an unsigned code.

@@ -1,4 +1,4 @@
-// Kernels that work on one token after the other: sum, table, fork, join, resize. Each is one loop of initiation interval 1,
+// Kernels that work on one token after the other: sum, table, fork, join, slice, resize. Each is one loop of initiation interval 1,
 // with the trip count that stands above it.
 
 #ifndef EDGEKIT_TOKENS_H_
@@ -18,6 +18,9 @@ struct tokens_config {
     static const int lowest = -128; // the value that a table's first entry belongs to
     static const unsigned left = 1; // tokens at a position from the first stream, and from the second
     static const unsigned right = 1;
+    static const unsigned cell = 1; // tokens at a position of a map that is sliced, the first that is kept, and how many are
+    static const unsigned begin = 0;
+    static const unsigned count = 1;
 };
 
 // Two maps that share a binary point: an exact sum, then the clamp. Iterations: tokens.
@@ -94,6 +97,22 @@ Token:
         }
         place = place + 1 == CONFIG_T::left + CONFIG_T::right ? 0 : place + 1;
         res.write(in);
+    }
+}
+
+// Some neighbouring channels of a map, the others are dropped. Iterations: tokens = positions * cell.
+template <typename CONFIG_T, class data_T> void slice_tokens(hls::stream<data_T> &data, hls::stream<data_T> &res) {
+    unsigned place = 0; // of the token at its position
+Token:
+    for (unsigned i = 0; i < CONFIG_T::tokens; i++) {
+        #pragma HLS PIPELINE II=1
+        EDGEKIT_ITERATION(CONFIG_T);
+        data_T token;
+        token = data.read();
+        if (place - CONFIG_T::begin < CONFIG_T::count) { // an unsigned difference wraps, so one comparison covers both ends
+            res.write(token);
+        }
+        place = place + 1 == CONFIG_T::cell ? 0 : place + 1;
     }
 }
 
