@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.keras_models.bias_correction import correct_biases
 from edgekit.keras_models.build import build_model
 from edgekit.keras_models.calibrate import calibrate
+from edgekit.keras_models.equalize import equalize
 from edgekit.keras_models.exact_form import exact_form
 from edgekit.keras_models.keras_reader import replay
 from edgekit.keras_models.precision import Precisions
@@ -51,7 +53,10 @@ def quantize(
     layers.precisions.check_names(weights)
     notes = [*changes, *found]
     transfer(weights, twin, layers.weight_gains)
+    note("equalizing channels")
+    equalize(twin, images)
     calibrate(twin, images, note)
+    correct_biases(twin, images, note)
     if layers.output_gain != 1.0:
         notes.append(f"the exact network's outputs are {layers.output_gain:.4g} times the float model's; their order is the same")
     return Quantized(twin, tuple(notes))

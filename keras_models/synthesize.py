@@ -3,9 +3,9 @@
 Noise is moved by gradients until, at every batch norm, the mean and the deviation of its input over the batch are those of the
 training images (ZeroQ, arXiv 2001.00281, section 3.1; DeepInversion's loss without its image priors, arXiv 1912.08795):
 
-    loss = sum over layers of mean((mean - moving_mean)**2 / moving_variance) + mean((deviation / moving_deviation - 1)**2)
+    loss = sum over layers of (mean((mean - moving_mean)**2) + mean((deviation - moving_deviation)**2)) / mean(moving_variance)
 
-Each channel is measured in its own deviation, so that no layer outweighs the others.
+A layer is measured in its own variance, so that none outweighs the others; not a channel in its own, because dead channels have none.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ def _listed(outputs: Any) -> list[Any]:
 def _distance(x: Any, mean: Any, deviation: Any) -> Any:
     import tensorflow as tf
 
-    axes = list(range(len(x.shape) - 1))
-    average, variance = tf.nn.moments(x, axes)
-    of_means = tf.reduce_mean(tf.square((average - mean) / deviation))
-    # the square root of zero has no gradient
-    return of_means + tf.reduce_mean(tf.square(tf.sqrt(variance + 1e-12) / deviation - 1.0))
+    average, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+    spread = tf.sqrt(variance + 1e-12)  # the square root of zero has no gradient
+    apart = tf.reduce_mean(tf.square(average - mean)) + tf.reduce_mean(tf.square(spread - deviation))
+    return apart / float(np.mean(deviation**2))

@@ -25,7 +25,11 @@ Weights = Annotated[
 ]
 Calibration = Annotated[
     str | None,
-    typer.Option(metavar="DIR", help="Images to choose number ranges with, or 'digits'.", show_default="crops of two photographs"),
+    typer.Option(
+        metavar="DIR",
+        help="Images to choose number ranges with; 'digits'; or 'synthesized', which makes them of what the batch norms remember.",
+        show_default="crops of two photographs",
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of random weights.")]
 Output = Annotated[

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Annotated, Any, TextIO
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
+
+COUNT_SECONDS = 10.0
+"""Between two lines of one count, where stderr is no terminal."""
 
 _claimed: TextIO | None = None
 
@@ -70,12 +75,22 @@ def executor_progress(shown: bool) -> Iterator[Callable[[str, str, int, int], No
 
 @contextmanager
 def status(shown: bool) -> Iterator[Callable[[str], None]]:
-    """One line on stderr that says what is being done; on no terminal, a line each time."""
+    """One line on stderr that says what is being done; on no terminal, a line each time, but where only a count goes on one in a while."""
     if not shown:
         yield lambda _: None
         return
     if not sys.stderr.isatty():
-        yield lambda text: print(f"edgekit: {text}", file=sys.stderr)
+        last, due = "", 0.0
+
+        def say(text: str) -> None:
+            nonlocal last, due
+            what, now = re.sub(r"[0-9.]+", "", text), time.monotonic()
+            if what != last or now >= due:
+                print(f"edgekit: {text}", file=sys.stderr)
+                due = now + COUNT_SECONDS
+            last = what
+
+        yield say
         return
     from rich.console import Console
 

@@ -16,13 +16,14 @@ from edgekit.bundle import Option, WeightsSource
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, check
 from edgekit.keras_models.networks import NETWORKS, network_of
-from edgekit.pixels import fit, map_shape
+from edgekit.pixels import PIXEL_MAX, fit, map_shape
 from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, normalize
 
 Note: TypeAlias = Callable[[str], None]
 FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
 CALIBRATION_COUNT, CALIBRATION_SEED = 64, 1
 STATISTICS_COUNT = 16
+SYNTHESIZED = "synthesized"
 DEFAULT_SEED = 0
 ASSUMED = "the file does not say how images are normalized; assuming pixels / 127.5 - 1"
 
@@ -31,7 +32,8 @@ ASSUMED = "the file does not say how images are normalized; assuming pixels / 12
 class ModelRequest:
     """`model`: a zoo name or a file. `weights`, `alpha`, `size` and `classes` belong to a zoo name; None is the network's default.
 
-    `calibration`: a folder of images, "digits", or None for crops of scikit-learn's two photographs.
+    `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, or None for
+    crops of scikit-learn's two photographs.
     """
 
     model: str
@@ -81,6 +83,11 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
 def calibration_images(request: ModelRequest, source: Source, note: Note) -> npt.NDArray[np.float32]:
     """Images (count, *input shape), normalized as the model takes them, to choose binary points and ranges with. Raises EdgekitError."""
     shape = tuple(source.keras.inputs[0].shape[1:])
+    if request.calibration == SYNTHESIZED:
+        from edgekit.keras_models.synthesize import synthesize
+
+        ends = (normalize(np.full((1, 1, shape[-1]), pixel), source.preprocessing) for pixel in (0.0, PIXEL_MAX))
+        return synthesize(source.keras, *ends, note=note)
     rows, columns, _ = map_shape(shape)
     side = max(rows, columns) if len(shape) == 3 else isqrt(columns) + 1
     images = _square_images(request, side, note)
