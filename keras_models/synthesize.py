@@ -3,9 +3,11 @@
 Noise is moved by gradients until, at every batch norm, the mean and the deviation of its input over the batch are those of the
 training images (ZeroQ, arXiv 2001.00281, section 3.1; DeepInversion's loss without its image priors, arXiv 1912.08795):
 
-    loss = sum over layers of (mean((mean - moving_mean)**2) + mean((deviation - moving_deviation)**2)) / mean(moving_variance)
+    loss = sum over layers of log(1 + distance)
+    distance = (mean((mean - moving_mean)**2) + mean((deviation - moving_deviation)**2)) / mean(moving_variance)
 
-A layer is measured in its own variance, so that none outweighs the others; not a channel in its own, because dead channels have none.
+A layer is measured in its own variance; not a channel in its own, because dead channels have none. What is wrong in the first layers
+grows from layer to layer: without the logarithm the last ones, a thousand times as far off, would be all that the gradient sees.
 """
 
 from __future__ import annotations
@@ -78,9 +80,8 @@ def synthesize(
 
         for done in range(steps):
             loss = float(step())
-            note(
-                f"synthesizing images, batch {number} of {len(sizes)}, step {done + 1} of {steps}, distance {loss / len(norms):.3f} a layer"
-            )
+            where, apart = f"batch {number} of {len(sizes)}, step {done + 1} of {steps}", np.expm1(loss / len(norms))
+            note(f"synthesizing images: {where}, distance {apart:.3f} a layer")
         return images.numpy()
 
     return np.concatenate([batch(number, size) for number, size in enumerate(sizes, 1)])
@@ -96,4 +97,4 @@ def _distance(x: Any, mean: Any, deviation: Any) -> Any:
     average, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
     spread = tf.sqrt(variance + 1e-12)  # the square root of zero has no gradient
     apart = tf.reduce_mean(tf.square(average - mean)) + tf.reduce_mean(tf.square(spread - deviation))
-    return apart / float(np.mean(deviation**2))
+    return tf.math.log1p(apart / float(np.mean(deviation**2)))

@@ -1,0 +1,174 @@
+"""make accuracy: what exact fixed point costs in accuracy, on the digits, for one small member of each family and several seeds.
+
+    float        the float network, in the form that has integers for all of it, trained
+    images       quantized after training with 64 training images; `none` with images synthesized from its batch norms
+    qfx          trained on in exact fixed point; `2-hot` with two bits a weight at most
+    8 bits       trained on likewise, but with any weight of -127..127: what the lattice (multiples of 4, 6 bits) is measured against
+
+A seed is that of the initial weights and of the order of the images; the 450 held-out images are the same for all. Each result is kept in
+a file of JSON lines as soon as it is there, and not measured again: the run can be stopped and gone on with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from edgekit.keras_models.data import Split
+from edgekit.pipeline.dataset import load_dataset
+
+COLUMNS = ("float", "images", "none", "qfx", "2-hot", "8 bits")
+SEEDS = 3
+TABLE = Path(__file__).parent.parent / "docs" / "accuracy_table.md"
+RESULTS = Path("build") / "accuracy.jsonl"
+PLAIN_LEVELS = 127.0
+
+
+@dataclass(frozen=True)
+class Member:
+    """A small network of a family, and for how many epochs it is trained in float and then in fixed point."""
+
+    network: str
+    alpha: float
+    size: int
+    epochs: int
+    qfx_epochs: int = 8
+
+
+MEMBERS = (
+    Member("mobilenet_v1", 0.25, 48, 20),
+    Member("mobilenet_v2", 0.35, 48, 20),
+    Member("mobilenet_v3_small", 0.75, 48, 20),
+    Member("mnasnet_small", 1.0, 48, 20),
+    Member("sbcformer_xs", 1.0, 64, 12),
+    Member("rapidnet_ti", 1.0, 32, 10),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", action="append", choices=[one.network for one in MEMBERS], help="only this one; may be repeated")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many, from 0 on (default {SEEDS})")
+    parser.add_argument("--results", type=Path, default=RESULTS, help=f"the file of JSON lines (default {RESULTS})")
+    options = parser.parse_args()
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    for seed in range(options.seeds):
+        for member in MEMBERS:
+            if not options.network or member.network in options.network:
+                measure(member, seed, options.results)
+    TABLE.write_text(table(read(options.results)), encoding="utf-8")
+    print(TABLE.read_text(encoding="utf-8"))
+
+
+def measure(member: Member, seed: int, results: Path) -> None:
+    """Adds the columns that `results` lacks of this member and seed."""
+    known = {row["column"] for row in read(results) if (row["network"], row["seed"]) == (member.network, seed)}
+    if known == set(COLUMNS):
+        return
+    started = time.monotonic()
+    for column, accuracy in accuracies(member, seed):
+        print(f"{member.network}, seed {seed}, {column}: {accuracy:.2%} ({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
+        if column not in known:
+            row = {"network": member.network, "alpha": member.alpha, "size": member.size, "seed": seed, "column": column, "top1": accuracy}
+            with results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
+    """Top-1, 0..1, a column after the other."""
+    from edgekit.keras_models.build import build_model
+    from edgekit.keras_models.legacy_keras import import_keras
+    from edgekit.keras_models.networks import NETWORKS
+    from edgekit.keras_models.precision import Precisions, WeightPrecision
+    from edgekit.keras_models.quantize import quantize
+    from edgekit.keras_models.synthesize import synthesize
+    from edgekit.keras_models.training import Options, accuracy, fit
+    from edgekit.keras_models.vocabulary import Form
+    from edgekit.pipeline.source import as_taken
+    from edgekit.pipeline.train import LEARNING_RATE, QFX_LEARNING_RATE
+    from edgekit.preprocessing import normalize
+
+    preprocessing = NETWORKS[member.network].preprocessing
+    split = load_dataset("digits", member.size)
+    parts = (replace(part, images=as_taken(part.images, preprocessing)) for part in (split.train, split.held_out))
+    split = Split(*parts)
+
+    def top1(model: Any) -> float:
+        return accuracy(model, split.held_out.images, split.held_out.labels)
+
+    def trained_on(model: Any) -> float:
+        fit(model, split.train, Options(member.qfx_epochs, QFX_LEARNING_RATE, seed))
+        return top1(model)
+
+    import_keras().utils.set_random_seed(seed)
+    network = build_model(member.network, alpha=member.alpha, size=member.size, classes=10, form=Form.EXACT)
+    fit(network, split.train, Options(member.epochs, LEARNING_RATE, seed))
+    yield "float", top1(network)
+    images = split.train.images[:64]
+    yield "images", top1(quantize(network, images).model)
+    ends = (normalize(np.full((1, 1, 3), pixel), preprocessing) for pixel in (0.0, 255.0))
+    yield "none", top1(quantize(network, synthesize(network, *ends)).model)
+    yield "qfx", trained_on(quantize(network, images).model)
+    yield "2-hot", trained_on(quantize(network, images, precisions=Precisions(WeightPrecision(k_hot=2))).model)
+    plain = quantize(network, images).model
+    with_plain_weights(plain)
+    yield "8 bits", trained_on(plain)
+
+
+def with_plain_weights(model: Any) -> None:
+    """Every QFX weight quantizer of the model becomes one without the lattice, at the same binary point; biases stay float."""
+    import tensorflow as tf
+
+    from edgekit.keras_models.qfx import QFXBias, QFXWeight, fixed_point
+    from edgekit.keras_models.qfx_model import quantizers
+
+    class Plain(QFXWeight):
+        def __call__(self, w: Any) -> Any:
+            f = self.binary_point()
+            if self.channel_axis is not None:
+                f = tf.reshape(f, [-1 if axis == self.channel_axis else 1 for axis in range(len(w.shape))])
+            return fixed_point(w, f, -PLAIN_LEVELS, PLAIN_LEVELS)
+
+    for quantizer in quantizers(model):
+        if isinstance(quantizer, QFXWeight):
+            quantizer.__class__ = Plain
+        elif isinstance(quantizer, QFXBias):
+            quantizer.active = False
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()] if results.exists() else []
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Per cent, the mean over seeds and, in brackets, the least; then the differences to float, and of QFX to 8 bits, in points."""
+    lines = [
+        "| network | seeds | " + " | ".join(COLUMNS) + " | qfx - float | 2-hot - float | qfx - 8 bits |",
+        "| --- | --- |" + " --- |" * (len(COLUMNS) + 3),
+    ]
+    for member in MEMBERS:
+        of: dict[str, dict[int, float]] = {column: {} for column in COLUMNS}
+        for row in rows:
+            if row["network"] == member.network:
+                of[row["column"]][row["seed"]] = 100 * row["top1"]
+        seeds = set.intersection(*(set(values) for values in of.values()))
+        if not seeds:
+            continue
+        cells = [f"{mean(of[column][s] for s in seeds):.2f} ({min(of[column][s] for s in seeds):.2f})" for column in COLUMNS]
+        apart = [mean(of[a][s] - of[b][s] for s in seeds) for a, b in (("qfx", "float"), ("2-hot", "float"), ("qfx", "8 bits"))]
+        name = f"{member.network} {member.alpha:g} at {member.size}"
+        lines.append(f"| {name} | {len(seeds)} | " + " | ".join([*cells, *(f"{one:+.2f}" for one in apart)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
