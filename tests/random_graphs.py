@@ -35,7 +35,7 @@ from edgekit.graph import (
     op_inputs,
     same_padding,
 )
-from edgekit.graph.ir import window_count
+from edgekit.graph.ir import OP_TYPES, window_count
 
 SHIFTS = (-2, -1, 0, 1, *range(3, 17))
 PLAIN = (Conv2D, DepthwiseConv2D, Dense, Add, Concat, MaxPool, Lookup, Reshape)
@@ -62,6 +62,14 @@ def random_graph(
     graph = IntegerGraph("random", growing.tensors, tuple(growing.ops), "input", outputs)
     check(graph)
     return graph
+
+
+def graph_of_every_op(rng: np.random.Generator) -> IntegerGraph:
+    """A random graph that has each of OP_TYPES at least once."""
+    while True:
+        graph = random_graph(rng, OP_TYPES, length=24)
+        if {type(op) for op in graph.ops} == set(OP_TYPES):
+            return graph
 
 
 def random_inputs(rng: np.random.Generator, graph: IntegerGraph, noise: int = 2) -> np.ndarray[Any, Any]:

@@ -11,19 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from random_graphs import integer_graphs, random_graph, random_inputs
+from random_graphs import graph_of_every_op, integer_graphs, random_graph, random_inputs
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import (
     Conv2D,
     DepthwiseConv2D,
-    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
-    MatMul,
-    Multiply,
-    Slice,
     Tensor,
     equal,
     read_onnx,
@@ -89,10 +85,7 @@ def test_a_tensor_named_like_a_constant_is_refused():
 
 @pytest.fixture
 def model(rng) -> onnx.ModelProto:
-    while True:
-        graph = random_graph(rng, OP_TYPES, length=12)
-        if {Conv2D, Lookup, MatMul, Multiply, Slice, DepthwiseConv2DTranspose} <= {type(op) for op in graph.ops}:
-            return onnx.load_model_from_string(write_onnx(graph))
+    return onnx.load_model_from_string(write_onnx(graph_of_every_op(rng)))
 
 
 def constant(model: onnx.ModelProto, ending: str) -> TensorProto:
