@@ -35,13 +35,13 @@ from edgekit.graph import (
     op_inputs,
     same_padding,
 )
-from edgekit.graph.ir import window_count
+from edgekit.graph.ir import OP_TYPES, window_count
 
 SHIFTS = (-2, -1, 0, 1, *range(3, 17))
 PLAIN = (Conv2D, DepthwiseConv2D, Dense, Add, Concat, MaxPool, Lookup, Reshape)
 """Ops that every executor has had from the start."""
-MULTIPLIED = 10
-"""Products of activations are drawn of binary points up to +-this: those of attention then stay within +-63."""
+MULTIPLIED = range(-2, 11)
+"""Binary points of tensors that are multiplied: those of the products, and of weights that follow, then stay within +-63."""
 TO_THE_END = (Dense, Reshape)
 """These leave no map for a convolution: drawn rarely, so that graphs grow deep first."""
 
@@ -62,6 +62,14 @@ def random_graph(
     graph = IntegerGraph("random", growing.tensors, tuple(growing.ops), "input", outputs)
     check(graph)
     return graph
+
+
+def graph_of_every_op(rng: np.random.Generator) -> IntegerGraph:
+    """A random graph that has each of OP_TYPES at least once."""
+    while True:
+        graph = random_graph(rng, OP_TYPES, length=24)
+        if {type(op) for op in graph.ops} == set(OP_TYPES):
+            return graph
 
 
 def random_inputs(rng: np.random.Generator, graph: IntegerGraph, noise: int = 2) -> np.ndarray[Any, Any]:
@@ -137,10 +145,10 @@ class _Growing:
             if len(source.shape) == 3 and prod(source.shape) <= 1000:
                 self.upsample(source)
         elif kind is Multiply:
-            if abs(source.binary_point) <= MULTIPLIED:
+            if source.binary_point in MULTIPLIED:
                 self.multiply(source)
         elif kind is MatMul:
-            if abs(source.binary_point) <= MULTIPLIED and len(source.shape) == 3 and source.shape[0] * source.shape[1] <= 30:
+            if source.binary_point in MULTIPLIED and len(source.shape) == 3 and source.shape[0] * source.shape[1] <= 30:
                 self.attention(source)
         elif kind is Lookup:
             output = replace(source, signed=self.chance(0.5), binary_point=self.integer(-2, 8))
@@ -161,7 +169,7 @@ class _Growing:
             like = replace(source, shape=(1, 1, depth))
             other = self.weighted(DepthwiseConv2D, source, source.shape, like) if rows * columns <= 25 else None
         else:
-            fits = [one for one in self.tensors.values() if one.shape == source.shape and abs(one.binary_point) <= MULTIPLIED]
+            fits = [one for one in self.tensors.values() if one.shape == source.shape and one.binary_point in MULTIPLIED]
             other = fits[self.integer(0, len(fits) - 1)]
         if other:
             self.product(Multiply, replace(source, signed=self.chance(0.7)), source, other, self.integer(0, 10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,11 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from random_graphs import integer_graphs, random_graph, random_inputs
+from random_graphs import graph_of_every_op, integer_graphs, random_graph, random_inputs
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
-from edgekit.graph import Conv2D, DepthwiseConv2D, IntegerGraph, Lookup, Tensor, equal, read_onnx, run, write_onnx
+from edgekit.graph import (
+    Conv2D,
+    DepthwiseConv2D,
+    IntegerGraph,
+    Lookup,
+    Tensor,
+    equal,
+    read_onnx,
+    run,
+    write_onnx,
+)
 from edgekit.graph.ir import OP_TYPES
 from edgekit.verify.onnxruntime import open_onnxruntime
 
@@ -55,6 +66,16 @@ def test_a_single_channel_convolution_stays_what_it_is():
         assert equal(graph, read_onnx(write_onnx(graph)))
 
 
+def test_ops_named_like_the_parts_of_others_stay_what_they_are(rng):
+    """A Reshape, an Add and a Mul belong to products and tables as well as to ops of those names."""
+    graph = random_graph(rng, OP_TYPES, length=12)
+    names = ["map", "a", "a/b", "relu", "clip/relu6", "x_heads", "bias", "Add", "Mul", "s/shape"]
+    names += [f"a/{i}" for i in range(len(graph.ops))]
+    ops = tuple(replace(op, name=name) for op, name in zip(graph.ops, names, strict=False))
+    named = replace(graph, ops=ops)
+    assert equal(named, read_onnx(write_onnx(named)))
+
+
 def test_a_tensor_named_like_a_constant_is_refused():
     x, y = Tensor("x", (2,), False, 0), Tensor("table/table", (2,), False, 0)
     graph = IntegerGraph("one", {"x": x, y.name: y}, (Lookup("table", "x", y.name, np.zeros(256, np.uint8)),), "x", (y.name,))
@@ -64,10 +85,7 @@ def test_a_tensor_named_like_a_constant_is_refused():
 
 @pytest.fixture
 def model(rng) -> onnx.ModelProto:
-    while True:
-        graph = random_graph(rng, length=8)
-        if any(isinstance(op, Conv2D) for op in graph.ops) and any(isinstance(op, Lookup) for op in graph.ops):
-            return onnx.load_model_from_string(write_onnx(graph))
+    return onnx.load_model_from_string(write_onnx(graph_of_every_op(rng)))
 
 
 def constant(model: onnx.ModelProto, ending: str) -> TensorProto:
@@ -76,6 +94,11 @@ def constant(model: onnx.ModelProto, ending: str) -> TensorProto:
 
 def node(model: onnx.ModelProto, kind: str) -> onnx.NodeProto:
     return next(node for node in model.graph.node if node.op_type == kind)
+
+
+def set_constant(model, ending, values):
+    tensor = constant(model, ending)
+    tensor.CopyFrom(numpy_helper.from_array(np.array(values, numpy_helper.to_array(tensor).dtype), tensor.name))
 
 
 def grow_scale(model):
@@ -106,6 +129,18 @@ DAMAGE = {
         lambda m: next(a for a in node(m, "Conv").attribute if a.name == "strides").ints.__setitem__(0, 2**40),
         "'strides' of node",
     ),
+    "no heads": (lambda m: set_constant(m, "/x_shape", [0, 0, 1, 1]), "splits a map into"),
+    "more heads than there are channels": (lambda m: set_constant(m, "/x_shape", [0, 10**6, 1, 1]), "cannot take inputs"),
+    "heads without columns": (lambda m: set_constant(m, "/x_shape", [0]), "splits a map into"),
+    "a product with a bias of another shape": (lambda m: set_constant(m, "/bias", [[[0, 0]]]), "bias"),
+    "a slice from nowhere": (lambda m: set_constant(m, "/start", [-1]), "starts at"),
+    "a slice from beyond": (lambda m: set_constant(m, "/start", [2**30]), "starts at"),
+    "a slice that ends elsewhere": (lambda m: set_constant(m, "/end", [10**6]), "/end' is not as edgekit"),
+    "a transposed convolution in groups": (
+        lambda m: set_constant(m, next(n.name for n in m.graph.node if n.op_type == "ConvTranspose") + "/weights", np.zeros((2, 2, 2, 2))),
+        "groups of 2 channels",
+    ),
+    "a product that rounds otherwise": (lambda m: set_constant(m, "double_half", 0.25), "is not as edgekit writes it"),
     "another operator set": (lambda m: setattr(m.opset_import[0], "version", 12), "operator sets"),
     "an edited node": (lambda m: node(m, "QuantizeLinear").input.__setitem__(1, "scale_2^77"), "not as edgekit writes it"),
 }

@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import pytest
+from random_graphs import graph_of_every_op
 
 from edgekit.errors import EdgekitError
 from edgekit.targets.devices import AI_EDGE_LITERT, ANDROID_TFLITE, DEVICES, TFLITE_RUNTIME, runtimes_for
@@ -14,6 +15,7 @@ from edgekit.tflite import op_versions
 from edgekit.tflite.op_versions import FIRST, check_runs, lacking, newest_version
 from edgekit.tflite.reader import OpVersion
 from edgekit.tflite.stock import Precision, convert
+from edgekit.tflite.writer import write_tflite
 
 
 @pytest.fixture
@@ -70,6 +72,14 @@ def test_every_target_has_runtimes_and_a_name_that_it_lacks_is_refused():
     assert runtimes_for(DEVICES["rpi4"], "tflite-runtime") == (TFLITE_RUNTIME,)
     with pytest.raises(EdgekitError, match="32-bit has no runtime 'ai-edge-litert'; it can have tflite-runtime"):
         runtimes_for(DEVICES["rpi3"], "ai-edge-litert")
+
+
+def test_every_runtime_has_the_ops_of_exact_files(rng):
+    """Its reference kernels too, some of which are an op version behind."""
+    tflite = write_tflite(graph_of_every_op(rng))
+    for runtime in (TFLITE_RUNTIME, AI_EDGE_LITERT, ANDROID_TFLITE):
+        for kernels in ("reference", "xnnpack"):
+            assert not lacking(tflite, runtime, kernels)
 
 
 def test_a_dynamic_file_with_one_scale_for_a_dense_layer_runs_on_older_runtimes():

@@ -23,6 +23,7 @@ from edgekit.graph import (
     Tensor,
     same_padding,
 )
+from edgekit.graph.ir import OP_TYPES
 from edgekit.tflite.reader import describe, parse
 from edgekit.tflite.tensors import logical, stored
 from edgekit.tflite.writer import write_tflite
@@ -30,17 +31,24 @@ from edgekit.tflite.writer import write_tflite
 X, Y = Tensor("x", (5, 5, 4), False, 3), Tensor("y", (5, 5, 4), True, 2)
 
 LOWEST_FOR_INT8 = {
-    "ADD": (1, 2),  # 1 is the int32 addition of a lookup
+    "ADD": (1, 2),  # 1 is int32 addition
+    "BATCH_MATMUL": (2,),
     "CAST": (3,),
     "CONCATENATION": (2,),
     "CONV_2D": (3,),
     "DEPTHWISE_CONV_2D": (3,),
+    "DEPTH_TO_SPACE": (1,),
     "FULLY_CONNECTED": (4,),
     "GATHER": (2,),
     "MAX_POOL_2D": (2,),
+    "MUL": (1,),  # int32
     "PAD": (2,),
     "PADV2": (2,),
     "RESHAPE": (1,),
+    "RIGHT_SHIFT": (1,),
+    "SLICE": (2,),
+    "SUB": (1,),  # int32
+    "TRANSPOSE": (2,),
 }
 """What TFLite's own versioning asks for. tflite-runtime 2.14 runs all of them."""
 
@@ -55,7 +63,7 @@ def ops_of(graph: IntegerGraph) -> list[str]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(integer_graphs(length=8))
+@given(integer_graphs(OP_TYPES, length=8))
 def test_files_are_deterministic_and_ask_for_no_newer_op_than_needed(graph):
     data = write_tflite(graph)
     assert data == write_tflite(graph)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from random_graphs import graph_of_every_op
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Values
@@ -39,6 +40,16 @@ def test_equal_executors_pass(graph: IntegerGraph, register: Register, make: Any
     assert result.values == 64 * (8 * 8 * 3 + 8 * 8 * 4 + 10)
     assert [(one.name, one.reason) for one in report.missing] == [("two", "no compiler here")]
     assert [(one.name, one.inputs, one.elements, one.varying) for one in report.outputs] == [("logits", 64, 10, 10)]
+
+
+def test_every_op_there_is_passes_on_the_executors_themselves(make: Any, rng: np.random.Generator) -> None:
+    """No stand-ins: every tensor of a graph that has each op, on LiteRT and onnxruntime."""
+    graph = graph_of_every_op(rng)
+    names = ["tflite-reference", "tflite-optimized", "tflite-xnnpack", "onnxruntime"]
+    report = verify(make.bundle(Artifact(graph)), count=8, executors=names)
+    assert report.exact and not [result for result in report.results if result.differing or result.error]
+    assert {result.name for result in report.results} == set(names)
+    assert all({tensor.name for tensor in result.tensors} == set(graph.tensors) for result in report.results)
 
 
 def test_one_wrong_value_is_found_and_named(graph: IntegerGraph, register: Register, make: Any) -> None:
