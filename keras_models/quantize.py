@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.build import build_model
 from edgekit.keras_models.calibrate import calibrate
-from edgekit.keras_models.exact_form import exact_form
+from edgekit.keras_models.forms import exact_form
 from edgekit.keras_models.keras_reader import replay
 from edgekit.keras_models.qfx_model import QFXModel
 from edgekit.keras_models.qkeras_layers import QKerasLayers
