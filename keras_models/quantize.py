@@ -14,7 +14,7 @@ from edgekit.keras_models.bias_correction import correct_biases
 from edgekit.keras_models.build import build_model
 from edgekit.keras_models.calibrate import calibrate
 from edgekit.keras_models.equalize import equalize
-from edgekit.keras_models.exact_form import exact_form
+from edgekit.keras_models.forms import exact_form
 from edgekit.keras_models.keras_reader import replay
 from edgekit.keras_models.precision import Precisions
 from edgekit.keras_models.qfx_model import QFXModel

@@ -62,7 +62,7 @@ def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
             product = tf_keras.layers.Multiply(name=op.name)([values[name] for name in op.inputs])
             values[op.output] = _requantized_product(graph, op, points, product)
         elif isinstance(op, MatMul):
-            product = _matmul(graph, op, points)([values[name] for name in op.inputs])
+            product = _matmul(graph, op, points, [values[name] for name in op.inputs])
             values[op.output] = _requantized_product(graph, op, points, product)
         elif isinstance(op, Slice):
             values[op.output] = CUSTOM_LAYERS["ChannelSlice"](op.start, output.shape[-1], name=op.name)(x)
@@ -92,15 +92,15 @@ def _requantized_product(graph: IntegerGraph, op: ProductOp, points: dict[str, B
     return QActivation(quantizer, name=f"{op.name}_{'quantize' if activation is Activation.NONE else activation.value}")(accumulator)
 
 
-def _matmul(graph: IntegerGraph, op: MatMul, points: dict[str, BinaryPoint]) -> Any:
+def _matmul(graph: IntegerGraph, op: MatMul, points: dict[str, BinaryPoint], operands: list[Any]) -> Any:
     if op.bias.shape == (1, 1, 1) and not op.bias.any():
-        return QMatMul(op.heads, op.transpose_y, name=op.name)
+        return QMatMul(op.heads, op.transpose_y, name=op.name)(operands)
     x, y = op.inputs
     layer = QMatMul(op.heads, op.transpose_y, QFXProductBias(points[x], points[y]), op.bias.shape, name=op.name)
-    layer.build([(None, *graph.tensors[name].shape) for name in op.inputs])
+    result = layer(operands)
     point = graph.tensors[x].binary_point + graph.tensors[y].binary_point
     layer.set_weights([np.ldexp(np.float32(op.bias), -point)])
-    return layer
+    return result
 
 
 def _weighted(graph: IntegerGraph, op: WeightedOp, points: dict[str, BinaryPoint], x: Any) -> Any:
