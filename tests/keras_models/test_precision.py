@@ -168,6 +168,11 @@ def test_each_layer_has_its_own_and_keeps_it_in_the_file(tmp_path: Path) -> None
     first, last = named[0], named[-1]
     precisions = Precisions(WeightPrecision(4), {first: WeightPrecision(6, 1), last: WeightPrecision(3)})
     quantized = quantize(model, images, precisions=precisions).model
+    for layer in quantized.layers:
+        for quantizer in getattr(layer, "quantizers", ()) if layer.trainable else ():
+            if isinstance(quantizer, QFXWeight):
+                best = best_weight_point(layer.get_weights()[0], quantizer.channel_axis, precisions.of(layer.name))
+                assert np.array_equal(quantizer.point.value(), best), layer.name
     graph = freeze(quantized)
     check(graph)
     seen = set()

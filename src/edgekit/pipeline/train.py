@@ -27,6 +27,7 @@ Progress: TypeAlias = Callable[[Any], None]
 EPOCHS, LEARNING_RATE = 20, 0.02
 QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
 CHECKPOINT_SUFFIX = ".checkpoint"
+TEACHER_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def train_model(
         raise EdgekitError(
             f"'{data}' has images without classes; put them into a sub-folder for each class, or give --teacher FILE to learn its outputs"
         )
+    if teacher is not None and teacher.suffix.lower() not in TEACHER_SUFFIXES:
+        raise EdgekitError(f"'{teacher}' cannot teach; give a trained model as a .keras or .h5 file")
     master = None if teacher is None else load_source(ModelRequest(str(teacher)), note)
     start = _prepare(request, data, master, note)
     model, notes, qfx_model = start.model, start.notes, _is_qfx(start.model)
@@ -209,8 +212,7 @@ def _class_count(split: Split, master: Source | None) -> int:
 
 
 def _keras_model(source: Source | None) -> Any:
-    if source is None or (source.keras is None and source.qfx is None):
-        raise EdgekitError("a teacher is a .keras or .h5 file")
+    assert source is not None  # without a teacher, images have classes
     return source.keras if source.keras is not None else source.qfx
 
 
