@@ -19,7 +19,7 @@ from edgekit.keras_models.data import Images
 from edgekit.keras_models.distillation import PREDICT_BATCH, Teacher, check_teacher, cross_entropy, distillation_loss, logits
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.random_weights import measure_statistics
-from edgekit.keras_models.resume import Checkpoint, model_variables, read_checkpoint, training_words, write_checkpoint
+from edgekit.keras_models.resume import Checkpoint, model_variables, read_checkpoint, remove_checkpoint, training_words, write_checkpoint
 
 BATCH_SIZE = 32
 STATISTICS_IMAGES = 512
@@ -121,7 +121,7 @@ def fit(
         # Weights too: a ReLU turns NaN into 0, and the loss then looks healthy.
         if not np.isfinite(step.loss) or not all(np.isfinite(weight).all() for weight in model.get_weights()):
             if checkpoint is not None:
-                checkpoint.unlink(missing_ok=True)
+                remove_checkpoint(checkpoint)
             raise EdgekitError(
                 f"the loss or a weight is no longer finite after epoch {epoch}; try a learning rate below {options.learning_rate:g}"
             )

@@ -20,7 +20,7 @@ from edgekit.keras_models.calibrate import best_weight_point
 from edgekit.keras_models.freeze import freeze
 from edgekit.keras_models.model_files import load_model, save_model
 from edgekit.keras_models.precision import Precisions, WeightPrecision, read_precisions
-from edgekit.keras_models.qfx import BinaryPoint, QFXWeight, on_levels
+from edgekit.keras_models.qfx import BinaryPoint, QFXWeight, binary_points_by_name, on_levels
 from edgekit.keras_models.qfx_model import quantizers
 from edgekit.keras_models.quantize import quantize
 
@@ -159,6 +159,16 @@ def test_files_that_are_refused(tmp_path: Path, content: str, message: str) -> N
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(EdgekitError, match=r"cannot read .*: No such file"):
         read_precisions(tmp_path / "p.json")
+
+
+def test_a_quantizer_of_an_earlier_file_has_six_bits_and_one_of_a_strange_file_is_refused() -> None:
+    config = QFXWeight(BinaryPoint("kernel"), BinaryPoint("in"), BinaryPoint("out"), None).get_config()
+    del config["bits"]
+    with binary_points_by_name():
+        assert QFXWeight.from_config(config).precision == WeightPrecision(6)
+    for strange in ({"bits": 10**6}, {"bits": 2.5}, {"k_hot": -1}, {"k_hot": "2"}):
+        with binary_points_by_name(), pytest.raises(EdgekitError, match=r"bits, not"):
+            QFXWeight.from_config({**config, **strange})
 
 
 def test_each_layer_has_its_own_and_keeps_it_in_the_file(tmp_path: Path) -> None:

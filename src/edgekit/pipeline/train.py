@@ -96,6 +96,7 @@ def train_model(
         EdgekitError: the request cannot be carried out; nothing was written.
     """
     from edgekit.keras_models.model_files import save_model
+    from edgekit.keras_models.resume import remove_checkpoint
     from edgekit.keras_models.training import Options, accuracy, fit
 
     if output is not None and output.suffix != ".keras":
@@ -132,12 +133,12 @@ def train_model(
     note("training")
     checkpoint = path.with_suffix(CHECKPOINT_SUFFIX)
     if restart:
-        checkpoint.unlink(missing_ok=True)
+        remove_checkpoint(checkpoint)
     fitted = fit(model, split.train, options, held_out=split.held_out, teacher=lesson, checkpoint=checkpoint, on_step=progress)
     after = accuracy(model, split.held_out.images, split.held_out.labels)
     labelled = bool(start.split.train.classes)
     save_model(model, path, start.preprocessing, Accuracy(after, len(split.held_out), data) if labelled else None)
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
     if fitted.resumed_after:
         notes = (*notes, f"went on after epoch {fitted.resumed_after}, from {checkpoint}")
     return Trained(
