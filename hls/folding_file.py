@@ -8,24 +8,15 @@ from typing import Any
 
 from edgekit.errors import EdgekitError
 from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement
+from edgekit.json_files import read_json_object
 
-FILE_BYTES_MAX = 1 << 20
 PARTS_MAX = 1 << 20
 FORM = '{"layer name": {"pe": 4, "simd": 8, "weights": "rom"}}; "simd" is 1 and "weights" is "rom" where they are left out, else "ddr"'
 
 
 def read_folding(path: Path) -> dict[str, Folding]:
     """Raises EdgekitError: the file cannot be read, or is not of that form. Whether it suits a network is the planner's business."""
-    try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise EdgekitError(f"'{path}' has more than {FILE_BYTES_MAX:,} bytes; a folding file is JSON of the form {FORM}")
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise EdgekitError(f"cannot read '{path}': {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise EdgekitError(f"'{path}' is not JSON ({error}); a folding file has the form {FORM}") from error
-    if not isinstance(found, dict):
-        raise EdgekitError(f"'{path}' is no JSON object; a folding file has the form {FORM}")
+    found = read_json_object(path, "a folding file", FORM)
     return {name: _folding(path, name, entry) for name, entry in found.items()}
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, UnknownName
+from edgekit.json_files import read_json_object
 
 BITS_MIN, BITS_MAX = 3, 6
-FILE_BYTES_MAX = 1 << 20
 FORM = '{"block_*": {"weight_bits": 4, "k_hot": 2}}; "k_hot" may be null; what is left out is as for every other layer'
 
 
@@ -68,16 +68,7 @@ class Precisions:
 
 def read_precisions(path: Path, default: WeightPrecision = SIX_BITS) -> Precisions:
     """The exceptions in a JSON file. Raises EdgekitError: the file cannot be read, or is not of that FORM."""
-    try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise EdgekitError(f"'{path}' has more than {FILE_BYTES_MAX:,} bytes; a precisions file is JSON of the form {FORM}")
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise EdgekitError(f"cannot read '{path}': {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise EdgekitError(f"'{path}' is not JSON ({error}); a precisions file has the form {FORM}") from error
-    if not isinstance(found, dict):
-        raise EdgekitError(f"'{path}' is no JSON object; a precisions file has the form {FORM}")
+    found = read_json_object(path, "a precisions file", FORM)
     return Precisions(default, {pattern: _precision(path, pattern, entry, default) for pattern, entry in found.items()})
 
 

@@ -102,6 +102,14 @@ def read_checkpoint(path: Path, words: Mapping[str, Any], variables: Sequence[An
     return Checkpoint(history, now, best)
 
 
+def remove_checkpoint(path: Path) -> None:
+    """If there is one. Raises EdgekitError where that cannot be done."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise EdgekitError(f"cannot remove the checkpoint '{path}': {error.strerror}") from error
+
+
 @contextmanager
 def _whole(path: Path) -> Iterator[None]:
     try:

@@ -6,7 +6,7 @@ dropout are drawn anew in each. So a training that was killed and resumed gives 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,10 +19,12 @@ from edgekit.keras_models.data import Images
 from edgekit.keras_models.distillation import PREDICT_BATCH, Teacher, check_teacher, cross_entropy, distillation_loss, logits
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.random_weights import measure_statistics
-from edgekit.keras_models.resume import Checkpoint, model_variables, read_checkpoint, training_words, write_checkpoint
+from edgekit.keras_models.resume import Checkpoint, model_variables, read_checkpoint, remove_checkpoint, training_words, write_checkpoint
 
 BATCH_SIZE = 32
 STATISTICS_IMAGES = 512
+OTHER_THAN_ORDER = 1
+"""Seeds a second stream of random numbers in each epoch."""
 WARM_UP = 20
 """The learning rate rises over the first of so many parts of all steps."""
 
@@ -96,7 +98,7 @@ def fit(
         check_teacher(teacher, model)
     _check(model, data, held_out, options)
     size = min(BATCH_SIZE, len(data))
-    batches = len(data) // size  # the few images left over are others in every epoch
+    batches = len(data) // size
     optimizer = import_keras().optimizers.Adam(learning_rates(options, batches))
     optimizer.build(model.trainable_variables)
     variables = [*model_variables(model), *optimizer.variables]
@@ -111,14 +113,15 @@ def fit(
     train_on, generators = _train_step(model, optimizer, teacher), _dropout_generators(model)
     while len(history) < options.epochs and not is_over(_measured(history), options.patience):
         epoch = len(history) + 1
-        rng = np.random.default_rng((options.seed, epoch))
+        rng = np.random.default_rng((options.seed, epoch, OTHER_THAN_ORDER))
         for generator in generators:
             generator.reset_from_seed(int(rng.integers(1 << 31)))
-        step = _train_epoch(train_on, data, rng, Step(epoch, options.epochs, 0, batches, 0.0, 0.0), size, on_step)
+        taken = epoch_batches(data, size, seed=options.seed, epoch=epoch)
+        step = _train_epoch(train_on, taken, Step(epoch, options.epochs, 0, batches, 0.0, 0.0), on_step)
         # Weights too: a ReLU turns NaN into 0, and the loss then looks healthy.
         if not np.isfinite(step.loss) or not all(np.isfinite(weight).all() for weight in model.get_weights()):
             if checkpoint is not None:
-                checkpoint.unlink(missing_ok=True)
+                remove_checkpoint(checkpoint)
             raise EdgekitError(
                 f"the loss or a weight is no longer finite after epoch {epoch}; try a learning rate below {options.learning_rate:g}"
             )
@@ -186,12 +189,19 @@ def _assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> Non
         variable.assign(value)
 
 
-def _train_epoch(train_on: Any, data: Images, rng: np.random.Generator, step: Step, size: int, on_step: OnStep | None) -> Step:
+def epoch_batches(data: Images, size: int, *, seed: int, epoch: int) -> Iterator[tuple[Any, Any]]:
+    """Every image once, in batches of `size`; the few left over are others in every epoch."""
+    order = np.random.default_rng((seed, epoch)).permutation(len(data))
+    for start in range(0, len(order) - size + 1, size):
+        chosen = order[start : start + size]
+        yield data.images[chosen], data.labels[chosen]
+
+
+def _train_epoch(train_on: Any, taken: Iterator[tuple[Any, Any]], step: Step, on_step: OnStep | None) -> Step:
     """The step after the last batch, of which the caller tells."""
-    order, losses, hits = rng.permutation(len(data)), 0.0, 0.0
-    for batch in range(1, step.batches + 1):
-        chosen = order[(batch - 1) * size : batch * size]
-        loss, right = train_on(data.images[chosen], data.labels[chosen])
+    losses, hits = 0.0, 0.0
+    for batch, (images, labels) in enumerate(taken, 1):
+        loss, right = train_on(images, labels)
         losses, hits = losses + float(loss), hits + float(right)
         step = replace(step, batch=batch, loss=losses / batch, accuracy=hits / batch)
         if on_step and batch < step.batches:

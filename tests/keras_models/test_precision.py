@@ -20,7 +20,7 @@ from edgekit.keras_models.calibrate import best_weight_point
 from edgekit.keras_models.freeze import freeze
 from edgekit.keras_models.model_files import load_model, save_model
 from edgekit.keras_models.precision import Precisions, WeightPrecision, read_precisions
-from edgekit.keras_models.qfx import BinaryPoint, QFXWeight, on_levels
+from edgekit.keras_models.qfx import BinaryPoint, QFXWeight, binary_points_by_name, on_levels
 from edgekit.keras_models.qfx_model import quantizers
 from edgekit.keras_models.quantize import quantize
 
@@ -161,6 +161,16 @@ def test_no_such_file(tmp_path: Path) -> None:
         read_precisions(tmp_path / "p.json")
 
 
+def test_a_quantizer_of_an_earlier_file_has_six_bits_and_one_of_a_strange_file_is_refused() -> None:
+    config = QFXWeight(BinaryPoint("kernel"), BinaryPoint("in"), BinaryPoint("out"), None).get_config()
+    del config["bits"]
+    with binary_points_by_name():
+        assert QFXWeight.from_config(config).precision == WeightPrecision(6)
+    for strange in ({"bits": 10**6}, {"bits": 2.5}, {"k_hot": -1}, {"k_hot": "2"}):
+        with binary_points_by_name(), pytest.raises(EdgekitError, match=r"bits, not"):
+            QFXWeight.from_config({**config, **strange})
+
+
 def test_each_layer_has_its_own_and_keeps_it_in_the_file(tmp_path: Path) -> None:
     model, images = built("branches")
     # A mean's constant weight is not trained, and needs its own binary point only.
@@ -168,6 +178,11 @@ def test_each_layer_has_its_own_and_keeps_it_in_the_file(tmp_path: Path) -> None
     first, last = named[0], named[-1]
     precisions = Precisions(WeightPrecision(4), {first: WeightPrecision(6, 1), last: WeightPrecision(3)})
     quantized = quantize(model, images, precisions=precisions).model
+    for layer in quantized.layers:
+        for quantizer in getattr(layer, "quantizers", ()) if layer.trainable else ():
+            if isinstance(quantizer, QFXWeight):
+                best = best_weight_point(layer.get_weights()[0], quantizer.channel_axis, precisions.of(layer.name))
+                assert np.array_equal(quantizer.point.value(), best), layer.name
     graph = freeze(quantized)
     check(graph)
     seen = set()

@@ -19,7 +19,7 @@ from edgekit.keras_models.distillation import Teacher
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.model_files import load_model, save_model
 from edgekit.keras_models.quantize import quantize
-from edgekit.keras_models.resume import model_variables
+from edgekit.keras_models.resume import model_variables, remove_checkpoint
 from edgekit.keras_models.training import Fitted, Options, Step, best_epoch, fit, is_over, learning_rates
 
 OPTIONS = Options(4, 0.01, seed=3)
@@ -277,6 +277,14 @@ def test_numbers_that_end_end_the_training_and_its_checkpoint(tmp_path: Path) ->
     with pytest.raises(EdgekitError, match="no longer finite after epoch 1"):
         fit(float_model(), data, OPTIONS, checkpoint=tmp_path / "m.checkpoint")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_file_is_refused_and_not_removed(tmp_path: Path) -> None:
+    with pytest.raises(EdgekitError, match=r"is no whole checkpoint"):
+        train(float_model(), path=tmp_path)
+    with pytest.raises(EdgekitError, match="cannot remove the checkpoint"):
+        remove_checkpoint(tmp_path)
+    remove_checkpoint(tmp_path / "none.checkpoint")
 
 
 def test_patience_needs_images_to_be_measured_on() -> None:

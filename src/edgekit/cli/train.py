@@ -83,5 +83,6 @@ def train(
     print(f"  {done.epochs} epochs over {done.train_images} images{kept}")
     measure = "accuracy" if done.labelled else "agreement with the teacher"
     print(f"  {measure} on {done.held_out_images} held-out images: {done.accuracy:.2%}, before training {done.accuracy_before:.2%}")
-    following = f"edgekit export {done.path} --target rpi4" if done.qfx else f"edgekit train {done.path} --data {data} --qfx"
+    taught = "" if done.labelled else f" --teacher {done.path}"
+    following = f"edgekit export {done.path} --target rpi4" if done.qfx else f"edgekit train {done.path} --data {data} --qfx{taught}"
     print(f"Next: {following}")

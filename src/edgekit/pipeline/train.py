@@ -27,6 +27,7 @@ Progress: TypeAlias = Callable[[Any], None]
 EPOCHS, LEARNING_RATE = 20, 0.02
 QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
 CHECKPOINT_SUFFIX = ".checkpoint"
+TEACHER_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def train_model(
         EdgekitError: the request cannot be carried out; nothing was written.
     """
     from edgekit.keras_models.model_files import save_model
+    from edgekit.keras_models.resume import remove_checkpoint
     from edgekit.keras_models.training import Options, accuracy, fit
 
     if output is not None and output.suffix != ".keras":
@@ -105,6 +107,8 @@ def train_model(
         raise EdgekitError(
             f"'{data}' has images without classes; put them into a sub-folder for each class, or give --teacher FILE to learn its outputs"
         )
+    if teacher is not None and teacher.suffix.lower() not in TEACHER_SUFFIXES:
+        raise EdgekitError(f"'{teacher}' cannot teach; give a trained model as a .keras or .h5 file")
     master = None if teacher is None else load_source(ModelRequest(str(teacher)), note)
     start = _prepare(request, data, master, note)
     model, notes, qfx_model = start.model, start.notes, _is_qfx(start.model)
@@ -129,12 +133,12 @@ def train_model(
     note("training")
     checkpoint = path.with_suffix(CHECKPOINT_SUFFIX)
     if restart:
-        checkpoint.unlink(missing_ok=True)
+        remove_checkpoint(checkpoint)
     fitted = fit(model, split.train, options, held_out=split.held_out, teacher=lesson, checkpoint=checkpoint, on_step=progress)
     after = accuracy(model, split.held_out.images, split.held_out.labels)
     labelled = bool(start.split.train.classes)
     save_model(model, path, start.preprocessing, Accuracy(after, len(split.held_out), data) if labelled else None)
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
     if fitted.resumed_after:
         notes = (*notes, f"went on after epoch {fitted.resumed_after}, from {checkpoint}")
     return Trained(
@@ -209,8 +213,7 @@ def _class_count(split: Split, master: Source | None) -> int:
 
 
 def _keras_model(source: Source | None) -> Any:
-    if source is None or (source.keras is None and source.qfx is None):
-        raise EdgekitError("a teacher is a .keras or .h5 file")
+    assert source is not None  # without a teacher, images have classes
     return source.keras if source.keras is not None else source.qfx
 
 
