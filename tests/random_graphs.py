@@ -40,6 +40,8 @@ from edgekit.graph.ir import window_count
 SHIFTS = (-2, -1, 0, 1, *range(3, 17))
 PLAIN = (Conv2D, DepthwiseConv2D, Dense, Add, Concat, MaxPool, Lookup, Reshape)
 """Ops that every executor has had from the start."""
+POINT_MAX = 24
+"""Of products. Weights behind them still have binary points that the contract allows."""
 TO_THE_END = (Dense, Reshape)
 """These leave no map for a convolution: drawn rarely, so that graphs grow deep first."""
 
@@ -174,6 +176,8 @@ class _Growing:
         activation = Activation.RELU if self.chance(0.5) else Activation.NONE
         fields = {"heads": heads, "transpose_y": True, "bias": bias, "activation": activation}
         scores = self.product(MatMul, scores, x, y, self.integer(4, 16), **fields)
+        if scores is None:
+            return
         fields = {"heads": heads, "transpose_y": False, "bias": np.zeros((1, 1, 1), np.int32)}
         self.product(MatMul, replace(x, signed=self.chance(0.8)), scores, y, self.integer(4, 16), **fields)
 
@@ -183,9 +187,11 @@ class _Growing:
             return source
         return self.weighted(DepthwiseConv2D, source, (1, 1, source.shape[2]), replace(source, signed=True), fixed=True)
 
-    def product(self, kind: type, like: Tensor, x: Tensor, y: Tensor, shift: int, **fields: Any) -> Tensor:
-        """With the binary point that makes `shift` of it."""
+    def product(self, kind: type, like: Tensor, x: Tensor, y: Tensor, shift: int, **fields: Any) -> Tensor | None:
+        """With the binary point that makes `shift` of it; None where that, product after product, runs away."""
         output = replace(like, binary_point=x.binary_point + y.binary_point - shift)
+        if abs(output.binary_point) > POINT_MAX:
+            return None
         return self.add(kind, output, inputs=(x.name, y.name), **fields)
 
     def other_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
