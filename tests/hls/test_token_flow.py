@@ -12,7 +12,7 @@ from random_graphs import random_graph, random_inputs
 from test_hls_fifos import simulate
 from token_flow import flow
 
-from edgekit.graph import IntegerGraph
+from edgekit.graph import IntegerGraph, Padding
 from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.csim import compiler, missing_compiler
 from edgekit.hls.depths import fifo_depths
@@ -71,6 +71,19 @@ def test_x_waits_until_y_is_held(rng: np.random.Generator, fork: object) -> None
     assert (depths[x], depths[y]) == (tokens(pipe, x), tokens(pipe, y))
     assert flow(pipe, depths) is not None
     assert flow(pipe, {**depths, x: depths[x] // 2}) is None
+
+
+def test_an_upsampling_takes_in_no_more_than_its_row(rng: np.random.Generator) -> None:
+    """Beside a branch that needs three rows before it gives one: the FIFO behind the upsampling has to hold what the window lags."""
+    b = Builder(rng)
+    x = b.tensor("x", (6, 8, 2), signed=True, binary_point=3)
+    b.upsample("near", x, (3, 1), shifts=(7,))
+    b.upsample("far", b.conv("conv", x, (3, 3), 2, padding=Padding(1, 1, 1, 1)), (3, 1), shifts=(7,))
+    graph = b.graph(b.add("sum", "near", "far"))
+    pipe = pipeline(graph, moderate_foldings(graph, 1, 1))
+    depths, (near, _) = fifo_depths(pipe), into(pipe, "sum")
+    assert tokens(pipe, near) / 3 < depths[near] < tokens(pipe, near)
+    assert flow(pipe, depths) is not None and flow(pipe, {**depths, near: depths[near] // 4}) is None
 
 
 def test_scores_need_no_room_for_a_map(rng: np.random.Generator) -> None:
