@@ -6,9 +6,10 @@ or the fork could feed neither. How long that is follows from how far each stage
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil
+from typing import TypeAlias
 
 from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, Stream
 from edgekit.hls.product_stages import HeldProduct
@@ -21,44 +22,68 @@ FIFO_SLACK = 16
 def fifo_depths(pipe: Pipeline) -> dict[str, int]:
     """Depth of each stream's FIFO.
 
-    Lags are counted in frames from the last place where all data went through one stage, and add up along a way:
+    For each fork, lags are counted in frames of its output, and add up along the ways from it:
 
         most     who wrote t of T tokens has read no more than t/T of a frame and this
         least    who cannot write on after t of T tokens has, with the FIFOs on the way, taken at least t/T of a frame and this,
                  or the whole frame
 
-    A stage that needs token t of two branches gets it if, for each of them, the FIFO in front of it holds the other one's `most`
-    less the branch's own `least`. A stream that is held lags by a frame more: its last token comes before anything is written.
+    Where a way from one output of the fork meets a way from the other one, the FIFO in front of the stage that needs both holds
+    the other way's `most` less its own `least`. A stream that is held lags by a frame more: its last token comes before anything
+    is written.
 
     The held map of a product has a FIFO as large as itself, so that the next frame's comes in while this one's is multiplied; the
     loops of stage and producer then run side by side, as the interval of the estimates takes them to.
     """
-    inputs = map_inputs(pipe)
-    open_ends = {stream.name for stream in pipe.streams if not stream.producer}
-    most, least, depths = {"": 0.0}, {"": 0.0}, _weight_depths(pipe)
-    written: dict[str, list[str]] = {}
-    for streams in inputs.values():
-        for stream in streams:
-            written.setdefault(stream.producer, []).append(stream.name)
+    inputs, depths = map_inputs(pipe), {stream.name: FIFO_DEPTH for stream in pipe.streams} | _weight_depths(pipe)
+    outputs: dict[str, list[Stream]] = {}
     for stage in pipe.stages:
-        streams = inputs[stage.name]
-        lags = [most[stream.producer] + (index == stage.held) for index, stream in enumerate(streams)]
-        rooms = []
-        for index, stream in enumerate(streams):
-            if index == stage.held:
-                depths[stream.name], room = stream.tokens if len(streams) > 1 else FIFO_DEPTH, 1.0
-            else:
-                others = max((lag for other, lag in enumerate(lags) if other != index), default=-inf)
-                depths[stream.name], room = _depth(stage, index, stream, others - least[stream.producer])
-            rooms.append(least[stream.producer] + room)
-        open_ends -= {stream.name for stream in streams}
-        if open_ends or not streams:
-            ahead, behind = _lags(stage)
-            most[stage.name], least[stage.name] = max(lags, default=0.0) + ahead, min(rooms, default=0.0) + behind
-        else:
-            most[stage.name] = least[stage.name] = 0.0
-        open_ends.update(written.get(stage.name, ()))
-    return {stream.name: depths.get(stream.name, FIFO_DEPTH) for stream in pipe.streams}
+        for index, stream in enumerate(inputs[stage.name]):
+            outputs.setdefault(stream.producer, []).append(stream)
+            if index == stage.held and len(inputs[stage.name]) > 1:
+                depths[stream.name] = stream.tokens
+            elif isinstance(stage, Join):
+                depths[stream.name] = _depth(stage, index, stream, 0.0)
+    for place, fork in reversed(list(enumerate(pipe.stages))):  # the inner ones first: what their branches hold counts for the outer ones
+        if len(outputs.get(fork.name, ())) > 1:
+            _hold_branches(pipe.stages[place + 1 :], inputs, outputs, outputs[fork.name], depths)
+    return depths
+
+
+_Lags: TypeAlias = tuple[tuple[float, float] | None, tuple[float, float] | None]
+"""`most` and `least` along the ways from the one and from the other output of a fork; None where there is no way."""
+
+
+def _hold_branches(
+    stages: Sequence[Stage],
+    inputs: Mapping[str, list[Stream]],
+    outputs: Mapping[str, list[Stream]],
+    branches: list[Stream],
+    depths: dict[str, int],
+) -> None:
+    """Deepens the FIFOs in front of the stages, of those behind a fork, in which its branches meet."""
+    start = (0.0, 0.0)
+    lags: dict[str, _Lags] = {branches[0].name: (start, None), branches[1].name: (None, start)}
+    for stage in stages:
+        if len(lags) < 2:  # all ways lead through one stream, or have ended: none can meet behind it
+            return
+        reached = [(index, stream, lags.pop(stream.name)) for index, stream in enumerate(inputs[stage.name]) if stream.name in lags]
+        if not reached:
+            continue
+        for index, stream, own in reached:
+            for other_index, _, others in reached:
+                for mine, other in ((own[0], others[1]), (own[1], others[0])):
+                    if index not in (other_index, stage.held) and mine and other:
+                        ahead = other[0] + (other_index == stage.held) - mine[1]
+                        depths[stream.name] = max(depths[stream.name], _depth(stage, index, stream, ahead))
+        most_more, least_more = _lags(stage)
+        written: list[tuple[float, float] | None] = []
+        for branch in (0, 1):
+            ways = [(index, stream, lag) for index, stream, own in reached if (lag := own[branch])]
+            most = max((lag[0] + (index == stage.held) for index, _, lag in ways), default=0.0) + most_more
+            least = min((lag[1] + _room(stage, index, stream, depths) for index, stream, lag in ways), default=0.0) + least_more
+            written.append((most, least) if ways else None)
+        lags |= {stream.name: (written[0], written[1]) for stream in outputs.get(stage.name, ())}
 
 
 def map_inputs(pipe: Pipeline) -> dict[str, list[Stream]]:
@@ -71,16 +96,20 @@ def map_inputs(pipe: Pipeline) -> dict[str, list[Stream]]:
     return found
 
 
-def _depth(stage: Stage, index: int, stream: Stream, lag: float) -> tuple[int, float]:
-    """Depth of a FIFO whose stream is ahead by a part of a frame, and the part that it holds."""
+def _depth(stage: Stage, index: int, stream: Stream, lag: float) -> int:
+    """Of a FIFO whose stream is ahead by a part of a frame."""
     behind = ceil(stream.tokens * lag - 1e-9) if lag > 0 else 0
     if isinstance(stage, Join):  # while a position of the one input is read, that of the other waits
         behind += (stage.left, stage.right)[index]
-    if behind <= 0:
-        return FIFO_DEPTH, 0.0
-    if behind + FIFO_SLACK >= stream.tokens:
-        return stream.tokens, 1.0
-    return behind + FIFO_SLACK, behind / stream.tokens
+    return min(stream.tokens, behind + FIFO_SLACK) if behind >= FIFO_DEPTH else FIFO_DEPTH
+
+
+def _room(stage: Stage, index: int, stream: Stream, depths: Mapping[str, int]) -> float:
+    """What a stream's FIFO, or a stage that holds it, takes in for certain, as a part of a frame."""
+    depth = depths[stream.name]
+    if index == stage.held or depth >= stream.tokens:
+        return 1.0
+    return max(0, depth - FIFO_SLACK) / stream.tokens
 
 
 def _weight_depths(pipe: Pipeline) -> dict[str, int]:

@@ -1,6 +1,7 @@
 // Exhaustive checks of the arithmetic units. Prints what differs and returns 1, or prints how many cases were equal.
 
 #include "edgekit_arithmetic.h"
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -116,6 +117,30 @@ template <int LOW, int HIGH> void requantize() {
     }
 }
 
+// Every pair of 8-bit activations, signed and not.
+static void products_of_activations() {
+    for (int x = -128; x < 256; x++) {
+        for (int y = -128; y < 256; y++) {
+            equal(nnet::multiply_activations(ap_int<9>(x), ap_int<9>(y)), x * y, "product of activations");
+        }
+    }
+}
+
+template <unsigned SHIFT, int LOW, int HIGH> struct product_clamp {
+    static const unsigned shift = SHIFT;
+    static const int low = LOW, high = HIGH;
+};
+
+// floor(acc / 2^n + 1/2), exact in a double, then the clamp. Half-way: 12 / 8 gives 2, -12 / 8 gives -1, -4 / 8 gives 0.
+template <unsigned SHIFT, int LOW, int HIGH> void requantize_products() {
+    for (int acc = -(1 << 15); acc <= 255 * 255; acc++) {
+        const double rounded = std::floor(double(acc) / (1 << SHIFT) + 0.5);
+        const int expected = rounded < LOW ? LOW : rounded > HIGH ? HIGH : int(rounded);
+        const ap_int<18> sum = acc + ((1 << SHIFT) >> 1);
+        equal(nnet::requantize_product<product_clamp<SHIFT, LOW, HIGH>>(sum), expected, "requantized product");
+    }
+}
+
 // Every 6-bit weight and every 7-bit code at lanes that lie inside a byte, over two bytes and in a word's last bits.
 template <unsigned WORD> void memory_words() {
     for (int value = -32; value < 32; value++) {
@@ -146,6 +171,12 @@ int main() {
     requantize<-128, 127>();
     requantize<0, 255>();
     requantize<0, 48>();
+    products_of_activations();
+    requantize_products<0, -128, 127>();
+    requantize_products<1, -128, 127>();
+    requantize_products<3, -128, 127>();
+    requantize_products<7, 0, 255>();
+    requantize_products<16, 0, 255>();
     memory_words<8>();
     memory_words<64>();
     memory_words<128>();

@@ -14,12 +14,16 @@ from edgekit.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Op,
     Padding,
     Reshape,
+    Slice,
     Tensor,
 )
 from edgekit.graph.ir import window_count
@@ -59,6 +63,9 @@ class Builder:
     def _weighted_shape(self, source: str, shape: tuple[int, ...], options: dict[str, Any], kind: type) -> tuple[int, ...]:
         if kind is Dense:
             return (shape[-1],)
+        if kind is DepthwiseConv2DTranspose:
+            rows, columns, channels = self.tensors[source].shape
+            return rows * shape[0], columns * shape[1], channels
         strides, dilation = options.get("strides", (1, 1)), options.get("dilation", (1, 1))
         return (*self._windows(source, (shape[0], shape[1]), strides, dilation, options.get("padding", Padding())), shape[-1])
 
@@ -77,6 +84,28 @@ class Builder:
 
     def dense(self, name: str, source: str, features: int, **options: Any) -> str:
         return self._weighted(Dense, name, source, (int(np.prod(self.tensors[source].shape)), features), options)
+
+    def upsample(self, name: str, source: str, kernel: tuple[int, int], **options: Any) -> str:
+        return self._weighted(DepthwiseConv2DTranspose, name, source, (*kernel, self.tensors[source].shape[2]), options)
+
+    def multiply(self, name: str, left: str, right: str, shift: int, signed: bool = True) -> str:
+        self.ops.append(Multiply(name, (left, right), name))
+        point = self.tensors[left].binary_point + self.tensors[right].binary_point - shift
+        return self.tensor(name, self.tensors[left].shape, signed, point)
+
+    def matmul(self, name: str, x: str, y: str, heads: int, shift: int, transpose_y: bool = False, **options: Any) -> str:
+        """`bias`: the largest random one, a number for each output; 0 (as it is by default): a single 0."""
+        largest, signed = options.pop("bias", 0), options.pop("signed", True)
+        (rows, columns, _), (y_rows, y_columns, channels) = self.tensors[x].shape, self.tensors[y].shape
+        shape = (rows, columns, heads * y_rows * y_columns if transpose_y else channels)
+        bias = self.rng.integers(-largest, largest, shape if largest else (1, 1, 1), endpoint=True).astype(np.int32)
+        self.ops.append(MatMul(name, (x, y), name, heads, transpose_y, bias, **options))
+        return self.tensor(name, shape, signed, self.tensors[x].binary_point + self.tensors[y].binary_point - shift)
+
+    def slice(self, name: str, source: str, start: int, count: int) -> str:
+        tensor = self.tensors[source]
+        self.ops.append(Slice(name, source, name, start))
+        return self.tensor(name, (*tensor.shape[:-1], count), tensor.signed, tensor.binary_point)
 
     def add(self, name: str, left: str, right: str, signed: bool = True, activation: Activation = Activation.NONE) -> str:
         tensor = self.tensors[left]
@@ -106,6 +135,42 @@ class Builder:
         tensor = self.tensors[source]
         self.ops.append(Reshape(name, source, name))
         return self.tensor(name, shape, tensor.signed, tensor.binary_point)
+
+
+def squeeze_excite(b: Builder, name: str, x: str, shift: int = 7) -> str:
+    """x times a gate of each channel, which is a function of x's mean (arXiv 1709.01507)."""
+    rows, columns, channels = b.tensors[x].shape
+    mean = b.depthwise(f"{name}_mean", x, (rows, columns), fill=4, shifts=(int(np.log2(4 * rows * columns)) + 1,))
+    squeezed = b.conv(f"{name}_squeeze", mean, (1, 1), max(1, channels // 4), signed=False, activation=Activation.RELU)
+    gate = b.lookup(f"{name}_gate", b.conv(f"{name}_excite", squeezed, (1, 1), channels), signed=False)
+    return b.multiply(f"{name}_scaled", x, gate, shift)
+
+
+def attention(b: Builder, name: str, x: str, heads: int, key: int, value: int) -> str:
+    """Multi-head attention in SBCFormer's form (arXiv 2311.03747), its weighting a ReLU, and the residual. `key`, `value`: of a head."""
+    channels, (keys, values) = b.tensors[x].shape[2], (heads * key, heads * value)
+    qkv = b.conv(f"{name}_qkv", x, (1, 1), 2 * keys + values, shifts=(9, 10))
+    q, k, v = (
+        b.slice(f"{name}_{part}", qkv, start, count) for part, start, count in (("q", 0, keys), ("k", keys, keys), ("v", 2 * keys, values))
+    )
+    scores = b.matmul(f"{name}_scores", q, k, heads, 7, transpose_y=True, bias=4000, activation=Activation.RELU)
+    mixed = b.matmul(f"{name}_mixed", scores, v, heads, 6)
+    out = b.conv(f"{name}_out", mixed, (1, 1), channels, shifts=(7, 8), binary_point=b.tensors[x].binary_point)
+    return b.add(f"{name}_sum", out, x)
+
+
+def every_product(seed: int = 6) -> IntegerGraph:
+    """Each of the ops that multiply activations, slices and upsampling, in the forms that take different ways through the kernels."""
+    b = Builder(np.random.default_rng(seed))
+    x = b.tensor("x", (3, 2, 8), signed=True, binary_point=3)
+    tall = b.upsample("tall", b.slice("odd", x, 3, 4), (3, 2), shifts=(6, 7))  # starts inside every token
+    shifts_and_adds = b.upsample("hot", x, (1, 2), fill=-64, shifts=(7, 9), signed=False)
+    gated = squeeze_excite(b, "se", x)
+    same = b.multiply("square", x, x, 6, signed=False)  # one stream twice
+    cells = attention(b, "attention", gated, heads=2, key=2, value=3)
+    signed = b.lookup("signed", same, signed=True)
+    alike = b.matmul("alike", signed, signed, 4, 5, transpose_y=True, signed=False)  # x and y are one tensor, one bias for all
+    return b.graph(tall, shifts_and_adds, b.multiply("last", cells, signed, 4), alike)
 
 
 def extreme_images(tensor: Tensor, rng: np.random.Generator, noise: int) -> Any:

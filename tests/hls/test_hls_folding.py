@@ -13,6 +13,7 @@ from random_graphs import random_graph
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import Conv2D, IntegerGraph, Padding, Reshape
+from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.folded import coded
 from edgekit.hls.folding import DDR_WORD_BITS_MAX, Folding, WeightPlacement, check_plan, legal_foldings, moderate_foldings, refusal
 from edgekit.hls.pipeline import ample_depths, op_stages, pipeline, weight_code
@@ -145,7 +146,7 @@ def test_legal_foldings_are_all_divisors(rng: np.random.Generator) -> None:
 def test_streams_fit_together(seed: int) -> None:
     """Every stream has one writer and one reader that agree on its tokens, and no loop is shorter than what it moves."""
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, length=16)
+    graph = random_graph(rng, op_types=OP_TYPES, length=16)
     pipe = pipeline(graph, random_plan(graph, rng))
     stages = {stage.name: stage for stage in pipe.stages}
     assert len(stages) == len(pipe.stages) and len({stream.name for stream in pipe.streams}) == len(pipe.streams)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hand_graphs import every_product
 from test_hls_project import every_kernel, write
 
-from edgekit.graph import Conv2D
+from edgekit.graph import Conv2D, IntegerGraph
 from edgekit.hls.csim import FLAGS
 from edgekit.hls.folding import WeightPlacement, moderate_foldings
 from edgekit.hls.project import plan_simulation
@@ -19,7 +21,16 @@ from edgekit.targets.boards import board
 
 HERE = Path(__file__).parent
 HLS = Path(__file__).resolve().parents[2] / "hls"
-SYNTHESIZED = ("edgekit_arithmetic.h", "edgekit_matvec.h", "edgekit_taps.h", "edgekit_tokens.h", "edgekit_window.h")
+SYNTHESIZED = (
+    "edgekit_arithmetic.h",
+    "edgekit_matmul.h",
+    "edgekit_matvec.h",
+    "edgekit_products.h",
+    "edgekit_taps.h",
+    "edgekit_tokens.h",
+    "edgekit_upsample.h",
+    "edgekit_window.h",
+)
 STRICT = ("-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label")  # labels name loops in HLS reports
 COMPILERS = [
     pytest.param(name, marks=[pytest.mark.csim, pytest.mark.skipif(shutil.which(name) is None, reason=f"no {name}")])
@@ -43,13 +54,16 @@ def test_arithmetic_units_in_every_case(compiler: str, types: str, tmp_path: Pat
     done = subprocess.run([compiler, *flags, str(HERE / "arithmetic.cpp"), "-o", str(program)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     done = subprocess.run([str(program)], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "4222344 cases are equal\n")
+    assert (done.returncode, done.stdout) == (0, "4858770 cases are equal\n")
 
 
+@pytest.mark.parametrize("make", [every_kernel, every_product])
 @pytest.mark.parametrize("types", ["native", "ap_types"])
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_a_project_of_every_kernel_compiles_without_a_warning(compiler: str, types: str, tmp_path: Path) -> None:
-    graph = every_kernel()
+def test_a_project_of_every_kernel_compiles_without_a_warning(
+    compiler: str, types: str, make: Callable[[], IntegerGraph], tmp_path: Path
+) -> None:
+    graph = make()
     plan = moderate_foldings(graph)
     first = next(op.name for op in graph.ops if isinstance(op, Conv2D))
     plan[first] = replace(plan[first], weights=WeightPlacement.DDR)

@@ -14,6 +14,7 @@ from random_graphs import integer_graphs, random_graph
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
+from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.estimates import estimate, fifo_depths, over_budget
 from edgekit.hls.folding import Folding, WeightPlacement, legal_foldings
 from edgekit.hls.folding_file import folding_json, read_folding
@@ -63,7 +64,7 @@ def tiny(share: float) -> Board:
 
 
 @settings(max_examples=25, deadline=None)
-@given(integer_graphs(), st.sampled_from([0.15, 0.3, 1.0]))
+@given(integer_graphs(OP_TYPES), st.sampled_from([0.15, 0.3, 1.0]))
 def test_a_plan_is_legal_and_within_the_shares(graph: IntegerGraph, share: float) -> None:
     target = tiny(share)
     try:
@@ -78,7 +79,7 @@ def test_a_plan_is_legal_and_within_the_shares(graph: IntegerGraph, share: float
 
 
 @settings(max_examples=15, deadline=None)
-@given(integer_graphs(), st.lists(st.floats(0.02, 1.0), min_size=2, max_size=3))
+@given(integer_graphs(OP_TYPES), st.lists(st.floats(0.02, 1.0), min_size=2, max_size=3))
 def test_more_frames_never_cost_less(graph: IntegerGraph, parts: list[float]) -> None:
     fastest = plan(graph, SMALL).estimates.fps
     costs = []

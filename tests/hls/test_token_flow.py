@@ -1,0 +1,140 @@
+"""FIFO depths against the flow of tokens: nothing stalls for good with the planned ones, and a frame takes as long as is estimated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foldings import random_plan
+from hand_graphs import Builder, attention, squeeze_excite
+from random_graphs import random_graph, random_inputs
+from test_hls_fifos import simulate
+from token_flow import flow
+
+from edgekit.graph import IntegerGraph, Padding
+from edgekit.graph.ir import OP_TYPES
+from edgekit.hls.csim import compiler, missing_compiler
+from edgekit.hls.depths import fifo_depths
+from edgekit.hls.folding import Folding, moderate_foldings
+from edgekit.hls.pipeline import Pipeline, ample_depths, pipeline
+
+CYCLES_MAX = 30_000
+"""Larger graphs are left out: their flow takes seconds."""
+
+
+def gate_of_a_map(rng: np.random.Generator) -> IntegerGraph:
+    b = Builder(rng)
+    x = b.tensor("x", (6, 5, 8), signed=True, binary_point=3)
+    return b.graph(squeeze_excite(b, "se", x))
+
+
+def attention_of_a_map(rng: np.random.Generator) -> IntegerGraph:
+    b = Builder(rng)
+    x = b.tensor("x", (3, 3, 8), signed=True, binary_point=3)
+    return b.graph(attention(b, "a", x, heads=2, key=2, value=4))
+
+
+def product_with_itself(rng: np.random.Generator) -> IntegerGraph:
+    b = Builder(rng)
+    x = b.tensor("x", (5, 4, 8), signed=True, binary_point=3)
+    return b.graph(b.matmul("y", x, x, 2, 6, transpose_y=True))
+
+
+GRAPHS = [gate_of_a_map, attention_of_a_map, product_with_itself]
+
+
+def into(pipe: Pipeline, stage: str) -> list[str]:
+    """The streams that a stage reads, in order."""
+    return [stream.name for stream in pipe.streams if stream.consumer.endswith(stage)]
+
+
+def tokens(pipe: Pipeline, name: str) -> int:
+    return next(stream.tokens for stream in pipe.streams if stream.name == name)
+
+
+def test_a_map_waits_for_its_gate_in_a_fifo_that_holds_it(rng: np.random.Generator) -> None:
+    graph = gate_of_a_map(rng)
+    pipe = pipeline(graph, moderate_foldings(graph, 2, 2))
+    depths, (waiting, gate) = fifo_depths(pipe), into(pipe, "se_scaled")
+    assert (depths[waiting], depths[gate]) == (6 * 5 * 8 // 2, 8 // 2)
+    assert flow(pipe, depths) is not None
+    assert flow(pipe, {**depths, waiting: depths[waiting] - 8}) is None  # the window over the map takes a few more tokens in
+
+
+@pytest.mark.parametrize("fork", [product_with_itself, attention_of_a_map])
+def test_x_waits_until_y_is_held(rng: np.random.Generator, fork: object) -> None:
+    graph = fork(rng)  # type: ignore[operator]
+    pipe = pipeline(graph, moderate_foldings(graph, 2, 2))
+    first = next(op.name for op in graph.ops if type(op).__name__ == "MatMul")
+    depths, (x, y) = fifo_depths(pipe), into(pipe, first)
+    assert (depths[x], depths[y]) == (tokens(pipe, x), tokens(pipe, y))
+    assert flow(pipe, depths) is not None
+    assert flow(pipe, {**depths, x: depths[x] // 2}) is None
+
+
+def test_an_upsampling_takes_in_no_more_than_its_row(rng: np.random.Generator) -> None:
+    """Beside a branch that needs three rows before it gives one: the FIFO behind the upsampling has to hold what the window lags."""
+    b = Builder(rng)
+    x = b.tensor("x", (6, 8, 2), signed=True, binary_point=3)
+    b.upsample("near", x, (3, 1), shifts=(7,))
+    b.upsample("far", b.conv("conv", x, (3, 3), 2, padding=Padding(1, 1, 1, 1)), (3, 1), shifts=(7,))
+    graph = b.graph(b.add("sum", "near", "far"))
+    pipe = pipeline(graph, moderate_foldings(graph, 1, 1))
+    depths, (near, _) = fifo_depths(pipe), into(pipe, "sum")
+    assert tokens(pipe, near) / 3 < depths[near] < tokens(pipe, near)
+    assert flow(pipe, depths) is not None and flow(pipe, {**depths, near: depths[near] // 4}) is None
+
+
+def test_scores_need_no_room_for_a_map(rng: np.random.Generator) -> None:
+    """v is read while the queries wait, so the second product may take the scores as they come."""
+    graph = attention_of_a_map(rng)
+    pipe = pipeline(graph, moderate_foldings(graph, 2, 2))
+    scores, v = into(pipe, "a_mixed")
+    assert fifo_depths(pipe)[scores] < tokens(pipe, scores) / 2
+    assert fifo_depths(pipe)[v] == tokens(pipe, v)
+
+
+@pytest.mark.parametrize("make", GRAPHS)
+@pytest.mark.parametrize("parts", [1, 2, 8])
+def test_a_frame_follows_in_the_estimated_interval(make: object, parts: int, rng: np.random.Generator) -> None:
+    """From the third frame on one is as late after the other as the slowest stage has iterations, but for some handshakes."""
+    graph = make(rng)  # type: ignore[operator]
+    pipe = pipeline(graph, moderate_foldings(graph, parts, parts))
+    ends = flow(pipe, fifo_depths(pipe), frames=6)
+    assert ends is not None
+    slowest = max(stage.cycles for stage in pipe.stages)
+    assert slowest <= ends[-1] - ends[-2] <= 1.1 * slowest + 20
+
+
+@pytest.mark.parametrize("seed", [*range(25), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(25, 400))])
+def test_random_graphs_flow(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, op_types=OP_TYPES, length=14)
+    pipe = pipeline(graph, random_plan(graph, rng))
+    if sum(stage.cycles for stage in pipe.stages) > CYCLES_MAX:
+        return
+    for depths in (fifo_depths(pipe), ample_depths(pipe)):
+        assert flow(pipe, depths) is not None
+
+
+def test_a_residual_needs_its_rows_here_too(rng: np.random.Generator) -> None:
+    """What the threads of test_hls_fifos.py find: the flow can tell a FIFO that is too short."""
+    from test_hls_fifos import residual
+
+    pipe = pipeline(residual(rng), {"branch": Folding(1, 1), "sum": Folding(1)})
+    depths = fifo_depths(pipe)
+    (skip,) = [stream.name for stream in pipe.streams if "fork" in stream.producer and "sum" in stream.consumer]
+    assert flow(pipe, depths) is not None and flow(pipe, {**depths, skip: 8}) is None
+
+
+@pytest.mark.csim
+@pytest.mark.skipif(compiler() is None, reason=missing_compiler())
+def test_a_gate_and_an_attention_run_with_planned_depths(rng: np.random.Generator, tmp_path: Path) -> None:
+    """The C++ with a thread a stage."""
+    b = Builder(rng)
+    x = b.tensor("x", (3, 3, 8), signed=True, binary_point=3)
+    graph = b.graph(attention(b, "a", squeeze_excite(b, "se", x), heads=2, key=2, value=4))
+    plan = moderate_foldings(graph, 2, 2)
+    depths = fifo_depths(pipeline(graph, plan))
+    assert simulate(graph, plan, depths, random_inputs(rng, graph, 1)[-2:], tmp_path) == 0
