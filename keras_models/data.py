@@ -1,6 +1,7 @@
 """Images to train, calibrate and verify with: scikit-learn's digits and photographs, and folders of image files.
 
-All images are float32 (count, size, size, 3) in -1..1: pixel / 127.5 - 1. `edgekit.preprocessing` has what else networks take.
+All images are float32 (count, size, size, 3) in -1..1: pixel / 127.5 - 1, of pixels that edgekit.pixels brought to their size.
+`edgekit.preprocessing` has what else networks take.
 """
 
 from __future__ import annotations
@@ -8,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.pixels import fit, look_up, resize
+from edgekit.preprocessing import MINUS_ONE_TO_ONE, float_table
 
 FloatImages: TypeAlias = npt.NDArray[np.float32]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 HELD_OUT = 0.25
+DIGIT_CLASSES = tuple("0123456789")
 SPLIT_SEED = 0
 CROP_MIN = 0.4
 """Least side of a random crop, as a part of the photograph's shorter side."""
@@ -50,16 +55,20 @@ def digits(size: int) -> Split:
 
     The split is the same on every call.
     """
-    from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    small, labels = load_digits(return_X_y=True)
-    # Bilinear: an 8x8 image has no detail that a better filter could keep, and nothing leaves the range of the pixels.
-    grey = np.stack([_resize(image, (size, size)) for image in small.reshape(-1, 8, 8)])
-    images = np.repeat((grey / 8 - 1)[..., np.newaxis], 3, axis=3).astype(np.float32)  # pixels are 0..16
+    small, labels = small_digits()
+    images = real(np.repeat(resize(small, size, size), 3, axis=3))
     train, held_out = train_test_split(np.arange(len(labels)), test_size=HELD_OUT, random_state=SPLIT_SEED, stratify=labels)
-    parts = (Images(images[part], labels[part].astype(np.int64), tuple("0123456789")) for part in (train, held_out))
-    return Split(*parts)
+    return Split(*(Images(images[part], labels[part], DIGIT_CLASSES) for part in (train, held_out)))
+
+
+def small_digits() -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """The digits as they are, uint8 (1797, 8, 8, 1), and their labels. Their 17 greys are spread over 0..255."""
+    from sklearn.datasets import load_digits
+
+    grey, labels = load_digits(return_X_y=True)
+    return ((grey.astype(np.int64) * 255 + 8) // 16).astype(np.uint8).reshape(-1, 8, 8, 1), labels.astype(np.int64)
 
 
 def photographs(size: int, count: int, seed: int = 0) -> FloatImages:
@@ -69,16 +78,14 @@ def photographs(size: int, count: int, seed: int = 0) -> FloatImages:
     rng = np.random.default_rng(seed)
     photos = load_sample_images().images
 
-    def crop() -> npt.NDArray[Any]:
+    def crop() -> Pixels:
         photo = photos[rng.integers(len(photos))]
         side = int(min(photo.shape[:2]) * rng.uniform(CROP_MIN, 1))
         top, left = (int(rng.integers(length - side + 1)) for length in photo.shape[:2])
         cut = photo[top : top + side, left : left + side]
-        cut = cut[:, ::-1] if rng.integers(2) else cut
-        return np.stack([_resize(channel, (size, size)) for channel in np.moveaxis(cut, 2, 0)], axis=2)
+        return resize(cut[:, ::-1] if rng.integers(2) else cut, size, size)
 
-    crops = np.stack([crop() for _ in range(count)]) if count else np.zeros((0, size, size, 3))
-    return (crops / 127.5 - 1).astype(np.float32)
+    return real(np.stack([crop() for _ in range(count)]) if count else np.zeros((0, size, size, 3), np.uint8))
 
 
 def image_folder(path: Path, size: int, limit: int | None = None) -> Images:
@@ -110,26 +117,29 @@ def image_folder(path: Path, size: int, limit: int | None = None) -> Images:
 
 def read_image(file: Path, size: int) -> FloatImages:
     """One image file as (size, size, 3) in -1..1. Raises EdgekitError, which names the file, if it is not a whole image."""
+    return real(fit(decode(file), (size, size, 3)))
+
+
+def decode(file: Path) -> Pixels:
+    """The pixels of an image file, (rows, columns, 3), upright. Raises EdgekitError, which names the file, if it is not a whole image.
+
+    The decoders of lossy files (JPEG, WebP) may differ from version to version, by a step or two; those of PNG, BMP and PPM do not.
+    """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            square = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except Exception as error:  # pillow's decoders raise errors of many types on a broken file
         raise EdgekitError(f"cannot read the image '{file}': {error}; repair or remove it") from error
-    return (np.asarray(square, np.float32) / 127.5 - 1).astype(np.float32)
+
+
+def real(pixels: Pixels) -> FloatImages:
+    """Pixels (..., channels) in -1..1."""
+    return np.asarray(look_up(pixels, float_table(MINUS_ONE_TO_ONE, pixels.shape[-1])))
 
 
 def _image_files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and not file.is_dir():
             yield file
-
-
-def _resize(plane: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """Bilinear; in floats, so that nothing is rounded."""
-    from PIL import Image
-
-    image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    return np.asarray(image.resize(shape, Image.Resampling.BILINEAR))

@@ -27,7 +27,7 @@ from edgekit.tflite.reader import parse, probe
 from edgekit.tflite.writer import write_tflite
 
 Connect: TypeAlias = Callable[[], AbstractContextManager[Session]]
-RUN = "run.py"
+RUN, PIXELS = "run.py", "pixels.py"
 RUN_SECONDS = 3600
 THREADS = 2
 """Of a run that is compared, not timed."""
@@ -36,6 +36,11 @@ THREADS = 2
 def run_script() -> bytes:
     """The program that every bundle brings, and that runs TFLite files on devices."""
     return resources.files("edgekit.tflite").joinpath("templates", RUN).read_bytes()
+
+
+def device_scripts() -> dict[str, bytes]:
+    """What a bundle brings to run on a device by itself: run.py, and edgekit.pixels, with which it reads images."""
+    return {RUN: run_script(), PIXELS: resources.files("edgekit").joinpath(PIXELS).read_bytes()}
 
 
 def device_executor(name: str, connect: Connect, package: str, kernels: str, missing: Callable[[], str | None] = lambda: None) -> Executor:

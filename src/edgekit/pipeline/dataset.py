@@ -37,8 +37,8 @@ def load_dataset(data: str, size: int) -> Split:
     return Split(*(Images(images.images[part], images.labels[part], images.classes) for part in (train, held_out)))
 
 
-def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.float32]:
-    """Pixels 0..255 (count, size, size, 3): the held-out digits, or the images of a folder, at most LIMIT of them."""
+def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.uint8]:
+    """Pixels (count, size, size, 3): the held-out digits, or the images of a folder, at most LIMIT of them."""
     size = bundle.manifest.options.get("size")
     size = size if isinstance(size, int) else 224
     return as_pixels(digits(size).held_out.images if data == DIGITS else image_folder(Path(data), size, limit=LIMIT).images)

@@ -16,8 +16,8 @@ from edgekit.bundle import Option, WeightsSource
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, check
 from edgekit.keras_models.networks import NETWORKS, network_of
-from edgekit.pixels import fit, map_shape
-from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, normalize
+from edgekit.pixels import fit, look_up, map_shape
+from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
 
 Note: TypeAlias = Callable[[str], None]
 FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
@@ -86,18 +86,18 @@ def calibration_images(request: ModelRequest, source: Source, note: Note) -> npt
     images = _square_images(request, side, note)
     if shape == (side, side, 3):
         return as_taken(images, source.preprocessing)
-    fitted = np.stack([fit(pixels, shape).reshape(shape) for pixels in as_pixels(images)])
-    return normalize(fitted, source.preprocessing).astype(np.float32)
+    fitted = np.stack([fit(pixels, shape) for pixels in as_pixels(images)])
+    return look_up(fitted, float_table(source.preprocessing, fitted.shape[-1])).reshape(-1, *shape)
 
 
-def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Images in -1..1, in which all are read, as pixels 0..255."""
-    return (images + 1) * 127.5
+def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Images in -1..1, in which all are read, as the pixels that they were."""
+    return np.rint((images + 1) * 127.5).astype(np.uint8)
 
 
 def as_taken(images: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
     """Images in -1..1 as the network takes them."""
-    return images if preprocessing == MINUS_ONE_TO_ONE else normalize(as_pixels(images), preprocessing).astype(np.float32)
+    return images if preprocessing == MINUS_ONE_TO_ONE else look_up(as_pixels(images), float_table(preprocessing, images.shape[-1]))
 
 
 def _square_images(request: ModelRequest, size: int, note: Note) -> npt.NDArray[np.float32]:
