@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from edgekit.preprocessing import MINUS_ONE_TO_ONE, float_table
 
 FloatImages: TypeAlias = npt.NDArray[np.float32]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
+Rows: TypeAlias = Any
+"""An array of FloatImages, or edgekit.keras_models.stored_images.StoredImages: indexed by a slice or by integers it gives such an array."""
 
 HELD_OUT = 0.25
 DIGIT_CLASSES = tuple("0123456789")
@@ -36,12 +38,21 @@ class Images:
     Where nothing says what an image shows, `classes` is empty and all labels are 0.
     """
 
-    images: FloatImages
+    images: Rows
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Files, not read yet, with labels and classes as in Images."""
+
+    files: tuple[Path, ...]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,14 +100,26 @@ def photographs(size: int, count: int, seed: int = 0) -> FloatImages:
 
 
 def image_folder(path: Path, size: int, limit: int | None = None) -> Images:
-    """The image files of a folder, or of its sub-folders, one a class, by name. Each is scaled so that its shorter side is `size` and
-    cut to its centre.
+    """The images of `list_images`, each cut to its centre and brought to its size, in memory.
 
     Args:
         limit: read this many at most, evenly spread over the sorted files.
 
     Raises:
-        EdgekitError: no such folder, no images in it, images both beside and inside sub-folders, or a file that cannot be read.
+        EdgekitError: as list_images, or a file that cannot be read.
+    """
+    found = list_images(path, limit)
+    return Images(np.stack([read_image(file, size) for file in found.files]), found.labels, found.classes)
+
+
+def list_images(path: Path, limit: int | None = None) -> ImageFiles:
+    """The image files of a folder, or of its sub-folders, one a class, by name.
+
+    Args:
+        limit: take this many at most, evenly spread over the sorted files.
+
+    Raises:
+        EdgekitError: no such folder, no images in it, or images both beside and inside sub-folders.
     """
     if not path.is_dir():
         raise EdgekitError(f"'{path}' is not a folder; give one that holds images")
@@ -111,8 +134,7 @@ def image_folder(path: Path, size: int, limit: int | None = None) -> Images:
         raise EdgekitError(f"no images in '{path}'; looked for files ending in {', '.join(SUFFIXES)}, there and in its sub-folders")
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
-    images = np.stack([read_image(file, size) for file, _ in files])
-    return Images(images, np.array([label for _, label in files], np.int64), tuple(of_classes))
+    return ImageFiles(tuple(file for file, _ in files), np.array([label for _, label in files], np.int64), tuple(of_classes))
 
 
 def read_image(file: Path, size: int) -> FloatImages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -95,8 +95,12 @@ def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.rint((images + 1) * 127.5).astype(np.uint8)
 
 
-def as_taken(images: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """Images in -1..1 as the network takes them."""
+def as_taken(images: Any, preprocessing: Preprocessing) -> Any:
+    """Images in -1..1 (edgekit.keras_models.data.Rows) as the network takes them."""
+    from edgekit.keras_models.stored_images import StoredImages
+
+    if isinstance(images, StoredImages):
+        return replace(images, preprocessing=preprocessing)
     return images if preprocessing == MINUS_ONE_TO_ONE else look_up(as_pixels(images), float_table(preprocessing, images.shape[-1]))
 
 
