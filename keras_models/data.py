@@ -66,12 +66,17 @@ def digits(size: int) -> Split:
 
     The split is the same on every call.
     """
-    from sklearn.model_selection import train_test_split
-
     small, labels = small_digits()
     images = real(np.repeat(resize(small, size, size), 3, axis=3))
-    train, held_out = train_test_split(np.arange(len(labels)), test_size=HELD_OUT, random_state=SPLIT_SEED, stratify=labels)
-    return Split(*(Images(images[part], labels[part], DIGIT_CLASSES) for part in (train, held_out)))
+    return Split(*(Images(images[part], labels[part], DIGIT_CLASSES) for part in split_rows(labels, HELD_OUT)))
+
+
+def split_rows(labels: npt.NDArray[np.int64], held_out: float | int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which images train and which are held out: this part or number of them, of each class its share; always alike."""
+    from sklearn.model_selection import train_test_split
+
+    train, rest = train_test_split(np.arange(len(labels)), test_size=held_out, random_state=SPLIT_SEED, stratify=labels)
+    return train, rest
 
 
 def small_digits() -> tuple[Pixels, npt.NDArray[np.int64]]:

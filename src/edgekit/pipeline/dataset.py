@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, Images, Split, digits, image_folder
+from edgekit.keras_models.data import HELD_OUT, Images, Split, digits, image_folder, split_rows
 from edgekit.keras_models.stored_images import stored_folder
 from edgekit.pipeline.source import Note, as_pixels
 
@@ -31,11 +31,9 @@ def load_dataset(data: str, size: int, note: Note = lambda _: None) -> Split:
     counts = np.bincount(images.labels)
     if counts.min() < 2:
         raise EdgekitError(f"class '{images.classes[int(counts.argmin())]}' of '{data}' has one image; each class needs at least two")
-    from sklearn.model_selection import train_test_split
-
     held = max(len(images.classes), round(HELD_OUT * len(images)))
-    train, held_out = train_test_split(np.arange(len(images)), test_size=held, random_state=SPLIT_SEED, stratify=images.labels)
-    return Split(*(Images(images.images.only(part), images.labels[part], images.classes) for part in (train, held_out)))
+    parts = split_rows(images.labels, held)
+    return Split(*(Images(images.images.only(part), images.labels[part], images.classes) for part in parts))
 
 
 def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.uint8]:
