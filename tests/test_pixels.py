@@ -99,6 +99,8 @@ def test_the_centre_is_cut_in_the_aspect_of_the_network() -> None:
     assert centre(columns, 1, 1)[0, :, 0].tolist() == [3, 4, 5, 6], "a square in the middle"
     assert centre(columns, 2, 1)[0, :, 0].tolist() == [4, 5], "twice as high as wide"
     assert centre(columns[:, :9], 1, 1)[0, :, 0].tolist() == [2, 3, 4, 5], "five columns too many: two left, three right"
+    rows = columns.swapaxes(0, 1)
+    assert centre(rows[:9], 1, 1)[:, 0, 0].tolist() == [2, 3, 4, 5], "two above, three below"
     assert centre(columns, 1, 100).shape == (1, 10, 1), "at least one row"
 
 

@@ -61,8 +61,11 @@ def test_files_are_decoded_once_until_one_changes(folder: Path, cache: Path, mon
     assert len(decoded) == 12, "the second time nothing is decoded"
     stored_folder(folder, 7)
     assert len(decoded) == 24, "another size is another file"
-    Image.new("RGB", (8, 8), (255, 255, 255)).save(folder / "class 0" / "0.png")
-    os.utime(folder / "class 0" / "0.png", ns=(1, 1))
+    file = folder / "class 0" / "0.png"
+    length = file.stat().st_size
+    Image.new("RGB", (8, 8), (255, 255, 255)).save(file)
+    with file.open("ab") as end:
+        end.truncate(length)  # of the same length: only the time of change tells
     after = stored_folder(folder, 6).images[:]
     assert len(decoded) == 36 and after[0].min() == 1
     np.testing.assert_array_equal(after[1:], before[1:])
@@ -129,6 +132,11 @@ def test_seed_and_epoch_settle_everything(folder: Path) -> None:
 
     assert epoch(3, 2) == epoch(3, 2)
     assert len({tuple(epoch(seed, number)) for seed in (1, 2) for number in (1, 2)}) == 4, "other seeds and epochs are others"
+    orders = [np.concatenate([labels for _, labels in epoch_batches(data, 4, seed=1, epoch=n)]).tolist() for n in range(4)]
+    assert len({tuple(order) for order in orders}) == 4, "in another order"
+    # One image alone has one order: what differs between epochs is its augmentation.
+    single = Images(data.images.only([0]), data.labels[:1], data.classes)
+    assert len({next(epoch_batches(single, 1, seed=1, epoch=n))[0].tobytes() for n in range(12)}) > 4
     stopped = epoch_batches(data, 4, seed=3, epoch=2)
     next(stopped)
     stopped.close()
