@@ -21,8 +21,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import numpy as np
-
 from edgekit.keras_models.data import Split
 from edgekit.pipeline.dataset import load_dataset
 
@@ -95,7 +93,7 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     from edgekit.keras_models.vocabulary import Form
     from edgekit.pipeline.source import as_taken
     from edgekit.pipeline.train import LEARNING_RATE, QFX_LEARNING_RATE
-    from edgekit.preprocessing import normalize
+    from edgekit.preprocessing import float_table
 
     preprocessing = NETWORKS[member.network].preprocessing
     split = load_dataset("digits", member.size)
@@ -115,8 +113,8 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     yield "float", top1(network)
     images = split.train.images[:64]
     yield "images", top1(quantize(network, images).model)
-    ends = (normalize(np.full((1, 1, 3), pixel), preprocessing) for pixel in (0.0, 255.0))
-    yield "none", top1(quantize(network, synthesize(network, *ends)).model)
+    table = float_table(preprocessing, 3)
+    yield "none", top1(quantize(network, synthesize(network, table[:, 0], table[:, -1])).model)
     yield "qfx", trained_on(quantize(network, images).model)
     yield "2-hot", trained_on(quantize(network, images, precisions=Precisions(WeightPrecision(k_hot=2))).model)
     plain = quantize(network, images).model

@@ -1,6 +1,7 @@
 """Images to train, calibrate and verify with: scikit-learn's digits and photographs, and folders of image files.
 
-All images are float32 (count, size, size, 3) in -1..1: pixel / 127.5 - 1. `edgekit.preprocessing` has what else networks take.
+All images are float32 (count, size, size, 3) in -1..1: pixel / 127.5 - 1, of pixels that edgekit.pixels brought to their size.
+`edgekit.preprocessing` has what else networks take.
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.pixels import fit, look_up, resize
+from edgekit.preprocessing import MINUS_ONE_TO_ONE, float_table
 
 FloatImages: TypeAlias = npt.NDArray[np.float32]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Rows: TypeAlias = Any
+"""An array of FloatImages, or edgekit.keras_models.stored_images.StoredImages: indexed by a slice or by integers it gives such an array."""
 
 HELD_OUT = 0.25
+DIGIT_CLASSES = tuple("0123456789")
 SPLIT_SEED = 0
 CROP_MIN = 0.4
 """Least side of a random crop, as a part of the photograph's shorter side."""
@@ -31,12 +38,21 @@ class Images:
     Where nothing says what an image shows, `classes` is empty and all labels are 0.
     """
 
-    images: FloatImages
+    images: Rows
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Files, not read yet, with labels and classes as in Images."""
+
+    files: tuple[Path, ...]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,16 +66,25 @@ def digits(size: int) -> Split:
 
     The split is the same on every call.
     """
-    from sklearn.datasets import load_digits
+    small, labels = small_digits()
+    images = real(np.repeat(resize(small, size, size), 3, axis=3))
+    return Split(*(Images(images[part], labels[part], DIGIT_CLASSES) for part in split_rows(labels, HELD_OUT)))
+
+
+def split_rows(labels: npt.NDArray[np.int64], held_out: float | int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which images train and which are held out: this part or number of them, of each class its share; always alike."""
     from sklearn.model_selection import train_test_split
 
-    small, labels = load_digits(return_X_y=True)
-    # Bilinear: an 8x8 image has no detail that a better filter could keep, and nothing leaves the range of the pixels.
-    grey = np.stack([_resize(image, (size, size)) for image in small.reshape(-1, 8, 8)])
-    images = np.repeat((grey / 8 - 1)[..., np.newaxis], 3, axis=3).astype(np.float32)  # pixels are 0..16
-    train, held_out = train_test_split(np.arange(len(labels)), test_size=HELD_OUT, random_state=SPLIT_SEED, stratify=labels)
-    parts = (Images(images[part], labels[part].astype(np.int64), tuple("0123456789")) for part in (train, held_out))
-    return Split(*parts)
+    train, rest = train_test_split(np.arange(len(labels)), test_size=held_out, random_state=SPLIT_SEED, stratify=labels)
+    return train, rest
+
+
+def small_digits() -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """The digits as they are, uint8 (1797, 8, 8, 1), and their labels. Their 17 greys are spread over 0..255."""
+    from sklearn.datasets import load_digits
+
+    grey, labels = load_digits(return_X_y=True)
+    return ((grey.astype(np.int64) * 255 + 8) // 16).astype(np.uint8).reshape(-1, 8, 8, 1), labels.astype(np.int64)
 
 
 def photographs(size: int, count: int, seed: int = 0) -> FloatImages:
@@ -69,27 +94,37 @@ def photographs(size: int, count: int, seed: int = 0) -> FloatImages:
     rng = np.random.default_rng(seed)
     photos = load_sample_images().images
 
-    def crop() -> npt.NDArray[Any]:
+    def crop() -> Pixels:
         photo = photos[rng.integers(len(photos))]
         side = int(min(photo.shape[:2]) * rng.uniform(CROP_MIN, 1))
         top, left = (int(rng.integers(length - side + 1)) for length in photo.shape[:2])
         cut = photo[top : top + side, left : left + side]
-        cut = cut[:, ::-1] if rng.integers(2) else cut
-        return np.stack([_resize(channel, (size, size)) for channel in np.moveaxis(cut, 2, 0)], axis=2)
+        return resize(cut[:, ::-1] if rng.integers(2) else cut, size, size)
 
-    crops = np.stack([crop() for _ in range(count)]) if count else np.zeros((0, size, size, 3))
-    return (crops / 127.5 - 1).astype(np.float32)
+    return real(np.stack([crop() for _ in range(count)]) if count else np.zeros((0, size, size, 3), np.uint8))
 
 
 def image_folder(path: Path, size: int, limit: int | None = None) -> Images:
-    """The image files of a folder, or of its sub-folders, one a class, by name. Each is scaled so that its shorter side is `size` and
-    cut to its centre.
+    """The images of `list_images`, each cut to its centre and brought to its size, in memory.
 
     Args:
         limit: read this many at most, evenly spread over the sorted files.
 
     Raises:
-        EdgekitError: no such folder, no images in it, images both beside and inside sub-folders, or a file that cannot be read.
+        EdgekitError: as list_images, or a file that cannot be read.
+    """
+    found = list_images(path, limit)
+    return Images(np.stack([read_image(file, size) for file in found.files]), found.labels, found.classes)
+
+
+def list_images(path: Path, limit: int | None = None) -> ImageFiles:
+    """The image files of a folder, or of its sub-folders, one a class, by name.
+
+    Args:
+        limit: take this many at most, evenly spread over the sorted files.
+
+    Raises:
+        EdgekitError: no such folder, no images in it, or images both beside and inside sub-folders.
     """
     if not path.is_dir():
         raise EdgekitError(f"'{path}' is not a folder; give one that holds images")
@@ -104,32 +139,34 @@ def image_folder(path: Path, size: int, limit: int | None = None) -> Images:
         raise EdgekitError(f"no images in '{path}'; looked for files ending in {', '.join(SUFFIXES)}, there and in its sub-folders")
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
-    images = np.stack([read_image(file, size) for file, _ in files])
-    return Images(images, np.array([label for _, label in files], np.int64), tuple(of_classes))
+    return ImageFiles(tuple(file for file, _ in files), np.array([label for _, label in files], np.int64), tuple(of_classes))
 
 
 def read_image(file: Path, size: int) -> FloatImages:
     """One image file as (size, size, 3) in -1..1. Raises EdgekitError, which names the file, if it is not a whole image."""
+    return real(fit(decode(file), (size, size, 3)))
+
+
+def decode(file: Path) -> Pixels:
+    """The pixels of an image file, (rows, columns, 3), upright. Raises EdgekitError, which names the file, if it is not a whole image.
+
+    The decoders of lossy files (JPEG, WebP) may differ from version to version, by a step or two; those of PNG, BMP and PPM do not.
+    """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            square = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except Exception as error:  # pillow's decoders raise errors of many types on a broken file
         raise EdgekitError(f"cannot read the image '{file}': {error}; repair or remove it") from error
-    return (np.asarray(square, np.float32) / 127.5 - 1).astype(np.float32)
+
+
+def real(pixels: Pixels) -> FloatImages:
+    """Pixels (..., channels) in -1..1."""
+    return np.asarray(look_up(pixels, float_table(MINUS_ONE_TO_ONE, pixels.shape[-1])))
 
 
 def _image_files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and not file.is_dir():
             yield file
-
-
-def _resize(plane: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """Bilinear; in floats, so that nothing is rounded."""
-    from PIL import Image
-
-    image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    return np.asarray(image.resize(shape, Image.Resampling.BILINEAR))

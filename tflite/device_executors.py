@@ -27,7 +27,7 @@ from edgekit.tflite.reader import parse, probe
 from edgekit.tflite.writer import write_tflite
 
 Connect: TypeAlias = Callable[[], AbstractContextManager[Session]]
-RUN = "run.py"
+RUN, PIXELS = "run.py", "pixels.py"
 RUN_SECONDS = 3600
 THREADS = 2
 """Of a run that is compared, not timed."""
@@ -36,6 +36,11 @@ THREADS = 2
 def run_script() -> bytes:
     """The program that every bundle brings, and that runs TFLite files on devices."""
     return resources.files("edgekit.tflite").joinpath("templates", RUN).read_bytes()
+
+
+def device_scripts() -> dict[str, bytes]:
+    """What a bundle brings to run on a device by itself: run.py, and edgekit.pixels, with which it reads images."""
+    return {RUN: run_script(), PIXELS: resources.files("edgekit").joinpath(PIXELS).read_bytes()}
 
 
 def device_executor(name: str, connect: Connect, package: str, kernels: str, missing: Callable[[], str | None] = lambda: None) -> Executor:
@@ -66,23 +71,35 @@ def _open(artifact: Artifact, note: Note, connect: Connect, package: str, kernel
             session.push({"inputs.npy": _npy(as_stored(graph, inputs))})
             values: dict[str, npt.NDArray[Any]] = {}
             for model in ("probe.tflite", "model.tflite"):
-                words = [
-                    "tensors",
-                    model,
-                    "inputs.npy",
-                    "outputs.npz",
-                    "--runtime",
-                    package,
-                    "--kernels",
-                    kernels,
-                    "--threads",
-                    str(THREADS),
-                ]
-                check_ran(session.run([*session.python(package), RUN, *words], RUN_SECONDS), f"{package} on {session.title}")
-                values |= _tensors(session.pull("outputs.npz"))
+                values |= _run_model(session, model, package, kernels)
             return values if graph is None else as_graph_values(graph, inputs, values)
 
         yield run
+
+
+@contextmanager
+def open_for_outputs(tflite: bytes, connect: Connect, package: str, kernels: str, note: Note) -> Iterator[Run]:
+    """From inputs as the file stores them to its outputs alone, by name and as stored: far less than every tensor is sent back.
+
+    Raises EdgekitError where the device cannot be reached, or the runtime fails there.
+    """
+    parse(tflite)
+    note("connecting")
+    with connect() as session:
+        session.push({RUN: run_script(), "model.tflite": tflite})
+
+        def run(inputs: npt.NDArray[Any]) -> Values:
+            session.push({"inputs.npy": _npy(inputs)})
+            return _run_model(session, "model.tflite", package, kernels)
+
+        yield run
+
+
+def _run_model(session: Session, model: str, package: str, kernels: str) -> dict[str, npt.NDArray[Any]]:
+    """What a model there makes of the inputs that were sent."""
+    words = ["tensors", model, "inputs.npy", "outputs.npz", "--runtime", package, "--kernels", kernels, "--threads", str(THREADS)]
+    check_ran(session.run([*session.python(package), RUN, *words], RUN_SECONDS), f"{package} on {session.title}")
+    return _tensors(session.pull("outputs.npz"))
 
 
 def _npy(values: npt.NDArray[Any]) -> bytes:

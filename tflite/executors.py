@@ -112,11 +112,20 @@ def outputs_of(tflite: bytes, inputs: npt.NDArray[Any], kernels: str) -> list[np
 
     Raises EdgekitError where LiteRT does not load the file.
     """
+    return load_for_outputs(tflite, kernels)(inputs)
+
+
+def load_for_outputs(tflite: bytes, kernels: str) -> Callable[[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
+    """A function from inputs to what `outputs_of` gives for them; the file is loaded once. Raises EdgekitError as it does."""
     subgraph = parse(tflite).subgraphs[0]
     names = [subgraph.tensors[int(index)].name.decode() for index in subgraph.outputs]
     run = _load(tflite, KERNEL_SETS[kernels])
-    rows = [run(image) for image in inputs]
-    return [np.stack([row[name] for row in rows]) for name in names]
+
+    def outputs(inputs: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        rows = [run(image) for image in inputs]
+        return [np.stack([row[name] for row in rows]) for name in names]
+
+    return outputs
 
 
 def as_stored(graph: IntegerGraph | None, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -5,7 +5,9 @@
     model.tflite     of kind "tflite", and with it:
     labels.txt       a line for each class
     golden/          input.bin and output.bin: inputs of the model and its outputs, one after the other, raw little-endian
+    input_table.bin  what the input holds for each pixel: (channels, 256) values of the input's type, raw little-endian
     run.py           checks and runs the model on the device
+    pixels.py        brings images to the model's size, for run.py
     everything else  of kind "hls": the HLS project, in the folder itself
 
 What is read here may come from anyone: every field is checked, no name leaves the folder, only plain files are opened.
@@ -33,6 +35,7 @@ from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
 from edgekit.preprocessing import Preprocessing
 
 GRAPH, TFLITE, LABELS, RUN = "model.onnx", "model.tflite", "labels.txt", "run.py"
+INPUT_TABLE, PIXELS = "input_table.bin", "pixels.py"
 GOLDEN_INPUT, GOLDEN_OUTPUT = "golden/input.bin", "golden/output.bin"
 KINDS = ("tflite", "hls")
 WEIGHT_ORIGINS = ("random", "file", "trained")

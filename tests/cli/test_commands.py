@@ -50,7 +50,8 @@ def test_export_says_what_it_wrote(exported: tuple[Path, dict[str, Any]]) -> Non
     assert (said["folder"], said["name"], said["precision"], said["target"]) == ("out", "mobilenet_v2_0.35_32", "qfx", "rpi4")
     assert said["sizes"] == {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     golden = {"golden/input.bin", "golden/output.bin"}
-    assert set(said["sizes"]) == {"manifest.json", "model.onnx", "model.tflite", "labels.txt", "run.py", *golden}
+    preprocessing = {"input_table.bin", "pixels.py"}
+    assert set(said["sizes"]) == {"manifest.json", "model.onnx", "model.tflite", "labels.txt", "run.py", *golden, *preprocessing}
     assert len(said["warnings"]) == 1 and "RANDOM weights (seed 0)" in said["warnings"][0]
 
 

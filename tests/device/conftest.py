@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.bundle import LABELS, RUN, Bundle, Preprocessing, WeightsSource, bundle_plan, open_bundle
+from edgekit.bundle import LABELS, Bundle, Preprocessing, WeightsSource, bundle_plan, open_bundle
 from edgekit.connections.emulator import missing_emulator
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
 from edgekit.pipeline.golden import exact_golden, labels_text
 from edgekit.plan import write
 from edgekit.targets.emulators import EMULATORS
-from edgekit.tflite.device_executors import run_script
+from edgekit.tflite.device_executors import device_scripts
 
 PIXELS = Preprocessing((127.5,), (127.5,))
 
@@ -65,7 +65,7 @@ def make_bundle(tmp_path: Path) -> Callable[..., Bundle]:
         vectors = exact_golden(graph, PIXELS)
         files = {"model.tflite": write_tflite(graph), "model.onnx": write_onnx(graph), **vectors.files}
         plan = bundle_plan(
-            {**files, LABELS: labels_text([f"class {i}" for i in range(10)], vectors.classes), RUN: run_script()},
+            {**files, LABELS: labels_text([f"class {i}" for i in range(10)], vectors.classes), **device_scripts()},
             kind="tflite",
             network="small",
             options={},

@@ -51,6 +51,8 @@ def test_the_bundle_has_what_the_device_needs_and_proves_itself(exported):
         "labels.txt",
         "golden/input.bin",
         "golden/output.bin",
+        "input_table.bin",
+        "pixels.py",
         "run.py",
     }
     assert (folder / "labels.txt").read_text(encoding="utf-8").splitlines() == ["cat", "dog", "Bär", "bird"]

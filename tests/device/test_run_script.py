@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from types import ModuleType
 
@@ -15,8 +16,9 @@ import numpy as np
 import pytest
 
 from edgekit.connections.folder import emulated_session
+from edgekit.preprocessing import MINUS_ONE_TO_ONE as PIXELS
 from edgekit.targets.emulators import EMULATORS
-from edgekit.tflite.device_executors import run_script
+from edgekit.tflite.device_executors import device_scripts, run_script
 
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 PYTHONS = [path for minor in range(9, 14) for path in sorted(PYENV.glob(f"3.{minor}.*/bin/python"))]
@@ -129,22 +131,53 @@ def test_broken_images_are_refused_in_one_sentence(name, content, script, tmp_pa
         script.read_image(tmp_path / name)
 
 
-def test_resize_keeps_a_picture_that_fits_and_averages_one_that_is_larger(script):
-    square = np.arange(2 * 2 * 3, dtype=float).reshape(2, 2, 3)
-    np.testing.assert_array_equal(script.resize(square, (2, 2, 3)), square)
-    checks = np.indices((64, 64)).sum(axis=0)[..., np.newaxis] % 2 * 255.0
-    assert np.abs(script.resize(checks, (8, 8, 1)) - 127.5).max() < 10, "a filter that skips pixels would give 0 or 255"
-    wide = np.concatenate([np.full((4, 3, 1), 9.0), np.full((4, 4, 1), 1.0), np.full((4, 3, 1), 9.0)], axis=1)
-    np.testing.assert_array_equal(script.resize(wide, (4, 4, 1)), np.ones((4, 4, 1)), err_msg="the middle square")
+@pytest.mark.parametrize("size", [(8, 8), (5, 31), (200, 90), (1, 1)])
+def test_a_photograph_becomes_the_input_that_edgekit_makes_of_it(size, make_bundle, rng, graph):
+    """run.py in a process that has no edgekit, against the host: the same file, the same CRC32 of the input."""
+    from edgekit.verify.inputs import graph_input, make_inputs
+
+    folder = make_bundle().folder
+    pixels = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    (folder / "photo.ppm").write_bytes(b"P6 %d %d 255\n" % (size[1], size[0]) + pixels.tobytes())
+    hidden = (
+        "import sys; sys.modules['edgekit'] = None; sys.argv = sys.argv[1:]; import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, "-I", "-c", hidden, str(folder / "run.py"), "classify", str(folder / "photo.ppm"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    wanted = make_inputs(graph_input(graph), PIXELS, count=1, seed=0, images=pixels[np.newaxis]).values[1:]
+    assert json.loads(done.stdout)["input_crc32"] == f"{zlib.crc32(wanted.tobytes()):08x}"
+
+
+@pytest.mark.parametrize("name", ["pixels.py", "input_table.bin"])
+def test_a_changed_file_of_the_preprocessing_is_caught(name, make_bundle):
+    folder = make_bundle().folder
+    np.save(folder / "image.npy", np.zeros((8, 8, 3), np.uint8))
+    (folder / name).write_bytes((folder / name).read_bytes() + b"\n")
+    done = call(folder, "classify", str(folder / "image.npy"))
+    assert done.returncode == 1 and f"{name} is not the file that was exported" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.full((2, 2, 3), 0.5), np.full((2, 2, 3), 256), np.full((2, 2, 3), -1), np.zeros((2, 2, 4), np.uint8)]
+)
+def test_what_are_no_pixels_is_refused(pixels, script, tmp_path):
+    np.save(tmp_path / "a.npy", pixels)
+    with pytest.raises(script.Refused, match=r"a\.npy"):
+        script.read_image(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda path: path.parts[-3])
 def test_every_supported_python_reads_it(python, tmp_path):
+    for name, content in device_scripts().items():
+        (tmp_path / name).write_bytes(content)
     path = tmp_path / "run.py"
-    path.write_bytes(run_script())
     if subprocess.run([python, "-c", "import numpy"], capture_output=True).returncode:
-        done = subprocess.run([python, "-m", "py_compile", path], capture_output=True, text=True)
+        done = subprocess.run([python, "-m", "py_compile", path, tmp_path / "pixels.py"], capture_output=True, text=True)
     else:
+        call_fit = "runpy.run_path('pixels.py')['fit'](numpy.ones((5, 4, 3), 'u1'), (2, 2, 1))"
+        use = f"import runpy, numpy; numpy.testing.assert_array_equal({call_fit}, 1)"
+        assert subprocess.run([python, "-c", use], cwd=tmp_path).returncode == 0
         done = subprocess.run([python, path, "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

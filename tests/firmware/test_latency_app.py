@@ -163,6 +163,37 @@ def test_the_report_has_what_the_readme_says(application, library, tmp_path, rng
     assert not [field for field in fields if f"`{field}`" not in readme]
 
 
+def test_a_photograph_becomes_the_input_and_the_classes_of_every_other_part(application, library, tmp_path, rng):
+    from edgekit.preprocessing import MINUS_ONE_TO_ONE
+    from edgekit.verify.inputs import graph_input, make_inputs
+
+    graph = next(graph for graph in iter(lambda: convolutions(rng), None) if len(graph.tensors[graph.input].shape) == 3)
+    source = graph.tensors[graph.input]
+    write_case(tmp_path, graph, random_inputs(rng, graph))
+    pixels = rng.integers(0, 256, (37, 50, 3)).astype(np.uint8)
+    (tmp_path / "photo.ppm").write_bytes(b"P6 50 37 255\n" + pixels.tobytes())
+    (tmp_path / "input_table.bin").write_bytes(stored(source, graph_input(graph).table(MINUS_ONE_TO_ONE)).tobytes())
+    words = arguments(str(library), str(tmp_path / "model.tflite"), str(tmp_path / "golden"), QUICK)
+    words += ("--image", str(tmp_path / "photo.ppm"), "--input-table", str(tmp_path / "input_table.bin"))
+    done = subprocess.run([application, *words], capture_output=True, text=True, errors="replace", timeout=60)
+    assert done.returncode == 0, done.stderr
+    image = parse_report(done.stdout)["image"]
+    inputs = make_inputs(graph_input(graph), MINUS_ONE_TO_ONE, count=1, seed=0, images=pixels[np.newaxis]).values[1:]
+    values = run(graph, inputs)
+    outputs = b"".join(stored(graph.tensors[name], values[name]).tobytes() for name in graph.outputs)
+    best = np.argsort(-values[graph.outputs[0]].astype(int).ravel(), kind="stable")[:5]
+    assert image == {
+        "input_crc32": f"{zlib.crc32(stored(source, inputs).tobytes()):08x}",
+        "outputs_crc32": f"{zlib.crc32(outputs):08x}",
+        "classes": best.tolist(),
+    }
+    readme = (SOURCES / "README.md").read_text()
+    assert all(f"`{name}`" in readme for name in ("image", *image))
+    (tmp_path / "input_table.bin").write_bytes(b"short")
+    done = subprocess.run([application, *words], capture_output=True, text=True, errors="replace", timeout=60)
+    assert done.returncode == 2 and "the input table has 5 bytes" in last_line(done)
+
+
 def flipped(model: bytes, place: int) -> bytes:
     return model[:place] + bytes([model[place] ^ 0x40]) + model[place + 1 :]
 

@@ -35,7 +35,8 @@ def test_digits_are_split_by_class_and_always_alike() -> None:
 def test_digits_of_their_own_size_are_the_pixels() -> None:
     from sklearn.datasets import load_digits
 
-    pixels = {(image / 8 - 1).astype(np.float32).tobytes() for image in load_digits().images}
+    # 17 greys, 0..16, over 0..255: 8 is 127.5 there, and becomes 128.
+    pixels = {(np.floor(image / 16 * 255 + 0.5) / 127.5 - 1).astype(np.float32).tobytes() for image in load_digits().images}
     assert all(image[..., 0].tobytes() in pixels for image in digits(8).held_out.images)
 
 
@@ -56,7 +57,7 @@ def test_folder_of_classes(tmp_path: Path) -> None:
     found = image_folder(tmp_path, 4)
     assert found.classes == ("a", "b") and found.labels.tolist() == [0, 1, 1]
     assert found.images.shape == (3, 4, 4, 3) and found.images.dtype == np.float32
-    np.testing.assert_array_equal(found.images[0, 0, 0], [1, -1, np.float32(127) / np.float32(127.5) - 1])
+    np.testing.assert_array_equal(found.images[0, 0, 0], [1, -1, np.float32(127 / 127.5 - 1)])
 
 
 def test_folder_without_classes_and_links_to_elsewhere(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -31,6 +32,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 SCHEMA = "edgekit/1"
 MODEL, INPUT, OUTPUT, LABELS = "model.tflite", "golden/input.bin", "golden/output.bin", "labels.txt"
+PIXELS, TABLE = "pixels.py", "input_table.bin"
 MODULES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 KERNELS = {"reference": "BUILTIN_REF", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}
 BEST = 5
@@ -118,15 +120,16 @@ def check(options: argparse.Namespace) -> Result:
 
 def classify(options: argparse.Namespace) -> Result:
     manifest, model, golden = read_bundle()
-    pixels = read_image(options.image)
+    image = read_image(options.image)
     runner, result = checked(options, manifest, model, golden)
-    real = normalize(resize(pixels, runner.source["shape"][1:]), manifest["preprocessing"])
-    output = runner.run(quantize(real, runner.source)[np.newaxis])[0]
+    values = input_of(image, runner.source, manifest["files"])
+    output = runner.run(values)[0]
     scores = dequantize(output, runner.outputs[0]).reshape(-1)
     names = (HERE / LABELS).read_text(encoding="utf-8").splitlines() if (HERE / LABELS).is_file() else []
     best = np.argsort(-scores, kind="stable")[:BEST]
     classes = [{"class": int(i), "label": names[i] if i < len(names) else str(i), "score": float(scores[i])} for i in best]
-    return {**result, "image": str(options.image), "classes": classes}
+    crc = zlib.crc32(np.ascontiguousarray(values, runner.source["dtype"].newbyteorder("<")).tobytes())
+    return {**result, "image": str(options.image), "input_crc32": f"{crc:08x}", "classes": classes}
 
 
 def measure(options: argparse.Namespace) -> Result:
@@ -160,17 +163,20 @@ def read_bundle() -> tuple[Result, bytes, Golden]:
         raise Refused(f"manifest.json cannot be read: {error}") from error
     if manifest.get("schema") != SCHEMA or not isinstance(golden, dict):
         raise Refused("manifest.json is of another version of edgekit; export again")
-    contents = {}
-    for name in (MODEL, INPUT, OUTPUT, LABELS):
-        try:
-            contents[name] = (HERE / name).read_bytes()
-        except OSError as error:
-            if name == LABELS:
-                continue
-            raise Failed(f"{name} cannot be read: {error.strerror}; copy the bundle again") from error
-        if hashlib.sha256(contents[name]).hexdigest() != hashes.get(name):
-            raise Failed(f"{name} is not the file that was exported: its SHA-256 differs from the manifest's; copy the bundle again")
-    return manifest, contents[MODEL], (golden, contents[INPUT], contents[OUTPUT])
+    if (HERE / LABELS).exists():
+        read_exported(LABELS, hashes)
+    model, inputs, outputs = (read_exported(name, hashes) for name in (MODEL, INPUT, OUTPUT))
+    return manifest, model, (golden, inputs, outputs)
+
+
+def read_exported(name: str, hashes: Result) -> bytes:
+    try:
+        content = (HERE / name).read_bytes()
+    except OSError as error:
+        raise Failed(f"{name} cannot be read: {error.strerror}; copy the bundle again") from error
+    if hashlib.sha256(content).hexdigest() != hashes.get(name):
+        raise Failed(f"{name} is not the file that was exported: its SHA-256 differs from the manifest's; copy the bundle again")
+    return content
 
 
 def checked(options: argparse.Namespace, manifest: Result, model: bytes, golden: Golden) -> tuple[Runner, Result]:
@@ -302,13 +308,6 @@ def describe(detail: Result) -> Result:
     return {"name": detail["name"], "index": detail["index"], "shape": shape, "dtype": dtype, "bytes": size, **quantization}
 
 
-def quantize(real: Array, tensor: Result) -> Array:
-    if tensor["dtype"].kind == "f":
-        return real.astype(tensor["dtype"])
-    limits = np.iinfo(tensor["dtype"])
-    return np.clip(np.rint(real / tensor["scale"]) + tensor["zero_point"], limits.min, limits.max).astype(tensor["dtype"])
-
-
 def dequantize(values: Array, tensor: Result) -> Array:
     if tensor["dtype"].kind == "f":
         return values.astype(np.float64)
@@ -318,8 +317,23 @@ def dequantize(values: Array, tensor: Result) -> Array:
 # ---- images ----
 
 
+def input_of(image: Array, source: Result, hashes: Result) -> Array:
+    """The model's input, with its batch of 1: the image in its size, by pixels.py, and of each pixel what the table has for it."""
+    read_exported(PIXELS, hashes)
+    spec = importlib.util.spec_from_file_location("pixels", HERE / PIXELS)
+    assert spec and spec.loader
+    pixels = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pixels)
+    channels = pixels.map_shape(source["shape"][1:])[2]
+    table = np.frombuffer(read_exported(TABLE, hashes), source["dtype"].newbyteorder("<"))
+    if table.size != channels * 256:
+        raise Failed(f"{TABLE} has {table.size} values, {channels} channels need {channels * 256}; export again")
+    fitted = pixels.fit(image, source["shape"][1:])
+    return pixels.look_up(fitted, table.reshape(channels, 256)).reshape(source["shape"])
+
+
 def read_image(path: Path) -> Array:
-    """Pixels 0..255, (rows, columns, channels)."""
+    """uint8 pixels, (rows, columns, channels)."""
     try:
         if path.suffix.lower() == ".npy":
             pixels = np.load(path, allow_pickle=False)
@@ -332,12 +346,11 @@ def read_image(path: Path) -> Array:
     except (ValueError, struct.error, IndexError) as error:
         raise Refused(f"{path} is damaged, or no image that run.py reads: {error}") from error
     pixels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size or pixels.dtype.kind not in "uif":
-        raise Refused(f"{path} has shape {pixels.shape} of {pixels.dtype}; pixels 0..255 of shape (rows, columns, 1 or 3) are read")
-    pixels = pixels.astype(np.float64)
-    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 255):
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size or pixels.dtype.kind not in "ui":
+        raise Refused(f"{path} has shape {pixels.shape} of {pixels.dtype}; integers 0..255 of shape (rows, columns, 1 or 3) are read")
+    if pixels.min() < 0 or pixels.max() > 255:
         raise Refused(f"{path} has values outside 0..255")
-    return pixels
+    return pixels.astype(np.uint8)
 
 
 def read_ppm(content: bytes) -> Array:
@@ -382,30 +395,6 @@ def read_with_pillow(path: Path) -> Array:
         raise Refused(f"{path}: Pillow reads this kind of image: pip install pillow. .npy, .ppm and .bmp are read without it") from None
     with Image.open(path) as image:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-
-
-def resize(pixels: Array, shape: tuple[int, ...]) -> Array:
-    """The middle square, in the network's size and number of channels; a triangle filter as wide as the step, so nothing is skipped."""
-    rows, columns, channels = shape if len(shape) == 3 else (1, int(np.prod(shape)), 1)
-    side = min(pixels.shape[:2])
-    top, left = ((size - side) // 2 for size in pixels.shape[:2])
-    square = pixels[top : top + side, left : left + side]
-    if square.shape[2] == 3 and channels == 1:
-        square = square @ np.array([[0.299], [0.587], [0.114]])
-    fitted = np.einsum("ri,ijc,kj->rkc", filter_matrix(rows, side), square, filter_matrix(columns, side), optimize=True)
-    return np.broadcast_to(fitted, (rows, columns, channels)).reshape(shape)
-
-
-def filter_matrix(count: int, size: int) -> Array:
-    """(count, size): how much of each of `size` pixels is in each of `count`."""
-    step = size / count
-    middle = (np.arange(count)[:, np.newaxis] + 0.5) * step
-    weights = np.maximum(0, 1 - np.abs(np.arange(size) + 0.5 - middle) / max(step, 1.0))
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def normalize(pixels: Array, preprocessing: Result) -> Array:
-    return (pixels - np.array(preprocessing["mean"])) / np.array(preprocessing["std"])
 
 
 # ---- text ----

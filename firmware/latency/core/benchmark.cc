@@ -1,17 +1,26 @@
 // A run from beginning to end: load, prove the numbers, measure, prove them again.
 #include "core/benchmark.h"
 
+#include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
+#include <limits>
+#include <numeric>
 
 #include "core/crc32.h"
+#include "core/elements.h"
 #include "core/errors.h"
+#include "core/files.h"
+#include "core/image.h"
 #include "core/throttling.h"
 
 namespace edgekit {
 namespace {
 
 constexpr std::size_t runs_max = 1'000'000;
+constexpr std::size_t classes_shown = 5;
+constexpr std::uint64_t table_bytes_max = 1u << 20;
 constexpr std::size_t runs_expected = 4096;  // room from the start, so that the list seldom grows between two runs
 
 std::string hexadecimal(std::uint32_t value) {
@@ -70,6 +79,45 @@ std::int64_t prove(Runtime& runtime, GoldenVectors& golden, Port& port, Result& 
     return first_run;
 }
 
+/// The indices of the largest values; of equal ones the first counts.
+std::vector<int> best_classes(const TensorType& type, const std::vector<std::uint8_t>& output) {
+    std::vector<double> values;
+    with_element(type.element, [&](auto kind) {
+        for (std::size_t index = 0; index < type.elements; ++index) {
+            const auto value = static_cast<double>(value_at<decltype(kind)>(output.data(), index));
+            values.push_back(std::isnan(value) ? -std::numeric_limits<double>::infinity() : value);  // NaN has no order to sort by
+        }
+    });
+    std::vector<int> classes(values.size());
+    std::iota(classes.begin(), classes.end(), 0);
+    std::stable_sort(classes.begin(), classes.end(),
+                     [&](int left, int right) { return values[static_cast<std::size_t>(left)] > values[static_cast<std::size_t>(right)]; });
+    classes.resize(std::min(classes.size(), classes_shown));
+    return classes;
+}
+
+Classified classify(const Options& options, Runtime& runtime) {
+    const auto& types = runtime.inputs();
+    if (types.size() != 1 || types[0].shape.empty() || types[0].shape[0] != 1) {
+        throw Failure("--image takes a model with one input, of batch 1");
+    }
+    const auto value_bytes = bytes_of(types[0].element);
+    const auto fitted = fit(read_ppm(options.image), {types[0].shape.begin() + 1, types[0].shape.end()});
+    const auto input = look_up(fitted, read_file(options.input_table, table_bytes_max), value_bytes);
+    write_inputs(runtime, input);
+    erase_outputs(runtime);
+    runtime.invoke();
+    std::size_t bytes = 0;
+    for (const auto& type : runtime.outputs()) {
+        bytes += type.bytes();
+    }
+    const auto outputs = read_outputs(runtime, bytes);
+    Crc32 before, after;
+    before.add(input.data(), input.size());
+    after.add(outputs.data(), outputs.size());
+    return {before.value(), after.value(), best_classes(runtime.outputs().at(0), outputs)};
+}
+
 std::vector<std::int64_t> measure(const Options& options, Runtime& runtime, Port& port) {
     const std::size_t most = options.seconds ? runs_max : static_cast<std::size_t>(options.iterations);
     std::vector<std::int64_t> runs;
@@ -123,6 +171,9 @@ Result run(const Options& options, const Load& load, Port& port) {
         return result;
     }
 
+    if (!options.image.empty()) {
+        result.image = classify(options, *runtime);
+    }
     write_inputs(*runtime, golden.input(0));
     erase_outputs(*runtime);
     timing.before = port.state();

@@ -22,6 +22,12 @@ struct Timing {
     std::vector<std::string> warnings;
 };
 
+/// What the model made of an image: the CRC32 of its input and of all outputs, and the best classes of the first, the best one first.
+struct Classified {
+    std::uint32_t input_crc32, outputs_crc32;
+    std::vector<int> classes;
+};
+
 /// `problem` says what is wrong with the model or its outputs; then there is no timing.
 struct Result {
     Machine machine;
@@ -29,6 +35,7 @@ struct Result {
     Comparison golden;
     std::uint32_t inputs_crc32 = 0, outputs_crc32 = 0, expected_crc32 = 0;
     std::optional<std::uint64_t> peak_memory_bytes;
+    std::optional<Classified> image;
     std::optional<Timing> timing;
     std::string problem;
 };

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <limits>
-#include <system_error>
 
+#include "core/elements.h"
 #include "core/errors.h"
+#include "core/files.h"
 
 namespace edgekit {
 namespace {
@@ -19,25 +19,6 @@ std::size_t total_bytes(const std::vector<TensorType>& tensors) {
         total += tensor.bytes();
     }
     return total;
-}
-
-std::uint64_t plain_file_size(const std::string& path) {
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(path, error)) {
-        throw Failure(path + (std::filesystem::exists(path, error) ? " is no plain file" : " does not exist"));
-    }
-    const auto size = std::filesystem::file_size(path, error);
-    if (error) {
-        throw Failure("cannot read " + path + ": " + error.message());
-    }
-    return size;
-}
-
-template <typename Value>
-Value value_at(const std::uint8_t* data, std::size_t index) {
-    Value value;  // a device stores what the files hold: both are little-endian
-    std::memcpy(&value, data + index * sizeof value, sizeof value);
-    return value;
 }
 
 /// The largest absolute value, at least 1.
@@ -115,26 +96,7 @@ void Comparison::add(std::size_t vector, const std::vector<TensorType>& outputs,
         const auto with = [&](auto value) {
             compare<decltype(value)>(*this, vector, output, type.elements, expected.data() + start, got.data() + start);
         };
-        switch (type.element) {
-            case ElementType::int8:
-                with(std::int8_t{});
-                break;
-            case ElementType::uint8:
-                with(std::uint8_t{});
-                break;
-            case ElementType::int16:
-                with(std::int16_t{});
-                break;
-            case ElementType::int32:
-                with(std::int32_t{});
-                break;
-            case ElementType::int64:
-                with(std::int64_t{});
-                break;
-            case ElementType::float32:
-                with(float{});
-                break;
-        }
+        with_element(type.element, with);
         start += type.bytes();
     }
 }

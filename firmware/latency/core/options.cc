@@ -111,6 +111,8 @@ Options parse_options(const std::vector<std::string>& words) {
         {"--cpus", [&](auto& name, auto& text) { options.cpus = cpu_list(name, text); }},
         {"--tolerance", [&](auto& name, auto& text) { options.tolerance = real(name, text, 1e9, "a number above 0"); }},
         {"--model-crc32", [&](auto& name, auto& text) { options.model_crc32 = crc32(name, text); }},
+        {"--image", [&](auto& name, auto& text) { options.image = word(name, text); }},
+        {"--input-table", [&](auto& name, auto& text) { options.input_table = word(name, text); }},
         {"--runtime-version", [&](auto& name, auto& text) { options.runtime_version = word(name, text); }},
     };
     std::set<std::string> given;
@@ -140,6 +142,9 @@ Options parse_options(const std::vector<std::string>& words) {
     if (given.count("--iterations") != 0 && given.count("--seconds") != 0) {
         throw UsageError("--iterations and --seconds exclude each other; give one");
     }
+    if (given.count("--image") != given.count("--input-table")) {
+        throw UsageError("--image and --input-table belong together; give both or none");
+    }
     return options;
 }
 
@@ -159,6 +164,8 @@ std::string usage() {
            "  --tolerance X          accept outputs that differ by at most X, in steps of an integer or, for floats,\n"
            "                         relative to the largest value (or 1). Without it every bit must be equal\n"
            "  --model-crc32 HEX      what the CRC32 of the model file must be\n"
+           "  --image FILE           classify this .ppm image as well\n"
+           "  --input-table FILE     input_table.bin of the bundle: what the input holds for each pixel\n"
            "  --runtime-version TEXT version of the library, for the record: it does not tell by itself\n"
            "Prints one JSON object. Exit codes: 0 measured; 1 the model or its outputs are not what they must be, and\n"
            "no time was taken; 2 the request cannot be carried out.\n";

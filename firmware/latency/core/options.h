@@ -22,6 +22,7 @@ struct Options {
     double tolerance = 0;           ///< 0: outputs must equal the golden ones
     std::optional<std::uint32_t> model_crc32;
     std::string runtime_version;
+    std::string image, input_table;  ///< empty: no image is classified
 };
 
 /// Without the program's name. Raises UsageError.

@@ -111,6 +111,13 @@ std::string report(const Options& options, const Result& result) {
     json.close();
     settings(json, options);
     golden(json, result);
+    if (result.image) {
+        json.open("image");
+        json.crc32("input_crc32", result.image->input_crc32);
+        json.crc32("outputs_crc32", result.image->outputs_crc32);
+        json.integers("classes", result.image->classes);
+        json.close();
+    }
     if (result.timing) {
         const auto& timing = *result.timing;
         json.number("load_ms", milliseconds(timing.load_nanoseconds));

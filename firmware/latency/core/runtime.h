@@ -29,10 +29,11 @@ constexpr std::size_t bytes_of(ElementType type) {
     return 0;
 }
 
-/// An input or output: `elements` values, row-major, little-endian.
+/// An input or output: `elements` values, row-major, little-endian. `shape` has its batch.
 struct TensorType {
     ElementType element;
     std::size_t elements;
+    std::vector<std::size_t> shape = {};
 
     std::size_t bytes() const { return elements * bytes_of(element); }
 };

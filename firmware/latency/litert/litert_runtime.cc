@@ -67,6 +67,7 @@ TensorType tensor_type(const LiteRtRankedTensorType& ranked) {
             throw Failure("the model has an input or output whose size is open, empty or beyond 2 GB; export it with batch 1");
         }
         type.elements *= static_cast<std::size_t>(length);
+        type.shape.push_back(static_cast<std::size_t>(length));
     }
     return type;
 }

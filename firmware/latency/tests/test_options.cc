@@ -27,8 +27,9 @@ TEST(defaults) {
 }
 
 TEST(every_option_is_taken) {
-    const auto options = with({"--kernels", "optimized", "--threads", "4", "--warm-up", "0", "--seconds", "0.5", "--cpus", "3,1,3",
-                               "--tolerance", "1e-4", "--model-crc32", "0012abEF", "--runtime-version", "2.1.6"});
+    const auto options = with({"--kernels", "optimized", "--threads",     "4",    "--warm-up",     "0",        "--seconds",         "0.5",
+                               "--cpus",    "3,1,3",     "--tolerance",   "1e-4", "--model-crc32", "0012abEF", "--runtime-version", "2.1.6",
+                               "--image",   "i",         "--input-table", "t"});
     CHECK(options.kernels == Kernels::optimized);
     CHECK_EQUAL(options.threads, 4);
     CHECK_EQUAL(options.warm_up, 0);
@@ -37,13 +38,15 @@ TEST(every_option_is_taken) {
     CHECK_EQUAL(options.tolerance, 1e-4);
     CHECK_EQUAL(*options.model_crc32, 0x12ABEFu);
     CHECK_EQUAL(options.runtime_version, "2.1.6");
+    CHECK_EQUAL(options.image, "i");
+    CHECK_EQUAL(options.input_table, "t");
     CHECK_EQUAL(with({"--iterations", "1000000"}).iterations, 1'000'000);
 }
 
 TEST(help_needs_nothing_else) {
     CHECK(parse_options({"--help"}).help);
     for (const char* option : {"--library", "--model", "--golden", "--kernels", "--threads", "--warm-up", "--iterations", "--seconds",
-                               "--cpus", "--tolerance", "--model-crc32", "--runtime-version"}) {
+                               "--cpus", "--tolerance", "--model-crc32", "--runtime-version", "--image", "--input-table"}) {
         CHECK_CONTAINS(usage(), option);
     }
 }
@@ -91,6 +94,7 @@ TEST(what_is_missing_unknown_or_too_much_is_named) {
     CHECK_EQUAL(MESSAGE_OF(UsageError, with({"--threads"})), "--threads needs a value");
     CHECK_EQUAL(MESSAGE_OF(UsageError, with({"--model", "n"})), "--model is given twice");
     CHECK_CONTAINS(MESSAGE_OF(UsageError, with({"--iterations", "5", "--seconds", "1"})), "exclude each other");
+    CHECK_CONTAINS(MESSAGE_OF(UsageError, with({"--image", "i"})), "--image and --input-table belong together");
 }
 
 }  // namespace

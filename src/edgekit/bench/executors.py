@@ -1,4 +1,4 @@
-"""The executors of `edgekit verify --on DEVICE`."""
+"""The executors of `edgekit verify --on DEVICE`, and the runtimes of `edgekit evaluate --on DEVICE`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def executors_on(on: str, bundle: Bundle) -> tuple[list[str] | None, Sequence[Ex
     """
     if on == LOCAL:
         return None, ()
+    title, packages = runtimes_on(on, bundle)
+    if on == EMULATED:
+        prefixes = tuple(f"{title}-{package}-" for package in packages)
+        return [name for name in emulated_names(title) if name.startswith(prefixes)], ()
+    target = device(bundle.manifest.target)
+    return [], tuple(
+        device_executor(f"{title}-{package}-{kernels}", lambda: session_on(on, target), package, kernels)
+        for package in packages
+        for kernels in KERNEL_SETS
+    )
+
+
+def runtimes_on(on: str, bundle: Bundle) -> tuple[str, list[str]]:
+    """The name of the device that `on` means, and the packages of the bundle's runtimes that its Python can import, best first.
+
+    Raises EdgekitError: no bundle for a device, the device cannot be reached, or has no runtime.
+    """
     if bundle.manifest.kind != "tflite":
         raise EdgekitError(f"{bundle.folder} is no bundle for a device; --on is for what 'edgekit export' wrote")
     target = device(bundle.manifest.target)
@@ -36,8 +53,8 @@ def executors_on(on: str, bundle: Bundle) -> tuple[list[str] | None, Sequence[Ex
         if emulator is None:
             raise EdgekitError(f"there is no emulated device with {target.arch}, which {target.name} has")
         wanted = [title.split()[0] for title in bundle.manifest.runtimes] or [runtime.package for runtime in target.runtimes]
-        prefixes = tuple(f"{emulator.device}-{package}-" for package in wanted)
-        return [name for name in emulated_names(emulator.device) if name.startswith(prefixes)], ()
+        there = {wheel.runtime.package for wheel in emulator.wheels}
+        return emulator.device, [package for package in wanted if package in there]
     with session_on(on, target) as session:
         session.push({RUN: run_script()})
         finished = session.run([*session.python(""), RUN, "runtimes", "--json"], ASK_SECONDS)
@@ -52,8 +69,4 @@ def executors_on(on: str, bundle: Bundle) -> tuple[list[str] | None, Sequence[Ex
     if not packages:
         has = f"it has {', '.join(found)}" if found else "it has none"
         raise EdgekitError(f"the Python of {title} has no runtime that this bundle is for ({', '.join(sorted(allowed))}); {has}")
-    return [], tuple(
-        device_executor(f"{title}-{package}-{kernels}", lambda: session_on(on, target), package, kernels)
-        for package in packages
-        for kernels in KERNEL_SETS
-    )
+    return title, packages

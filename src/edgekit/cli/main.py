@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgekit import __version__
-from edgekit.cli import bench, doctor, export, hls, models, report, train, verify
+from edgekit.cli import bench, doctor, evaluate, export, hls, models, report, train, verify
 from edgekit.cli.output import claimed_stdout, print_json
 from edgekit.errors import EdgekitError
 
@@ -29,6 +29,7 @@ for command in (
     export.export,
     hls.hls,
     verify.verify,
+    evaluate.evaluate,
     bench.bench,
     report.report,
     doctor.doctor,

@@ -9,36 +9,35 @@ import numpy.typing as npt
 
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, Images, Split, digits, image_folder
-from edgekit.pipeline.source import as_pixels
+from edgekit.keras_models.data import HELD_OUT, Images, Split, digits, image_folder, split_rows
+from edgekit.keras_models.stored_images import stored_folder
+from edgekit.pipeline.source import Note, as_pixels
 
 DIGITS = "digits"
 LIMIT = 512
 
 
-def load_dataset(data: str, size: int) -> Split:
-    """Images of a size, a quarter of each class held out; the same split on every call.
+def load_dataset(data: str, size: int, note: Note = lambda _: None) -> Split:
+    """Images of a size, a quarter of each class held out; the same split on every call. Those of a folder stay in the cache's file.
 
     Raises:
         EdgekitError: no such folder, a folder without classes, with fewer than two images in a class, or a broken image.
     """
     if data == DIGITS:
         return digits(size)
-    images = image_folder(Path(data), size)
+    images = stored_folder(Path(data), size, note)
     if len(images.classes) < 2:
         raise EdgekitError(f"'{data}' has no sub-folders with images; training needs one for each class, named after it")
     counts = np.bincount(images.labels)
     if counts.min() < 2:
         raise EdgekitError(f"class '{images.classes[int(counts.argmin())]}' of '{data}' has one image; each class needs at least two")
-    from sklearn.model_selection import train_test_split
-
     held = max(len(images.classes), round(HELD_OUT * len(images)))
-    train, held_out = train_test_split(np.arange(len(images)), test_size=held, random_state=SPLIT_SEED, stratify=images.labels)
-    return Split(*(Images(images.images[part], images.labels[part], images.classes) for part in (train, held_out)))
+    parts = split_rows(images.labels, held)
+    return Split(*(Images(images.images.only(part), images.labels[part], images.classes) for part in parts))
 
 
-def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.float32]:
-    """Pixels 0..255 (count, size, size, 3): the held-out digits, or the images of a folder, at most LIMIT of them."""
+def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.uint8]:
+    """Pixels (count, size, size, 3): the held-out digits, or the images of a folder, at most LIMIT of them."""
     size = bundle.manifest.options.get("size")
     size = size if isinstance(size, int) else 224
     return as_pixels(digits(size).held_out.images if data == DIGITS else image_folder(Path(data), size, limit=LIMIT).images)

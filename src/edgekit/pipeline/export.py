@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edgekit.bundle import GRAPH, LABELS, RUN, TFLITE, bundle_plan
+from edgekit.bundle import GRAPH, LABELS, TFLITE, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.pipeline.exact import integer_graph
 from edgekit.pipeline.golden import GoldenVectors, exact_golden, labels_text, stock_golden
@@ -61,7 +61,7 @@ def export_model(
     Raises:
         UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
     """
-    from edgekit.tflite.device_executors import run_script
+    from edgekit.tflite.device_executors import device_scripts
     from edgekit.tflite.op_versions import check_runs
 
     place = device(target)
@@ -80,7 +80,7 @@ def export_model(
     else:
         files, vectors, notes = _stock_files(source, request, precision, place, runtime, note)
     plan = bundle_plan(
-        {**files, **vectors.files, LABELS: labels_text(words, vectors.classes), RUN: run_script()},
+        {**files, **vectors.files, LABELS: labels_text(words, vectors.classes), **device_scripts()},
         kind="tflite",
         network=source.name,
         options=source.options,

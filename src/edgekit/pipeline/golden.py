@@ -1,4 +1,5 @@
-"""Golden vectors: inputs for a TFLite model and the outputs that every device must compute of them."""
+"""Golden vectors: inputs for a TFLite model and the outputs that every device must compute of them. And the table that turns pixels
+into inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, Golden
+from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, INPUT_TABLE, Golden
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, run
 from edgekit.preprocessing import Preprocessing
@@ -25,7 +26,7 @@ TOLERANCES = {"float32": FLOAT_KERNELS, "float16": FLOAT_KERNELS, "dynamic": DYN
 
 @dataclass(frozen=True)
 class GoldenVectors:
-    """`classes`: number of values of the first output."""
+    """`files` holds the input table as well. `classes`: number of values of the first output."""
 
     golden: Golden
     files: dict[str, bytes]
@@ -37,10 +38,11 @@ def exact_golden(graph: IntegerGraph, preprocessing: Preprocessing) -> GoldenVec
     from edgekit.tflite.tensors import stored
     from edgekit.verify.inputs import graph_input, make_inputs
 
-    inputs = make_inputs(graph_input(graph), preprocessing, count=COUNT, seed=SEED).values
+    kind, source = graph_input(graph), graph.tensors[graph.input]
+    inputs = make_inputs(kind, preprocessing, count=COUNT, seed=SEED).values
     values = run(graph, inputs)
     outputs = [stored(graph.tensors[name], values[name]) for name in graph.outputs]
-    return _vectors("reference", 0.0, stored(graph.tensors[graph.input], inputs), outputs)
+    return _vectors("reference", 0.0, stored(source, inputs), outputs, stored(source, kind.table(preprocessing)))
 
 
 def stock_golden(tflite: bytes, precision: str, preprocessing: Preprocessing) -> GoldenVectors:
@@ -53,9 +55,10 @@ def stock_golden(tflite: bytes, precision: str, preprocessing: Preprocessing) ->
     from edgekit.verify.inputs import make_inputs
     from edgekit.verify.stock import stock_signature
 
-    inputs = make_inputs(stock_signature(tflite, preprocessing).input, preprocessing, count=COUNT, seed=SEED).values
+    kind = stock_signature(tflite, preprocessing).input
+    inputs = make_inputs(kind, preprocessing, count=COUNT, seed=SEED).values
     kernels = "optimized" if missing_for_kernels("reference", Artifact(tflite=tflite)) else "reference"
-    return _vectors(f"tflite-{kernels}", TOLERANCES.get(precision), inputs, outputs_of(tflite, inputs, kernels))
+    return _vectors(f"tflite-{kernels}", TOLERANCES.get(precision), inputs, outputs_of(tflite, inputs, kernels), kind.table(preprocessing))
 
 
 def labels_text(labels: list[str] | None, classes: int) -> bytes:
@@ -69,10 +72,11 @@ def labels_text(labels: list[str] | None, classes: int) -> bytes:
     return "".join(f"{label}\n" for label in labels).encode()
 
 
-def _vectors(executor: str, tolerance: float | None, inputs: Array, outputs: list[Array]) -> GoldenVectors:
+def _vectors(executor: str, tolerance: float | None, inputs: Array, outputs: list[Array], table: Array) -> GoldenVectors:
     content = b"".join(_little_endian(output[i]) for i in range(len(inputs)) for output in outputs)
     golden = Golden(executor, len(inputs), tolerance, f"{zlib.crc32(content):08x}")
-    return GoldenVectors(golden, {GOLDEN_INPUT: _little_endian(inputs), GOLDEN_OUTPUT: content}, prod(outputs[0].shape[1:]))
+    files = {GOLDEN_INPUT: _little_endian(inputs), GOLDEN_OUTPUT: content, INPUT_TABLE: _little_endian(table)}
+    return GoldenVectors(golden, files, prod(outputs[0].shape[1:]))
 
 
 def _little_endian(values: Array) -> bytes:

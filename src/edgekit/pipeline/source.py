@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,8 +16,8 @@ from edgekit.bundle import Option, WeightsSource
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, check
 from edgekit.keras_models.networks import NETWORKS, network_of
-from edgekit.pixels import PIXEL_MAX, fit, map_shape
-from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, normalize
+from edgekit.pixels import fit, look_up, map_shape
+from edgekit.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
 
 Note: TypeAlias = Callable[[str], None]
 FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
@@ -86,25 +86,29 @@ def calibration_images(request: ModelRequest, source: Source, note: Note) -> npt
     if request.calibration == SYNTHESIZED:
         from edgekit.keras_models.synthesize import synthesize
 
-        ends = (normalize(np.full((1, 1, shape[-1]), pixel), source.preprocessing) for pixel in (0.0, PIXEL_MAX))
-        return synthesize(source.keras, *ends, note=note)
+        table = float_table(source.preprocessing, shape[-1])
+        return synthesize(source.keras, table[:, 0], table[:, -1], note=note)
     rows, columns, _ = map_shape(shape)
     side = max(rows, columns) if len(shape) == 3 else isqrt(columns) + 1
     images = _square_images(request, side, note)
     if shape == (side, side, 3):
         return as_taken(images, source.preprocessing)
-    fitted = np.stack([fit(pixels, shape).reshape(shape) for pixels in as_pixels(images)])
-    return normalize(fitted, source.preprocessing).astype(np.float32)
+    fitted = np.stack([fit(pixels, shape) for pixels in as_pixels(images)])
+    return look_up(fitted, float_table(source.preprocessing, fitted.shape[-1])).reshape(-1, *shape)
 
 
-def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Images in -1..1, in which all are read, as pixels 0..255."""
-    return (images + 1) * 127.5
+def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Images in -1..1, in which all are read, as the pixels that they were."""
+    return np.rint((images + 1) * 127.5).astype(np.uint8)
 
 
-def as_taken(images: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """Images in -1..1 as the network takes them."""
-    return images if preprocessing == MINUS_ONE_TO_ONE else normalize(as_pixels(images), preprocessing).astype(np.float32)
+def as_taken(images: Any, preprocessing: Preprocessing) -> Any:
+    """Images in -1..1 (edgekit.keras_models.data.Rows) as the network takes them."""
+    from edgekit.keras_models.stored_images import StoredImages
+
+    if isinstance(images, StoredImages):
+        return replace(images, preprocessing=preprocessing)
+    return images if preprocessing == MINUS_ONE_TO_ONE else look_up(as_pixels(images), float_table(preprocessing, images.shape[-1]))
 
 
 def _square_images(request: ModelRequest, size: int, note: Note) -> npt.NDArray[np.float32]:

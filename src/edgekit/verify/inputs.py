@@ -1,23 +1,24 @@
 """What the executors are fed: photographs, noise and extremes, as the values that the network's input tensor holds.
 
-Everything is first an image of pixels 0..255 (float64) or, for noise and extremes, a value between the input's lowest and
-highest; it is deterministic for a seed.
+Everything is first an image of pixels 0..255 or, for noise and extremes, a value between the input's lowest and highest; it is
+deterministic for a seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from fractions import Fraction
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.graph import IntegerGraph, quantize_input
-from edgekit.pixels import PIXEL_MAX, fit, map_shape
-from edgekit.preprocessing import Preprocessing, normalize
+from edgekit.graph import IntegerGraph
+from edgekit.pixels import PIXEL_MAX, fit, look_up, map_shape
+from edgekit.preprocessing import Preprocessing, float_table, integer_table
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -29,7 +30,7 @@ CROP_MIN = 0.3
 class InputType:
     """Of the input tensor: `shape` without batch; values are of `dtype` and within low..high; `zero` stands for real 0.
 
-    `quantize` takes real values to the tensor's values; of a float tensor it only rounds to its dtype.
+    `table(preprocessing)` has the tensor's values for pixels: (channels, 256) of `dtype`.
     """
 
     shape: tuple[int, ...]
@@ -37,7 +38,7 @@ class InputType:
     low: float
     high: float
     zero: float
-    quantize: Callable[[Array], Array]
+    table: Callable[[Preprocessing], Array]
 
 
 @dataclass(frozen=True)
@@ -50,30 +51,37 @@ class Inputs:
 
 def graph_input(graph: IntegerGraph) -> InputType:
     tensor = graph.tensors[graph.input]
-    return InputType(tensor.shape, tensor.dtype, tensor.low, tensor.high, 0, partial(quantize_input, tensor))
+    scale = 1 / Fraction(2) ** tensor.binary_point
+    return _integer_input(tensor.shape, np.dtype(tensor.dtype), scale, 0, tensor.low, tensor.high)
 
 
 def quantized_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: float, zero_point: int) -> InputType:
     """Of a stock file: what it stores, real value = (q - zero_point) * scale."""
     limits = np.iinfo(dtype)
-
-    def quantize(real: Array) -> Array:
-        return np.clip(np.rint(real / scale) + zero_point, limits.min, limits.max).astype(dtype)
-
-    return InputType(shape, dtype, limits.min, limits.max, zero_point, quantize)
+    return _integer_input(shape, dtype, Fraction(scale), zero_point, int(limits.min), int(limits.max))
 
 
 def float_input(shape: tuple[int, ...], preprocessing: Preprocessing) -> InputType:
     """float32 between what pixels 0 and 255 become."""
-    low, high = (normalize(np.full((1, 1, len(preprocessing.mean)), pixel), preprocessing) for pixel in (0.0, PIXEL_MAX))
-    return InputType(shape, np.dtype(np.float32), float(low.min()), float(high.max()), 0.0, lambda real: real.astype(np.float32))
+    channels = map_shape(shape)[2]
+    ends = float_table(preprocessing, channels)[:, [0, PIXEL_MAX]]
+    low, high = float(ends.min()), float(ends.max())
+    return InputType(shape, np.dtype(np.float32), low, high, 0.0, lambda wanted: float_table(wanted, channels))
+
+
+def _integer_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: Fraction, zero_point: int, low: int, high: int) -> InputType:
+    def table(preprocessing: Preprocessing) -> Array:
+        channels = map_shape(shape)[2]
+        return integer_table(preprocessing, channels, scale=scale, zero_point=zero_point, low=low, high=high).astype(dtype)
+
+    return InputType(shape, dtype, low, high, zero_point, table)
 
 
 def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None) -> Inputs:
     """`count` inputs: extremes (at most half), then as many photographs as noise. `images`, if given, come on top.
 
     Args:
-        images: pixels 0..255 (number, rows, columns, 1 or 3), of any size.
+        images: uint8 pixels (number, rows, columns, 1 or 3), of any size.
     """
     if count < 1:
         raise EdgekitError(f"cannot compare over {count} inputs; 64 is a good number")
@@ -82,14 +90,16 @@ def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, se
     photographs = (count - len(extremes) + 1) // 2
     noise = count - len(extremes) - photographs
 
-    def real(pixels: Array) -> Array:
-        return kind.quantize(normalize(pixels, preprocessing)).reshape(kind.shape)
+    table = kind.table(preprocessing)
 
-    named = [(f"photograph {i}", real(pixels)) for i, pixels in enumerate(_photographs(kind.shape, photographs, rng))]
+    def values_of(pixels: Array) -> Array:
+        return look_up(pixels, table).reshape(kind.shape)
+
+    named = [(f"photograph {i}", values_of(pixels)) for i, pixels in enumerate(_photographs(kind.shape, photographs, rng))]
     named += [(f"noise {i}", _noise(kind, rng)) for i in range(noise)]
     named += [(label, np.broadcast_to(value, kind.shape)) for label, value in extremes]
     if images is not None:
-        named += [(f"image {i}", real(fit(image, kind.shape))) for i, image in enumerate(images)]
+        named += [(f"image {i}", values_of(fit(image, kind.shape))) for i, image in enumerate(images)]
     values = np.stack([value.astype(kind.dtype) for _, value in named])
     return Inputs(values, tuple(label for label, _ in named))
 

@@ -53,7 +53,7 @@ def verify(
         count: number of photographs, noise and extreme inputs.
         executors: names; default all but the emulated ones. Naming one that cannot run here is an error. The baseline is always there.
         also: further executors, such as those on a device that was reached.
-        images: further inputs, pixels 0..255 (number, rows, columns, 1 or 3).
+        images: further inputs, uint8 pixels (number, rows, columns, 1 or 3).
 
     Raises:
         EdgekitError: nothing can be compared: fewer than two executors run here, an unknown or missing one was asked for.

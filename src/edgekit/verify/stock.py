@@ -26,6 +26,24 @@ class Signature:
     outputs: dict[str, bool]
 
 
+@dataclass(frozen=True)
+class FirstOutput:
+    """`values` of one input; real value = (q - zero_point) * scale, of floats 1 and 0."""
+
+    values: int
+    scale: float
+    zero_point: int
+
+
+def first_output(tflite: bytes) -> FirstOutput:
+    """Of a file that `stock_signature` takes."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    detail = Interpreter(model_content=tflite).get_output_details()[0]
+    scale, zero_point = detail["quantization"]
+    return FirstOutput(math.prod(int(size) for size in detail["shape"]), float(scale) or 1.0, int(zero_point))
+
+
 def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> Signature:
     """Raises EdgekitError for a damaged file, or one that has not one input of batch 1."""
     from ai_edge_litert.interpreter import Interpreter

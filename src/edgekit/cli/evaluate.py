@@ -1,0 +1,79 @@
+"""edgekit evaluate MODEL... --data DIR|digits: top-1 and top-5, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgekit.cli.bench import On
+from edgekit.cli.output import Json, as_plain, executor_progress, print_json, print_warnings, status
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from edgekit.pipeline.evaluate import Evaluation
+
+DIFFERS = 1
+
+
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help=".keras, .h5, .tflite, .onnx, or what 'export' or 'hls' wrote.", show_default=False),
+    ],
+    data: Annotated[
+        str, typer.Option(metavar="DIR|digits", help="Images, a sub-folder a class; or the held-out digits.", show_default=False)
+    ],
+    limit: Annotated[int | None, typer.Option(min=1, help="Use so many images, evenly spread.", show_default="all")] = None,
+    executor: Annotated[
+        list[str] | None, typer.Option(help="Run on this one; may be repeated.", show_default="the fastest of each model")
+    ] = None,
+    on: On = "local",
+    json: Json = False,
+) -> None:
+    """Top-1 and top-5 of models, bundles, HLS projects and devices on labelled images; exit code 1 if exact copies differ."""
+    from rich.console import Console
+
+    from edgekit.pipeline.evaluate import evaluate as run_evaluate
+
+    with status(shown=not json) as note, executor_progress(shown=not json) as progress:
+        done = run_evaluate(models, data=data, limit=limit, executors=executor or None, on=on, note=note, progress=progress)
+    if json:
+        print_json({"schema": "edgekit/1", "passed": done.passed, **as_plain(done)})
+    else:
+        print_warnings((), done.notes)
+        Console().print(_table(done))
+        for line in _equality(done):
+            print(line)
+    if not done.passed:
+        raise typer.Exit(DIFFERS)
+
+
+def _table(done: Evaluation) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("model", "executor"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("top-1", "top-5", "exact"):
+        table.add_column(heading, justify="right")
+    for row in done.rows:
+        top5 = "" if row.top5 is None else f"{row.top5:.2%}"
+        table.add_row(row.model, row.executor, f"{row.top1:.2%}", top5, "yes" if row.exact else "no")
+    table.caption, table.caption_justify = f"{done.images:,} images of {done.data}, {done.classes} classes", "left"
+    return table
+
+
+def _equality(done: Evaluation) -> list[str]:
+    """Of the rows that compute one integer graph: whether their outputs are equal."""
+    compared = [row for row in done.rows if row.differing is not None]
+    lines = [
+        f"{row.model} on {row.executor}: {row.differing:,} of {row.values:,} output values DIFFER from the same network above; "
+        "`edgekit verify` finds where"
+        for row in compared
+        if row.differing
+    ]
+    if compared and not lines:
+        lines = ["Rows of the same integer graph have equal outputs: 0 values differ."]
+    return lines
