@@ -44,7 +44,7 @@ BROKEN = (EdgekitError, BadZipFile, zlib.error, OSError, EOFError, LookupError, 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`history` has the fields of each epoch's Step. `best` is empty where no best epoch is kept."""
+    """`history` has the figures of each epoch's Step. `best` is empty where no best epoch is kept."""
 
     history: list[dict[str, Any]]
     variables: list[npt.NDArray[Any]]

@@ -46,7 +46,8 @@ class Options:
 class Step:
     """Where training stands after a batch. `epoch` and `batch` count from 1; `loss` and `accuracy` are means over the epoch so far.
 
-    `held_out` is the accuracy on the held-out images, after an epoch's last batch, if there are any.
+    `held_out` is the accuracy on the held-out images, after an epoch's last batch, if there are any. `measure` is what accuracies are:
+    "accuracy", or "agreement" with a teacher who replaces the labels.
     """
 
     epoch: int
@@ -56,6 +57,7 @@ class Step:
     loss: float
     accuracy: float
     held_out: float | None = None
+    measure: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,12 @@ def fit(
     optimizer.build(model.trainable_variables)
     variables = [*model_variables(model), *optimizer.variables]
     words = training_words(model, data, held_out, options, teacher) if checkpoint else {}
+    measure = "agreement" if teacher is not None and teacher.replaces_labels else "accuracy"
     history: list[Step] = []
     best: list[npt.NDArray[Any]] = []
     if checkpoint is not None and checkpoint.exists():
         found = read_checkpoint(checkpoint, words, variables, len(model_variables(model)))
-        history, best = [Step(**one) for one in found.history], found.best
+        history, best = [Step(**one, measure=measure) for one in found.history], found.best
         _assign(variables, found.variables)
     resumed_after = len(history)
     train_on, generators = _train_step(model, optimizer, teacher), _dropout_generators(model)
@@ -117,9 +120,8 @@ def fit(
         for generator in generators:
             generator.reset_from_seed(int(rng.integers(1 << 31)))
         taken = epoch_batches(data, size, seed=options.seed, epoch=epoch)
-        step = _train_epoch(train_on, taken, Step(epoch, options.epochs, 0, batches, 0.0, 0.0), on_step)
-        # Weights too: a ReLU turns NaN into 0, and the loss then looks healthy.
-        if not np.isfinite(step.loss) or not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        step = _train_epoch(train_on, taken, Step(epoch, options.epochs, 0, batches, 0.0, 0.0, measure=measure), on_step)
+        if not _is_finite(step, model):
             if checkpoint is not None:
                 remove_checkpoint(checkpoint)
             raise EdgekitError(
@@ -178,6 +180,11 @@ def _check(model: Any, data: Images, held_out: Images | None, options: Options) 
         raise EdgekitError(f"labels are {data.labels.min()} to {data.labels.max()}, but the model has {classes} classes")
     if options.patience is not None and (options.patience < 1 or held_out is None):
         raise EdgekitError(f"patience counts epochs, 1 or more, and needs held-out images; got {options.patience}")
+
+
+def _is_finite(step: Step, model: Any) -> bool:
+    """Weights too: a ReLU turns NaN into 0, and the loss then looks healthy."""
+    return bool(np.isfinite(step.loss)) and all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
 def _measured(history: Sequence[Step]) -> list[float]:

@@ -88,6 +88,7 @@ def test_few_bits_taught_without_labels(trained: tuple[Path, str], unlabelled: P
     done = edgekit(tmp_path, *words, "--weight-bits", "5", "--precisions", "bits.json")
     assert done.returncode == 0, done.stderr
     assert "agreement with the teacher on 32 held-out images: " in done.stdout
+    assert "edgekit: epoch 1/1: loss" in done.stderr and ", agreement " in done.stderr
     agreement = float(done.stdout.split("held-out images: ")[1].split("%")[0])
     assert agreement > 60  # of 10 classes
     assert read_notes(tmp_path / "q.keras")[1] is None  # agreement is no accuracy

@@ -117,7 +117,7 @@ def as_plain(result: Any) -> dict[str, Any]:
 
 @contextmanager
 def training_progress(shown: bool) -> Iterator[Callable[[Any], None]]:
-    """A bar over all batches, on stderr; on no terminal, a line each epoch. Without labels, accuracy is agreement with the teacher."""
+    """A bar over all batches, on stderr; on no terminal, a line each epoch."""
     if not shown:
         yield lambda _: None
         return
@@ -128,7 +128,7 @@ def training_progress(shown: bool) -> Iterator[Callable[[Any], None]]:
         nonlocal held_out
         if step.held_out is not None:
             held_out = f", held out {step.held_out:.1%}"
-        return f"epoch {step.epoch}/{step.epochs}: loss {step.loss:.3f}, accuracy {step.accuracy:.1%}{held_out}"
+        return f"epoch {step.epoch}/{step.epochs}: loss {step.loss:.3f}, {step.measure} {step.accuracy:.1%}{held_out}"
 
     if not sys.stderr.isatty():
 
