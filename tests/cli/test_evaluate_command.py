@@ -22,7 +22,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """net.keras, a network with random weights, exported to `bundle`, exact, and to `stock`, in float."""
+    """net.keras, a network with random weights, exported to `bundle`; alone.tflite, without what the bundle says of it."""
     from edgekit.keras_models.model_files import save_model
 
     path = tmp_path_factory.mktemp("models")
@@ -30,12 +30,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_model(source.keras, path / "net.keras", source.preprocessing)
     request = ModelRequest(str(path / "net.keras"), calibration="digits")
     export_model(request, target="linux-x86_64", output=path / "bundle")
-    export_model(request, target="linux-x86_64", precision="float32", output=path / "stock")
+    write_file(path / "alone.tflite", (path / "bundle" / "model.tflite").read_bytes())
     return path
 
 
 def test_side_by_side(folder: Path) -> None:
-    words = ("evaluate", "net.keras", "stock", "bundle", "bundle/model.onnx", "--data", "digits", "--limit", "60")
+    words = ("evaluate", "net.keras", "alone.tflite", "bundle", "bundle/model.onnx", "--data", "digits", "--limit", "60")
     done = edgekit(folder, *words, "--executor", "tflite-xnnpack", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
@@ -45,12 +45,12 @@ def test_side_by_side(folder: Path) -> None:
     rows = found["rows"]
     assert [(row["model"], row["executor"], row["exact"], row["differing"]) for row in rows] == [
         ("net.keras", "keras", False, None),
-        ("stock", "tflite-xnnpack", False, None),
+        ("alone.tflite", "tflite-xnnpack", False, None),
         ("bundle", "tflite-xnnpack", True, None),
         ("bundle/model.onnx", "tflite-xnnpack", True, 0),
     ]
     assert found["images"] == 60 and all(row["values"] == 600 for row in rows)
-    assert rows[0]["top1"] == rows[1]["top1"], "float is float, in Keras and in TFLite"
+    assert rows[1]["top1"] == rows[2]["top1"] and "alone.tflite" in found["notes"][0], "the same file; its preprocessing was assumed"
     assert all(0 <= row["top1"] <= row["top5"] <= 1 for row in rows)
 
 
@@ -71,7 +71,10 @@ def test_the_table_says_whether_exact_copies_are_equal(folder: Path) -> None:
         (("mobilenet_v2", "--data", "digits"), "there is no 'mobilenet_v2'; evaluate takes a .keras"),
         (("bundle", "--data", "images"), "'bundle' has 10 classes, 'images' has 2; they must be as many, or"),
         (("bundle", "--data", "digits", "--executor", "kears"), "unknown executor 'kears'. Did you mean keras"),
-        (("stock", "--data", "digits", "--executor", "reference"), "executor 'reference' cannot run it here: there is no integer graph"),
+        (
+            ("alone.tflite", "--data", "digits", "--executor", "reference"),
+            "executor 'reference' cannot run it here: there is no integer graph",
+        ),
     ],
 )
 def test_refusals(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,12 @@ import numpy.typing as npt
 from edgekit.connections.address import LOCAL
 from edgekit.errors import EdgekitError
 from edgekit.executor import Note
-from edgekit.pipeline.candidates import Candidate, Score, candidates_of
+from edgekit.pipeline.candidates import Candidate, candidates_of
 from edgekit.pipeline.dataset import DIGITS
 from edgekit.pixels import fit
 
 Labels: TypeAlias = npt.NDArray[np.int64]
+Shape: TypeAlias = tuple[int, ...]
 Progress: TypeAlias = Callable[[str, str, int, int], None]
 """Told which row, what it is doing, images done, images in total."""
 
@@ -115,13 +116,14 @@ def evaluate(
     with ExitStack() as stack:
         titles = [f"{one.model} {one.executor}" for one in found]
         scores = [stack.enter_context(one.open(note)) for one in found]
-        for start, images in _chunks(labelled, chunk):
+        for start, inputs in _chunks(labelled, {one.shape for one in found}, chunk):
             for i, one in enumerate(found):
                 progress(titles[i], "running", start, total)
-                _count(tallies[i], one, scores[i], images, labelled.labels[start : start + len(images)])
+                pixels = inputs[one.shape]
+                _count(tallies[i], scores[i](pixels), labelled.labels[start : start + len(pixels)])
                 first = next(j for j in range(i + 1) if i == j or (one.graph and found[j].graph == one.graph))
                 tallies[i].differing += int(np.count_nonzero(tallies[i].scores != tallies[first].scores))
-                progress(titles[i], "running", start + len(images), total)
+                progress(titles[i], "running", start + len(pixels), total)
     return Evaluation(data, total, len(labelled.classes), tuple(_rows(found, tallies, total)), tuple(_notes(found)))
 
 
@@ -166,14 +168,21 @@ def _columns(one: Candidate, labelled: _Labelled, data: str) -> Labels:
     )
 
 
-def _chunks(labelled: _Labelled, size: int) -> Iterator[tuple[int, list[npt.NDArray[np.uint8]]]]:
+def _chunks(labelled: _Labelled, shapes: set[Shape], size: int) -> Iterator[tuple[int, dict[Shape, npt.NDArray[np.uint8]]]]:
+    """Number of the first image, and `size` images as pixels in each shape. Whole photographs are let go of at once."""
+
+    def read(i: int) -> dict[Shape, npt.NDArray[np.uint8]]:
+        image = labelled.read(i)
+        return {shape: fit(image, shape) for shape in shapes}
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(labelled.labels), size):
-            yield start, list(pool.map(labelled.read, range(start, min(start + size, len(labelled.labels)))))
+            fitted = list(pool.map(read, range(start, min(start + size, len(labelled.labels)))))
+            yield start, {shape: np.stack([one[shape] for one in fitted]) for shape in shapes}
 
 
-def _count(tally: _Tally, one: Candidate, score: Score, images: Sequence[Any], labels: Labels) -> None:
-    tally.scores = score(np.stack([fit(image, one.shape) for image in images]))
+def _count(tally: _Tally, scores: npt.NDArray[np.float64], labels: Labels) -> None:
+    tally.scores = scores
     tally.values += tally.scores.size
     ranks = ranks_of(tally.scores, tally.columns[labels])
     tally.top1 += int(np.count_nonzero(ranks < 1))
