@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from product_estimates import product_lines
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, MaxPool, Tensor, check, read_onnx, same_padding
@@ -226,6 +227,7 @@ def main() -> int:
             "Networks that fit": plans(options.graphs),
             "MobileNets 1.0 at 224": [*verdicts(options.graphs, options.clock), *WHAT_DOMINATES],
             f"What the DPU's speed would take, at {options.clock:g} MHz": without_limits(options.graphs, options.clock),
+            "Gates and attention": product_lines(board("ultra96")),
         }
     except EdgekitError as error:
         print(f"estimates: {error}", file=sys.stderr)

@@ -74,6 +74,7 @@ def test_upsampling_keeps_a_row(rng: np.random.Generator) -> None:
     assert (weights.words, weights.word_bits, row.words, row.word_bits) == (6 * 3, 4 * 6, 3 * 3, 32)
     hot = only_stage(rng, lambda b, x: b.upsample("y", x, (2, 3), fill=-8), Folding(4))
     assert isinstance(hot, Upsample) and (hot.arithmetic, hot.multipliers) == (Arithmetic.SHIFT_ADD, 0)
+    assert hot.accumulator_bits <= 11  # one product, 2 * 128, and a bias of 500 and a rounding constant of 64
 
 
 def test_a_slice_reads_every_token_and_writes_some(rng: np.random.Generator) -> None:
