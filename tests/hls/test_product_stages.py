@@ -9,12 +9,13 @@ import pytest
 from hand_graphs import Builder, every_product
 
 from edgekit.graph import IntegerGraph
+from edgekit.hls.depthwise_stages import MapSums, Upsample
 from edgekit.hls.estimates import estimate
 from edgekit.hls.folding import Folding, WeightPlacement, folded_lengths, moderate_foldings, read_tokens, refusal
 from edgekit.hls.pipeline import op_stages, pipeline
 from edgekit.hls.product_stages import Gate, HeldProduct, Product
 from edgekit.hls.resources import stage_cost
-from edgekit.hls.stages import Arithmetic, Cut, Resize, Stage, Upsample
+from edgekit.hls.stages import Arithmetic, Cut, Resize, Stage
 from edgekit.targets.boards import board
 
 
@@ -64,6 +65,17 @@ def test_mixing_holds_a_map_in_a_bank_for_each_term(rng: np.random.Generator) ->
     assert [(bank.words, bank.word_bits) for bank in stage.memories] == [(4 * 3, 32)] * 3  # one bias for all: no ROM; one group: no vector
     cost = stage_cost(stage)
     assert cost.dsp == 12 and cost.lut > 300
+
+
+@pytest.mark.parametrize(("fill", "taps"), [(4 * 7, 1), (None, 12)])
+def test_a_window_of_the_whole_map_keeps_sums_and_no_lines(fill: int | None, taps: int, rng: np.random.Generator) -> None:
+    """A mean's weights are all alike and stored once."""
+    stage = only_stage(rng, lambda b, x: b.depthwise("y", x, (4, 3), fill=fill), Folding(3))
+    assert isinstance(stage, MapSums) and stage.held == 0
+    assert (stage.cycles, stage.multipliers) == (12 * 4 + 4, 3)
+    weights, _, sums = stage.memories
+    assert (weights.words, weights.word_bits) == (taps * 4, 3 * 6)
+    assert (sums.words, sums.word_bits, sums.rom) == (4, 3 * stage.accumulator_bits, False)
 
 
 def test_upsampling_keeps_a_row(rng: np.random.Generator) -> None:
