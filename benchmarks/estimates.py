@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from product_estimates import product_lines
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, MaxPool, Tensor, check, read_onnx, same_padding
@@ -30,7 +31,7 @@ WHAT_DOMINATES = (
     "A kernel a layer does not fit, and block RAM is why: a layer keeps either all its weights on chip or, to read each weight once a",
     "frame, its whole input and output map, and all layers hold theirs at the same time. conv_pw_7 to 11 of MobileNetV1 (14 x 14 x 512)",
     "take 43 block RAMs each with weights on chip and some 45 with maps held, so DDR does not help them; only the last layers gain.",
-    "MobileNetV2 has twice as many layers, whose control alone takes the LUTs of a ZU3EG. DDR bandwidth and DSPs are not what limits.",
+    "MobileNetV2 has twice as many layers, whose control alone takes the LUTs of a ZU3EG. DDR and DSP slices do not limit.",
     "So layers have to share: one engine that runs a block at a time needs the largest layer's memory, not the sum of all.",
 )
 SMALL = [("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v2", 0.35)]
@@ -226,6 +227,7 @@ def main() -> int:
             "Networks that fit": plans(options.graphs),
             "MobileNets 1.0 at 224": [*verdicts(options.graphs, options.clock), *WHAT_DOMINATES],
             f"What the DPU's speed would take, at {options.clock:g} MHz": without_limits(options.graphs, options.clock),
+            "Gates and attention": product_lines(board("ultra96")),
         }
     except EdgekitError as error:
         print(f"estimates: {error}", file=sys.stderr)

@@ -11,9 +11,10 @@ from itertools import pairwise
 from math import ceil
 from typing import TypeAlias
 
+from edgekit.hls.depthwise_stages import Depthwise, Upsample
 from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, Stream
 from edgekit.hls.product_stages import HeldProduct
-from edgekit.hls.stages import Cut, Depthwise, HeldMatVec, Join, Largest, MatVec, Resize, Stage, Upsample, WeightReader, Window
+from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Resize, Stage, WeightReader, Window
 
 FIFO_SLACK = 16
 """Tokens more than a branch's lag, for what lies in pipeline registers on the way: so that it need not stop either."""

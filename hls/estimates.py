@@ -17,11 +17,12 @@ from typing import Any
 
 from edgekit.graph import IntegerGraph
 from edgekit.hls.depths import fifo_depths, map_inputs
+from edgekit.hls.depthwise_stages import MapSums, Upsample
 from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.pipeline import Pipeline, pipeline
 from edgekit.hls.product_stages import HeldProduct
 from edgekit.hls.resources import SYSTEM, Cost, fifo_cost, stage_cost
-from edgekit.hls.stages import HeldMatVec, MatVec, Stage, Upsample, Window
+from edgekit.hls.stages import HeldMatVec, MatVec, Stage, Window
 from edgekit.targets.boards import Board, Resources
 
 STAGE_CYCLES = 12
@@ -149,7 +150,7 @@ def _finishing_cycles(pipe: Pipeline) -> dict[str, float]:
         for index, source in enumerate(stream.producer for stream in inputs[stage.name]):
             held = index == stage.held
             start = max(start, last[source] if held else first[source] + need * (last[source] - first[source]))
-            end = max(end, last[source] + STAGE_CYCLES + (stage.cycles if held else _tail(stage)))
+            end = max(end, last[source] + STAGE_CYCLES + (_after_held(stage) if held else _tail(stage)))
         first[stage.name] = start + STAGE_CYCLES + _head(stage)
         last[stage.name] = max(start + STAGE_CYCLES + stage.cycles, end)
     return {name: cycle for name, cycle in last.items() if name}
@@ -161,7 +162,16 @@ def _head(stage: Stage) -> float:
         return stage.cycles - stage.positions * stage.output_groups
     if isinstance(stage, HeldProduct):
         return stage.load_cycles + stage.term_groups
+    if isinstance(stage, MapSums):
+        return stage.cycles - stage.groups
     return stage.input_groups if isinstance(stage, MatVec) else 0.0
+
+
+def _after_held(stage: Stage) -> float:
+    """Cycles from the last of what is held to a stage's last output."""
+    if isinstance(stage, MapSums):
+        return stage.groups
+    return stage.cycles - stage.load_cycles if isinstance(stage, HeldProduct) else stage.cycles
 
 
 def _tail(stage: Stage) -> float:

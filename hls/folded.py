@@ -32,6 +32,7 @@ from edgekit.graph import (
     requantize_of,
 )
 from edgekit.graph.ir import WeightedOp
+from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
 from edgekit.hls.lower import Network, quarters, signed_bits
 from edgekit.hls.pipeline import Pipeline, weight_bits, weight_code
 from edgekit.hls.product_stages import Gate, HeldProduct, Product, biases, rounding_constant
@@ -39,7 +40,6 @@ from edgekit.hls.stages import (
     VALUE_BITS,
     Arithmetic,
     Cut,
-    Depthwise,
     Fork,
     HeldMatVec,
     Join,
@@ -49,7 +49,6 @@ from edgekit.hls.stages import (
     Sum,
     Table,
     TokenStage,
-    Upsample,
     WeightReader,
     Window,
 )
@@ -258,9 +257,15 @@ def _depthwise(graph: IntegerGraph, op: DepthwiseConv2D, stage: Depthwise, index
     constants, types, arrays = _sums(graph, op, stage)
     groups = stage.channels // stage.pe
     constants |= {"unsigned stage": index, "unsigned positions": stage.positions, "unsigned groups": groups, "unsigned taps": stage.taps}
-    words = quarters(graph, op).weights.reshape(stage.taps, groups, stage.pe).transpose(1, 0, 2)
+    words = quarters(graph, op).weights.reshape(stage.taps, groups, stage.pe)
+    kernel = "depthwise"
+    if isinstance(stage, MapSums):
+        kernel, words = "map_sums", words[: stage.weight_taps]
+        constants["unsigned weight_taps"] = stage.weight_taps
+    else:
+        words = words.transpose(1, 0, 2)
     weight = (_weight_type(op, stage), coded(op, words))
-    return Call("depthwise", "depthwise_config", constants, types, {"weight": weight} | arrays)
+    return Call(kernel, "depthwise_config", constants, types, {"weight": weight} | arrays)
 
 
 def _upsample(graph: IntegerGraph, op: DepthwiseConv2DTranspose, stage: Upsample, index: int) -> Call:
@@ -339,6 +344,7 @@ _CALL: dict[type, Callable[[IntegerGraph, Any, Any, int], Call]] = {
     HeldMatVec: _matvec,
     WeightReader: _weight_reader,
     Depthwise: _depthwise,
+    MapSums: _depthwise,
     Upsample: _upsample,
     Product: _product,
     Gate: _product,

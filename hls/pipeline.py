@@ -31,6 +31,7 @@ from edgekit.graph import (
     op_inputs,
 )
 from edgekit.graph.ir import WeightedOp
+from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
 from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, check_plan, read_tokens, refusal
 from edgekit.hls.lower import NAME_MAX, quarters, signed_bits
 from edgekit.hls.product_stages import product_stages
@@ -38,7 +39,6 @@ from edgekit.hls.stages import (
     VALUE_BITS,
     Arithmetic,
     Cut,
-    Depthwise,
     Fork,
     HeldMatVec,
     Join,
@@ -48,7 +48,6 @@ from edgekit.hls.stages import (
     Stage,
     Sum,
     Table,
-    Upsample,
     WeightReader,
     Window,
 )
@@ -116,6 +115,9 @@ def op_stages(graph: IntegerGraph, op: Op, folding: Folding, name: str = "") -> 
     if isinstance(op, DepthwiseConv2D):
         taps = prod(op.weights.shape[:2])
         bits = _weighted(graph, op, packable=False)
+        if taps > 1 and op.weights.shape[:2] == graph.tensors[op.input].shape[:2] and op.padding == Padding():
+            alike = bool((op.weights == op.weights[0, 0]).all())
+            return (MapSums(name, op.name, positions, shape[-1], taps, folding.pe, *bits, 1 if alike else taps),)
         return (*_window(graph, op, folding.pe, name), Depthwise(name, op.name, positions, shape[-1], taps, folding.pe, *bits))
     if isinstance(op, DepthwiseConv2DTranspose):
         bits, (rows, columns, channels) = _weighted(graph, op, packable=False), graph.tensors[op.input].shape

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
 from edgekit.hls.pipeline import Stream
 from edgekit.hls.product_stages import Gate, HeldProduct, Product
 from edgekit.hls.stages import (
     VALUE_BITS,
     Arithmetic,
     Cut,
-    Depthwise,
     Fork,
     HeldMatVec,
     Join,
@@ -26,7 +26,6 @@ from edgekit.hls.stages import (
     Stage,
     Sum,
     Table,
-    Upsample,
     WeightReader,
     Window,
 )
@@ -53,6 +52,7 @@ CONTROL_LUTS: dict[type[Stage], int] = {
     MatVec: 200,
     HeldMatVec: 300,
     Depthwise: 200,
+    MapSums: 200,
     Upsample: 250,
     Product: 60,
     Gate: 100,

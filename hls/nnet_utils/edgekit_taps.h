@@ -2,9 +2,15 @@
 //
 // Tokens of PE channels come from a window, in the order position, channel group, tap; a token goes out for each group.
 //
-// Loops of both kernels:  Position  positions
-//                           Group     groups
-//                             Tap       taps      initiation interval 1; the three flatten into one
+// Loops of depthwise and largest:  Position  positions
+//                                    Group     groups
+//                                      Tap       taps      initiation interval 1; the three flatten into one
+//
+// Where the one window is the whole map, tokens come as the map has them, in the order tap, channel group, and sums wait in between.
+//
+// Loops of map_sums:  Tap    taps
+//                       Group  groups      initiation interval 1; the two flatten into one
+//                     Emit   groups        initiation interval 1
 
 #ifndef EDGEKIT_TAPS_H_
 #define EDGEKIT_TAPS_H_
@@ -18,6 +24,7 @@ struct depthwise_config {
     static const unsigned positions = 1;
     static const unsigned groups = 1;
     static const unsigned taps = 1;
+    static const unsigned weight_taps = 1; // 1 where a channel's weights are all alike, else taps; of map_sums only
     static const unsigned pe = 1;
     static const unsigned n_wide = 32;
     static const int low = -128;
@@ -68,6 +75,56 @@ Position:
                 }
             }
         }
+    }
+}
+
+// A depthwise convolution over the whole map, such as a mean: no line buffer, since each cell is met once, but a sum for each channel.
+// A sum is read again `groups` iterations after it was written; where these are few, the sums are short enough for LUTs or registers.
+// Weights in ROM words of PE, in the order tap, group; a mean's are alike for all taps, and stored once.
+template <typename CONFIG_T, class data_T, class res_T>
+void map_sums(hls::stream<data_T> &data, hls::stream<res_T> &res,
+              const typename CONFIG_T::weight_t weights[CONFIG_T::weight_taps * CONFIG_T::groups * CONFIG_T::pe],
+              const typename CONFIG_T::bias_t bias[CONFIG_T::groups * CONFIG_T::pe],
+              const typename CONFIG_T::shift_t shifts[CONFIG_T::groups * CONFIG_T::pe]) {
+    const unsigned pe = CONFIG_T::pe;
+    #pragma HLS ARRAY_RESHAPE variable=weights cyclic factor=pe
+    #pragma HLS ARRAY_RESHAPE variable=bias cyclic factor=pe
+    #pragma HLS ARRAY_RESHAPE variable=shifts cyclic factor=pe
+    typename CONFIG_T::accum_t sums[CONFIG_T::groups * CONFIG_T::pe];
+    #pragma HLS ARRAY_RESHAPE variable=sums cyclic factor=pe
+
+Tap:
+    for (unsigned tap = 0; tap < CONFIG_T::taps; tap++) {
+    Group:
+        for (unsigned group = 0; group < CONFIG_T::groups; group++) {
+            #pragma HLS PIPELINE II=1
+            EDGEKIT_ITERATION(CONFIG_T);
+            data_T x;
+            x = data.read();
+            const unsigned weight_tap = CONFIG_T::weight_taps == 1 ? 0 : tap;
+            const unsigned first = (weight_tap * CONFIG_T::groups + group) * pe;
+            for (unsigned p = 0; p < pe; p++) {
+                #pragma HLS UNROLL
+                typename CONFIG_T::accum_t sum = bias[group * pe + p];
+                if (tap > 0) {
+                    sum = sums[group * pe + p];
+                }
+                sums[group * pe + p] = sum + CONFIG_T::arithmetic::product(x[p], weights[first + p]);
+            }
+        }
+    }
+Emit:
+    for (unsigned group = 0; group < CONFIG_T::groups; group++) {
+        #pragma HLS PIPELINE II=1
+        EDGEKIT_ITERATION(CONFIG_T);
+        typename CONFIG_T::accum_t ready[pe];
+        for (unsigned p = 0; p < pe; p++) {
+            #pragma HLS UNROLL
+            ready[p] = sums[group * pe + p];
+        }
+        res_T out;
+        requantize_token<CONFIG_T>(ready, shifts, group, out);
+        res.write(out);
     }
 }
 

@@ -166,11 +166,12 @@ def every_product(seed: int = 6) -> IntegerGraph:
     tall = b.upsample("tall", b.slice("odd", x, 3, 4), (3, 2), shifts=(6, 7))  # starts inside every token
     shifts_and_adds = b.upsample("hot", x, (1, 2), fill=-64, shifts=(7, 9), signed=False)
     gated = squeeze_excite(b, "se", x)
+    weighed = b.depthwise("weighed", x, (3, 2), shifts=(8, 9))  # the whole map with weights of each cell's own
     same = b.multiply("square", x, x, 6, signed=False)  # one stream twice
     cells = attention(b, "attention", gated, heads=2, key=2, value=3)
     signed = b.lookup("signed", same, signed=True)
     alike = b.matmul("alike", signed, signed, 4, 5, transpose_y=True, signed=False)  # x and y are one tensor, one bias for all
-    return b.graph(tall, shifts_and_adds, b.multiply("last", cells, signed, 4), alike)
+    return b.graph(tall, shifts_and_adds, weighed, b.multiply("last", cells, signed, 4), alike)
 
 
 def extreme_images(tensor: Tensor, rng: np.random.Generator, noise: int) -> Any:

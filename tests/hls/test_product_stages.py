@@ -9,12 +9,13 @@ import pytest
 from hand_graphs import Builder, every_product
 
 from edgekit.graph import IntegerGraph
+from edgekit.hls.depthwise_stages import MapSums, Upsample
 from edgekit.hls.estimates import estimate
 from edgekit.hls.folding import Folding, WeightPlacement, folded_lengths, moderate_foldings, read_tokens, refusal
 from edgekit.hls.pipeline import op_stages, pipeline
 from edgekit.hls.product_stages import Gate, HeldProduct, Product
 from edgekit.hls.resources import stage_cost
-from edgekit.hls.stages import Arithmetic, Cut, Resize, Stage, Upsample
+from edgekit.hls.stages import Arithmetic, Cut, Resize, Stage
 from edgekit.targets.boards import board
 
 
@@ -66,6 +67,17 @@ def test_mixing_holds_a_map_in_a_bank_for_each_term(rng: np.random.Generator) ->
     assert cost.dsp == 12 and cost.lut > 300
 
 
+@pytest.mark.parametrize(("fill", "taps"), [(4 * 7, 1), (None, 12)])
+def test_a_window_of_the_whole_map_keeps_sums_and_no_lines(fill: int | None, taps: int, rng: np.random.Generator) -> None:
+    """A mean's weights are all alike and stored once."""
+    stage = only_stage(rng, lambda b, x: b.depthwise("y", x, (4, 3), fill=fill), Folding(3))
+    assert isinstance(stage, MapSums) and stage.held == 0
+    assert (stage.cycles, stage.multipliers) == (12 * 4 + 4, 3)
+    weights, _, sums = stage.memories
+    assert (weights.words, weights.word_bits) == (taps * 4, 3 * 6)
+    assert (sums.words, sums.word_bits, sums.rom) == (4, 3 * stage.accumulator_bits, False)
+
+
 def test_upsampling_keeps_a_row(rng: np.random.Generator) -> None:
     stage = only_stage(rng, lambda b, x: b.upsample("y", x, (2, 3)), Folding(4))
     assert isinstance(stage, Upsample)
@@ -74,6 +86,7 @@ def test_upsampling_keeps_a_row(rng: np.random.Generator) -> None:
     assert (weights.words, weights.word_bits, row.words, row.word_bits) == (6 * 3, 4 * 6, 3 * 3, 32)
     hot = only_stage(rng, lambda b, x: b.upsample("y", x, (2, 3), fill=-8), Folding(4))
     assert isinstance(hot, Upsample) and (hot.arithmetic, hot.multipliers) == (Arithmetic.SHIFT_ADD, 0)
+    assert hot.accumulator_bits <= 11  # one product, 2 * 128, and a bias of 500 and a rounding constant of 64
 
 
 def test_a_slice_reads_every_token_and_writes_some(rng: np.random.Generator) -> None:

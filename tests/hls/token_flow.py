@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
 from edgekit.hls.pipeline import Pipeline
 from edgekit.hls.product_stages import Gate, HeldProduct
-from edgekit.hls.stages import Cut, Depthwise, HeldMatVec, Join, Largest, MatVec, Resize, Stage, Upsample, WeightReader, Window
+from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Resize, Stage, WeightReader, Window
 
 READ, NOT = True, False
 
@@ -77,6 +78,9 @@ def _loops(stage: Stage) -> Iterator[tuple[bool | tuple[bool, ...], bool]]:
     elif isinstance(stage, MatVec):
         for _, o, i in product(range(stage.positions), range(stage.output_groups), range(stage.input_groups)):
             yield o == 0, i + 1 == stage.input_groups
+    elif isinstance(stage, MapSums):
+        for i in range(stage.cycles):
+            yield i < stage.taps * stage.groups, i >= stage.taps * stage.groups
     elif isinstance(stage, Depthwise | Largest):
         for _, tap in product(range(stage.positions * stage.channels // stage.pe), range(stage.taps)):
             yield READ, tap + 1 == stage.taps
