@@ -88,3 +88,6 @@ def test_quantized_attention_follows_the_float_network() -> None:
     expected, found = (one(images, training=False).numpy().ravel().astype(np.float64) for one in (exact, twin))
     cosine = expected @ found / np.linalg.norm(expected) / np.linalg.norm(found)
     assert cosine > tolerances.QUANTIZED_COSINE
+    with unquantized(twin):
+        floats = twin(images, training=False).numpy().ravel()
+    assert np.abs(floats - expected).max() <= tolerances.FLOAT32_FOLDED * np.abs(expected).max()
