@@ -84,6 +84,7 @@ def measure(member: Member, seed: int, results: Path) -> None:
 def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     """Top-1, 0..1, a column after the other."""
     from edgekit.keras_models.build import build_model
+    from edgekit.keras_models.exact_layers import set_norm_mix
     from edgekit.keras_models.legacy_keras import import_keras
     from edgekit.keras_models.networks import NETWORKS
     from edgekit.keras_models.precision import Precisions, WeightPrecision
@@ -109,6 +110,7 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
 
     import_keras().utils.set_random_seed(seed)
     network = build_model(member.network, alpha=member.alpha, size=member.size, classes=10, form=Form.EXACT)
+    set_norm_mix(network, 1)
     fit(network, split.train, Options(member.epochs, LEARNING_RATE, seed))
     yield "float", top1(network)
     images = split.train.images[:64]

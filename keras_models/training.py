@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.keras_models.batches import epoch_batches
 from edgekit.keras_models.data import Images
 from edgekit.keras_models.distillation import PREDICT_BATCH, Teacher, check_teacher, cross_entropy, distillation_loss, logits
+from edgekit.keras_models.exact_layers import progressive_norms, set_norm_mix
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.random_weights import measure_statistics
 from edgekit.keras_models.resume import Checkpoint, model_variables, read_checkpoint, remove_checkpoint, training_words, write_checkpoint
@@ -119,6 +122,8 @@ def fit(
         rng = np.random.default_rng((options.seed, epoch, OTHER_THAN_ORDER))
         for generator in generators:
             generator.reset_from_seed(int(rng.integers(1 << 31)))
+        if any(float(norm.mix) > 0 for norm in progressive_norms(model)):
+            set_norm_mix(model, norm_mix(epoch, options.epochs))
         taken = epoch_batches(data, size, seed=options.seed, epoch=epoch)
         step = _train_epoch(train_on, taken, Step(epoch, options.epochs, 0, batches, 0.0, 0.0, measure=measure), on_step)
         if not _is_finite(step, model):
@@ -187,6 +192,12 @@ def _is_finite(step: Step, model: Any) -> bool:
     return bool(np.isfinite(step.loss)) and all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
+def norm_mix(epoch: int, epochs: int) -> float:
+    """How much of a layer norm a network that starts with them still has in an epoch: it falls evenly, to 0 in the middle epoch, so that
+    the rest of the training is the batch norm's alone (after SLAB, arXiv 2405.11582, section 3.1, where it falls to the end)."""
+    return max(0.0, 1 - epoch / ceil(epochs / 2))
+
+
 def _measured(history: Sequence[Step]) -> list[float]:
     return [step.held_out for step in history if step.held_out is not None]
 
@@ -194,14 +205,6 @@ def _measured(history: Sequence[Step]) -> list[float]:
 def _assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def epoch_batches(data: Images, size: int, *, seed: int, epoch: int) -> Iterator[tuple[Any, Any]]:
-    """Every image once, in batches of `size`; the few left over are others in every epoch."""
-    order = np.random.default_rng((seed, epoch)).permutation(len(data))
-    for start in range(0, len(order) - size + 1, size):
-        chosen = order[start : start + size]
-        yield data.images[chosen], data.labels[chosen]
 
 
 def _train_epoch(train_on: Any, taken: Iterator[tuple[Any, Any]], step: Step, on_step: OnStep | None) -> Step:

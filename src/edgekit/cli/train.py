@@ -16,6 +16,9 @@ def train(
     data: Annotated[
         str, typer.Option(metavar="DIR|digits", help="Images, a sub-folder a class; or scikit-learn's digits.", show_default=False)
     ],
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Train, in float, the form that has exact integers: no layer norm, no softmax (SBCFormer).")
+    ] = False,
     qfx: Annotated[bool, typer.Option("--qfx", help="Train the quantized model: exact everywhere afterwards.")] = False,
     weight_bits: Annotated[
         int | None, typer.Option(min=3, max=6, help="With --qfx: significant bits of a weight.", show_default="6")
@@ -63,6 +66,7 @@ def train(
         done = train_model(
             request,
             data=data,
+            exact=exact,
             qfx=qfx,
             precisions=chosen,
             teacher=teacher,

@@ -65,6 +65,7 @@ def train_model(
     request: ModelRequest,
     *,
     data: str,
+    exact: bool = False,
     qfx: bool = False,
     precisions: Precisions | None = None,
     teacher: Path | None = None,
@@ -85,6 +86,7 @@ def train_model(
         request: its `calibration` is not used: a QFX model is calibrated with images of the training part.
         data: "digits", or a folder with a sub-folder for each class; with a teacher also a folder of images without classes. A quarter
             is held out.
+        exact: train the float network in its exact form; what its authors have a layer norm for starts as one and becomes a batch norm.
         qfx: quantize the float model first and train the quantized one; a QFX model goes on as one anyway.
         precisions: of the weights, with `qfx`.
         teacher: a model file of the same size and classes, whose outputs are learned.
@@ -109,8 +111,10 @@ def train_model(
         )
     if teacher is not None and teacher.suffix.lower() not in TEACHER_SUFFIXES:
         raise EdgekitError(f"'{teacher}' cannot teach; give a trained model as a .keras or .h5 file")
+    if exact and qfx:
+        raise EdgekitError("the exact form is trained in float first, and then with --qfx, which takes it by itself; give one of them")
     master = None if teacher is None else load_source(ModelRequest(str(teacher)), note)
-    start = _prepare(request, data, master, note)
+    start = _prepare(request, data, master, exact, note)
     model, notes, qfx_model = start.model, start.notes, _is_qfx(start.model)
     lesson = None if master is None else _lesson(master, start)
     split = start.split if lesson is None else _taught(start.split, lesson)
@@ -157,9 +161,9 @@ def train_model(
     )
 
 
-def _prepare(request: ModelRequest, data: str, master: Source | None, note: Note) -> _Start:
+def _prepare(request: ModelRequest, data: str, master: Source | None, exact: bool, note: Note) -> _Start:
     if request.model in NETWORKS and request.weights is None:
-        return _fresh(request, data, master, note)
+        return _fresh(request, data, master, exact, note)
     if request.model in NETWORKS and request.classes is None:
         split = _load(data, request.size or NETWORKS[request.model].default_size)
         request = replace(request, classes=_class_count(split, master))
@@ -170,12 +174,21 @@ def _prepare(request: ModelRequest, data: str, master: Source | None, note: Note
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")
-    return _Start(model, _as_taken(_load(data, shape[0]), source.preprocessing), source.name, source.preprocessing, source.notes)
+    split, notes = _as_taken(_load(data, shape[0]), source.preprocessing), source.notes
+    if exact:
+        from edgekit.keras_models.exact_layers import set_norm_mix
+        from edgekit.keras_models.forms import exact_form
+
+        model, changes = exact_form(model, split.train.images[:CALIBRATION_COUNT])
+        set_norm_mix(model, 1)
+        notes = (*notes, *changes)
+    return _Start(model, split, source.name, source.preprocessing, notes)
 
 
-def _fresh(request: ModelRequest, data: str, master: Source | None, note: Note) -> _Start:
+def _fresh(request: ModelRequest, data: str, master: Source | None, exact: bool, note: Note) -> _Start:
     """A zoo network with Keras' own initial weights, seeded."""
     from edgekit.keras_models.build import build_model
+    from edgekit.keras_models.exact_layers import set_norm_mix
     from edgekit.keras_models.legacy_keras import import_keras
 
     size = request.size or NETWORKS[request.model].default_size
@@ -184,7 +197,8 @@ def _fresh(request: ModelRequest, data: str, master: Source | None, note: Note) 
     classes = request.classes or _class_count(split, master)
     import_keras().utils.set_random_seed(request.seed)
     options: dict[str, Any] = {} if request.alpha is None else {"alpha": request.alpha}
-    model = build_model(request.model, size=size, classes=classes, **options)
+    model = build_model(request.model, size=size, classes=classes, form="exact" if exact else "published", **options)
+    set_norm_mix(model, 1)
     preprocessing = NETWORKS[request.model].preprocessing
     return _Start(model, _as_taken(split, preprocessing), model.name, preprocessing, ())
 
