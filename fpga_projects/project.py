@@ -13,7 +13,7 @@ from string import Template
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, Tensor
 from edgekit.hls.top import MEMORY_FOLDER, TopFunction
-from edgekit.targets.boards import AXI_MASTER, Board, check_interface
+from edgekit.targets.boards import AXI_MASTER, WEIGHT_READERS_MAX, Board, check_interface
 
 FRAMES_MAX = 4096
 FRAMES_BUFFERED = 64
@@ -30,8 +30,6 @@ VERBATIM = ("mover.h", "driver.py")
 
 PAGE = 4096
 """Each layer's weights start at a multiple of it: no burst may cross one."""
-MASTERS_MAX = 16
-"""Of one SmartConnect."""
 
 
 def plan_board(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, bytes]:
@@ -41,10 +39,10 @@ def plan_board(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str,
         EdgekitError: the board has no AXI master interface, or too many layers have their weights in memory.
     """
     check_interface(board, AXI_MASTER)
-    if len(top.memories) + 2 > MASTERS_MAX:
+    if len(top.memories) > WEIGHT_READERS_MAX:
         raise EdgekitError(
             f"{len(top.memories)} layers read their weights from DDR; beside images and results the interconnect has room for"
-            f" {MASTERS_MAX - 2}. Place some of them in ROM with --folding"
+            f" {WEIGHT_READERS_MAX}. Place some of them in ROM with --folding"
         )
     words = _words(graph, board, top)
     family = board.part.processing_system

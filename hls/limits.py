@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from edgekit.hls.estimates import Estimates, over_budget
-from edgekit.targets.boards import Board
+from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
 
 WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
 
@@ -22,6 +22,11 @@ def time_by_memory(found: Estimates, board: Board) -> float:
     return found.ddr_bytes_per_frame / board.ddr_bytes_per_s * board.clock_mhz * 1e6
 
 
+def weight_readers(found: Estimates) -> int:
+    """Layers that read their weights from memory, each through a master of its own."""
+    return sum(1 for layer in found.layers if layer.ddr_bytes)
+
+
 def limits(found: Estimates, board: Board, time: int) -> list[str]:
     """Each resource that is exceeded, worst first, with the layer that takes most of it."""
     may = board.part.planned
@@ -33,6 +38,8 @@ def limits(found: Estimates, board: Board, time: int) -> list[str]:
             f"{WAYS[name]}: {getattr(found, name):,g} estimated, {getattr(may, name):,} may be used ({over[name]:.0%});"
             f" layer '{most.name}' takes most, {getattr(most, name):,g}."
         )
+    if (readers := weight_readers(found)) > WEIGHT_READERS_MAX:
+        lines.append(f"Memory masters: {readers} layers read their weights from DDR; the interconnect has room for {WEIGHT_READERS_MAX}.")
     memory = time_by_memory(found, board)
     if memory > time:
         most = max(found.layers, key=lambda layer: layer.ddr_bytes)

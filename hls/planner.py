@@ -23,15 +23,17 @@ from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph, Op, Reshape, check, op_inputs
 from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, read_tokens, refusal
-from edgekit.hls.limits import limits, spent, time_by_memory
+from edgekit.hls.limits import limits, spent, time_by_memory, weight_readers
 from edgekit.hls.pipeline import build, needed, op_stages
 from edgekit.hls.resources import SYSTEM, Cost, stage_cost
 from edgekit.hls.stages import Resize
-from edgekit.targets.boards import Board
+from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
 
-PRICED = ("lut", "dsp", "bram36", "ddr")
-"""The resources that a plan spends; flip-flops follow the LUTs and are checked at the end."""
-PRICES = tuple(np.array(prices, np.float64) for prices in ((1, 1, 1, 1), (4, 1, 1, 1), (1, 1, 4, 1), (4, 1, 16, 1), (16, 1, 4, 1)))
+PRICED = ("lut", "dsp", "bram36", "ddr", "readers")
+"""The resources that a plan spends; flip-flops follow the LUTs and are checked at the end. Readers: layers with weights in memory."""
+PRICES = tuple(
+    np.array(prices, np.float64) for prices in ((1, 1, 1, 1, 1), (4, 1, 1, 1, 1), (1, 1, 4, 1, 1), (4, 1, 16, 1, 1), (16, 1, 4, 1, 1))
+)
 """First prices of a whole board's budget of each resource."""
 ROUNDS = 8
 """So often prices are raised for what ran out."""
@@ -139,7 +141,8 @@ def _badness(use: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
     may = board.part.planned
-    return np.array([cost.lut / may.lut, cost.dsp / may.dsp, cost.bram36 / may.bram36, cost.ddr_bytes])
+    reads = min(cost.ddr_bytes, 1) / WEIGHT_READERS_MAX
+    return np.array([cost.lut / may.lut, cost.dsp / may.dsp, cost.bram36 / may.bram36, cost.ddr_bytes, reads])
 
 
 def _pareto(choices: _Choices) -> _Choices:
@@ -235,7 +238,7 @@ class _Search:
 
     def exchange(self, planned: Planned, time: int) -> dict[str, Folding]:
         """Another plan: as often as it helps, the one op takes another folding that lowers most what the plan exceeds."""
-        scale = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        scale = self.scale(time)
         folding = dict(planned.folding)
         use = self.use(planned, time)
         for _ in range(len(self.choices)):
@@ -271,7 +274,12 @@ class _Search:
         """Of each resource, the share of what may be planned with."""
         found, may = planned.estimates, self.board.part.planned
         luts = max(found.lut / may.lut, found.ff / may.ff)
-        return np.array([luts, found.dsp / may.dsp, found.bram36 / may.bram36, time_by_memory(found, self.board) / time])
+        memory = time_by_memory(found, self.board) / time
+        return np.array([luts, found.dsp / may.dsp, found.bram36 / may.bram36, memory, weight_readers(found) / WEIGHT_READERS_MAX])
+
+    def scale(self, time: int) -> npt.NDArray[np.float64]:
+        """What the costs of a folding are divided by to be shares of a board, in a time."""
+        return np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6), 1])
 
     def bound(self, time: int) -> float:
         """No plan for a time can use less than this share of the resource that it uses most.
@@ -279,7 +287,7 @@ class _Search:
         A weighted mean of the shares is no larger than the largest, and for given weights the least mean is that of the layers'
         cheapest foldings, each chosen alone; FIFOs and resizes come on top. The weights that give the highest bound are sought.
         """
-        scale = np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        scale = self.scale(time)
         costs = [one.costs[one.cycles <= time] / scale for one in self.choices]
         if any(len(one) == 0 for one in costs):
             return inf
@@ -294,12 +302,12 @@ class _Search:
     def excess(self, planned: Planned, time: int) -> float:
         """The worst of the resources, as a multiple of what there is."""
         found = planned.estimates
-        memory = time_by_memory(found, self.board) / time
-        return max(found.interval_cycles / time, memory, *over_budget(found, self.board.part.planned).values())
+        memory, readers = time_by_memory(found, self.board) / time, weight_readers(found) / WEIGHT_READERS_MAX
+        return max(found.interval_cycles / time, memory, readers, *over_budget(found, self.board.part.planned).values())
 
     def choose(self, time: int, prices: npt.NDArray[np.float64]) -> dict[str, Folding] | None:
         """The cheapest folding of each op in its turn, at these prices; None where an op cannot be so fast."""
-        scale = prices / np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6)])
+        scale = prices / self.scale(time)
         tokens: dict[str, int] = {}
         folding: dict[str, Folding] = {}
         for one in self.choices:
@@ -371,7 +379,9 @@ def _refusal(search: _Search, time: int, fps: float | None, best: Planned | None
     elif fps is not None or nearest is not None:
         bound = search.bound(time)
         proof = (
-            f": whatever the foldings, one of LUTs, DSPs, block RAM and DDR is used to {bound:.0%} at least" if bound > 1 else " was found"
+            f": whatever the foldings, one of LUTs, DSPs, block RAM, DDR and memory masters is used to {bound:.0%} at least"
+            if bound > 1
+            else " was found"
         )
         lines.append(f"No plan that fits{proof}. Take a board with more, or a smaller network.")
     assert nearest is not None

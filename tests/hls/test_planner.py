@@ -18,7 +18,7 @@ from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.estimates import estimate, fifo_depths, over_budget
 from edgekit.hls.folding import Folding, WeightPlacement, legal_foldings
 from edgekit.hls.folding_file import folding_json, read_folding
-from edgekit.hls.limits import spent
+from edgekit.hls.limits import spent, weight_readers
 from edgekit.hls.pipeline import ample_depths, pipeline
 from edgekit.hls.planner import DoesNotFit, plan
 from edgekit.targets.boards import Board, board
@@ -200,3 +200,31 @@ def test_fifos_on_the_shorter_way_hold_what_the_longer_one_lags(rng: np.random.G
     (skip,) = [stream for stream in pipe.streams if stream.consumer == "n1_sum" and "fork" in stream.producer]
     assert 4 * 8 <= depths[skip.name] < ample_depths(pipe)[skip.name] + 1
     assert [depth for name, depth in depths.items() if name != skip.name and depth > 2] == []
+
+
+def wide_chain(rng: np.random.Generator, layers: int) -> IntegerGraph:
+    """1x1 convolutions of 256 channels on a 2x2 map: hardly any work, 64 KiB of weights each."""
+    tensors = {"t0": Tensor("t0", (2, 2, 256), True, 4)}
+    ops = []
+    for i in range(layers):
+        weights = (4 * rng.integers(-31, 32, (1, 1, 256, 256))).astype(np.int8)
+        tensors[f"t{i + 1}"] = replace(tensors["t0"], name=f"t{i + 1}")
+        ops.append(Conv2D(f"conv{i}", f"t{i}", f"t{i + 1}", weights, np.full(256, 2, np.int32), (10,) * 256))
+    return IntegerGraph("wide", tensors, tuple(ops), "t0", (f"t{layers}",))
+
+
+def test_no_more_layers_read_from_memory_than_masters_there_are(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four layers a board with little block RAM puts three into memory. With two masters it needs room for two, or says so."""
+    graph = wide_chain(rng, 4)
+
+    def target(brams: int) -> Board:
+        return replace(SMALL, part=replace(SMALL.part, resources=replace(SMALL.part.resources, lut=20_000, bram36=brams)))
+
+    little, more = target(32), target(64)
+    assert weight_readers(plan(graph, little).estimates) > 2
+    for module in ("planner", "limits"):
+        monkeypatch.setattr(f"edgekit.hls.{module}.WEIGHT_READERS_MAX", 2)
+    assert weight_readers(plan(graph, more).estimates) <= 2
+    with pytest.raises(DoesNotFit) as refused:
+        plan(graph, little)
+    assert "masters" in str(refused.value) or "block RAM" in str(refused.value)

@@ -43,6 +43,10 @@ CLOCK_MIN_MHZ = 10.0
 """Slower than this the PS's dividers do not go from every PLL setting."""
 DDR_REACHED = 0.92
 """The share of a DDR memory's peak that bursts of 128 to 192 bytes reach."""
+MASTERS_MAX = 16
+"""Of one SmartConnect (PG247)."""
+WEIGHT_READERS_MAX = MASTERS_MAX - 2
+"""Layers that can read their weights from memory, beside the masters of images and results."""
 AXI_MASTER, AXI_STREAM = "axi-master", "axi-stream"
 """What an accelerator can be given as: with its own access to memory, in a design with the processors; or a bare IP with streams."""
 
