@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow bench lint clean install
+.PHONY: demo test test-slow bench accuracy lint clean install
 
 demo: install
 	$(BIN)/python -m edgekit.demo demo
@@ -20,6 +20,9 @@ test-slow: install
 
 bench: install
 	$(BIN)/python benchmarks/bench.py
+
+accuracy: install
+	$(BIN)/python benchmarks/accuracy.py
 
 lint: install
 	$(BIN)/ruff check .
