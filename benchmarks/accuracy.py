@@ -26,7 +26,8 @@ from edgekit.pipeline.dataset import load_dataset
 
 COLUMNS = ("float", "images", "none", "qfx", "2-hot", "8 bits")
 SEEDS = 3
-TABLE = Path(__file__).parent.parent / "docs" / "accuracy_table.md"
+HEAD = Path(__file__).parent / "accuracy_head.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "accuracy.md"
 RESULTS = Path("build") / "accuracy.jsonl"
 PLAIN_LEVELS = 127.0
 
@@ -63,8 +64,9 @@ def main() -> None:
         for member in MEMBERS:
             if not options.network or member.network in options.network:
                 measure(member, seed, options.results)
-    TABLE.write_text(table(read(options.results)), encoding="utf-8")
-    print(TABLE.read_text(encoding="utf-8"))
+    found = table(read(options.results))
+    DOCUMENT.write_text(HEAD.read_text(encoding="utf-8") + found, encoding="utf-8")
+    print(found)
 
 
 def measure(member: Member, seed: int, results: Path) -> None:
