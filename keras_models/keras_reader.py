@@ -10,8 +10,11 @@ from collections import Counter
 from typing import Any
 
 from edgekit.errors import UnsupportedLayer
-from edgekit.keras_models.layer_readers import READERS
+from edgekit.keras_models.layer_readers import LAYER_READERS
 from edgekit.keras_models.reading import FoldedLayers, FoldedWeights, Pending, Reading
+from edgekit.keras_models.transformer_readers import TRANSFORMER_READERS
+
+READERS = LAYER_READERS | TRANSFORMER_READERS
 
 
 def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, FoldedWeights], list[str]]:

@@ -1,11 +1,13 @@
-"""What each Keras layer becomes in verbs of the vocabulary: a function (reading, layer, inputs) -> value, by the layer's class."""
+"""What each Keras layer becomes in verbs of the vocabulary: a function (reading, layer, inputs) -> value, by the layer's class.
+
+Products, norms, attention and our own layers are in transformer_readers.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -52,14 +54,14 @@ def _alike(reading: Reading, layer: Any, values: Any) -> list[Any]:
     ]
 
 
-def _refuse(layer: Any, what: str) -> UnsupportedLayer:
+def refuse(layer: Any, what: str) -> UnsupportedLayer:
     return UnsupportedLayer(f"layer '{layer.name}' ({type(layer).__name__}) has {what}, which is not supported.")
 
 
 def _require(layer: Any, **options: Any) -> None:
     for name, value in options.items():
         if getattr(layer, name) != value:
-            raise _refuse(layer, f"{name}={getattr(layer, name)}")
+            raise refuse(layer, f"{name}={getattr(layer, name)}")
 
 
 def _kernel_of(layer: Any, attribute: str, quantizer: str) -> Floats:
@@ -185,7 +187,7 @@ def _dense(reading: Reading, layer: Any, x: Any) -> Any:
         pointwise = replace(weights, kernel=weights.kernel.reshape(1, 1, *weights.kernel.shape))
         return _end(reading, layer, _conv_verb(reading, layer.name, x, pointwise, {}))
     if len(layer.input_shape) not in (2, 4):
-        raise _refuse(layer, f"an input of shape {layer.input_shape}")
+        raise refuse(layer, f"an input of shape {layer.input_shape}")
     return _end(reading, layer, _dense_verb(reading, layer.name, x, weights))
 
 
@@ -205,20 +207,20 @@ def _batch_norm(reading: Reading, layer: Any, x: Any) -> Any:
     """y = (x - mean) * gamma / sqrt(variance + epsilon) + beta, folded into the weights in front of it (arXiv 1712.05877, section 3.2)."""
     mean, variance = np.asarray(layer.moving_mean, np.float64), np.asarray(layer.moving_variance, np.float64)
     if list(layer.axis) != [len(layer.input_shape) - 1]:
-        raise _refuse(layer, f"axis {list(layer.axis)}")
+        raise refuse(layer, f"axis {list(layer.axis)}")
     scale = (np.asarray(layer.gamma, np.float64) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
     shift = (np.asarray(layer.beta, np.float64) if layer.center else 0.0) - mean * scale
-    return _affine(reading, layer, x, scale, shift)
+    return affine(reading, layer, x, scale, shift)
 
 
 def _rescaling(reading: Reading, layer: Any, x: Any) -> Any:
     channels = layer.input_shape[-1]
-    return _affine(
+    return affine(
         reading, layer, x, np.broadcast_to(np.float64(layer.scale), channels), np.broadcast_to(np.float64(layer.offset), channels)
     )
 
 
-def _affine(reading: Reading, layer: Any, x: Any, scale: Any, shift: Any, name: str = "") -> Any:
+def affine(reading: Reading, layer: Any, x: Any, scale: Any, shift: Any, name: str = "") -> Any:
     """y = x * scale + shift a channel: into the pending weights, into those that follow, or a 1x1 depthwise convolution of its own."""
     if isinstance(x, Pending) and x.weights is not None:
         kernel, bias = x.weights.kernel, x.weights.bias
@@ -231,7 +233,7 @@ def _affine(reading: Reading, layer: Any, x: Any, scale: Any, shift: Any, name: 
     def emit(activation: Act) -> Any:
         cells = _as_map(reading, layer, scaled)
         if len(reading.layers.shape(cells)) != 3:
-            raise _refuse(layer, "no convolution or dense layer around it to fold into")
+            raise refuse(layer, "no convolution or dense layer around it to fold into")
         return reading.layers.depthwise(cells, name, (1, 1), activation=activation, use_bias=True)
 
     own = FoldedWeights(scale.reshape(1, 1, -1, 1).astype(np.float32), np.asarray(shift, np.float32))
@@ -240,7 +242,7 @@ def _affine(reading: Reading, layer: Any, x: Any, scale: Any, shift: Any, name: 
 
 def _relu(reading: Reading, layer: Any, x: Any) -> Any:
     if layer.negative_slope or layer.threshold or layer.max_value not in (None, 6, 6.0):
-        raise _refuse(layer, f"max_value={layer.max_value}, negative_slope={layer.negative_slope}, threshold={layer.threshold}")
+        raise refuse(layer, f"max_value={layer.max_value}, negative_slope={layer.negative_slope}, threshold={layer.threshold}")
     return _activated(reading, layer, x, Act("relu" if layer.max_value is None else "relu6", layer.name))
 
 
@@ -256,7 +258,7 @@ def _activated(reading: Reading, layer: Any, x: Any, activation: Act) -> Any:
     if not isinstance(x, Pending) and activation.kind.startswith("relu"):
         x = _as_map(reading, layer, reading.settle(x))  # a clamp on its own needs an op that carries it
         if len(reading.layers.shape(x)) != 3:
-            raise _refuse(layer, "no op in front of it that could carry the clamp")
+            raise refuse(layer, "no op in front of it that could carry the clamp")
         channels = reading.layers.shape(x)[-1]
         x = _depthwise_verb(
             reading, f"{layer.name}_identity", x, FoldedWeights(np.ones((1, 1, channels, 1), np.float32), np.zeros(channels, np.float32))
@@ -278,7 +280,7 @@ def _activation(layer: Any, function: Any, name: str) -> Act | None:
         return LINEAR
     if kind in ("relu", "relu6", *TABLE_FUNCTIONS):
         return Act(kind, name)
-    raise _refuse(layer, f"the activation '{kind}'")
+    raise refuse(layer, f"the activation '{kind}'")
 
 
 def _softmax(reading: Reading, layer: Any, x: Any) -> Any:
@@ -286,14 +288,14 @@ def _softmax(reading: Reading, layer: Any, x: Any) -> Any:
     value = reading.layers.softmax(logits, f"{layer.name}_softmax")
     if value is logits:
         if layer.outbound_nodes:
-            raise _refuse(layer, "a softmax that is not the last layer")
+            raise refuse(layer, "a softmax that is not the last layer")
         reading.notes.append(f"the softmax of layer '{layer.name}' is left out: the exact network returns logits, whose order is the same")
     return value
 
 
 def _add(reading: Reading, layer: Any, *inputs: Any) -> Any:
     if len(inputs) != 2:
-        raise _refuse(layer, f"{len(inputs)} inputs")
+        raise refuse(layer, f"{len(inputs)} inputs")
     for pending, other in (inputs, inputs[::-1]):
         if isinstance(pending, Pending) and pending.encode is not None and pending.input is other:
             return Pending(pending.name, partial(pending.encode, layer.name), pending.weights)
@@ -306,100 +308,16 @@ def _average(reading: Reading, layer: Any, *inputs: Any) -> Any:
     heads = [value for value in inputs if isinstance(value, Pending) and value.is_dense]
     both = [head.weights for head in heads if head.weights is not None]
     if len(inputs) != 2 or len(both) != 2 or heads[0].input is not heads[1].input:
-        raise _refuse(layer, "inputs other than two dense layers of one tensor")
+        raise refuse(layer, "inputs other than two dense layers of one tensor")
     half = np.float32(0.5)
     mean = FoldedWeights((both[0].kernel + both[1].kernel) * half, (both[0].bias + both[1].bias) * half)
     return _dense_verb(reading, heads[0].name, heads[0].input, mean)
 
 
-def _multiply(reading: Reading, layer: Any, *inputs: Any) -> Any:
-    """A gate may come first, or as a vector, which Keras takes for (1, 1, channels)."""
-    if len(inputs) != 2:
-        raise _refuse(layer, f"{len(inputs)} inputs")
-    layers, values = reading.layers, [reading.settle(value) for value in inputs]
-    if any(len(layers.shape(x)) == 3 for x in values):
-        values = [
-            layers.reshape(x, f"{layer.name}_map_{i}", (1, 1, *shape)) if len(shape := layers.shape(x)) == 1 else x
-            for i, x in enumerate(values)
-        ]
-    x, gate = sorted(values, key=lambda value: prod(layers.shape(value)), reverse=True)  # stable: of two maps the first stays first
-    of_map, of_gate = layers.shape(x), layers.shape(gate)
-    if of_gate not in (of_map, (1, 1, of_map[-1])):
-        raise _refuse(layer, f"inputs of shape {of_map} and {of_gate}; a gate has its map's shape or (1, 1, channels)")
-    return layers.multiply(x, gate, layer.name)
-
-
-def _channels(reading: Reading, layer: Any, x: Any) -> Any:
-    return _part(reading, x, layer.name, layer.start, layer.count)
-
-
-def _part(reading: Reading, x: Any, name: str, start: int, count: int) -> Any:
-    """Some channels; of a convolution that is not built yet, a convolution."""
-    if isinstance(x, Pending) and x.part is not None:
-        return x.part(name, start, count)
-    return reading.layers.channels(reading.settle(x), name, start, count)
-
-
-def _layer_scale(reading: Reading, layer: Any, x: Any) -> Any:
-    scale = np.asarray(layer.gamma, np.float64)
-    return _affine(reading, layer, x, scale, np.zeros_like(scale))
-
-
-def _layer_norm(reading: Reading, layer: Any, x: Any) -> Any:
-    if list(layer.axis) != [len(layer.input_shape) - 1]:
-        raise _refuse(layer, f"axis {list(layer.axis)}")
-    channels = layer.input_shape[-1]
-    scale = np.asarray(layer.gamma if layer.scale else np.ones(channels), np.float32)
-    shift = np.asarray(layer.beta if layer.center else np.zeros(channels), np.float32)
-    return Normed(layer.name, reading.settle(x), layer.epsilon, scale, shift)
-
-
-def _progressive_norm(reading: Reading, layer: Any, x: Any) -> Any:
-    mix = float(layer.mix)
-    if mix:
-        raise UnsupportedLayer(
-            f"layer '{layer.name}' is {mix:.0%} a layer norm still; train on until it is a batch norm alone, set_norm_mix(model, 0)."
-        )
-    scale = np.asarray(layer.gamma, np.float64) / np.sqrt(np.asarray(layer.moving_variance, np.float64) + layer.epsilon)
-    return _affine(reading, layer, x, scale, np.asarray(layer.beta, np.float64) - np.asarray(layer.moving_mean, np.float64) * scale)
-
-
-def _upsample(reading: Reading, layer: Any, x: Any) -> Any:
-    x = reading.settle(x)
-    weights = FoldedWeights(np.asarray(layer.depthwise_kernel, np.float32), np.asarray(layer.bias, np.float32))
-
-    def emit(activation: Act) -> Any:
-        value = reading.layers.upsample(x, layer.name, layer.factor)
-        return value if activation is LINEAR else reading.layers.activate(value, activation)
-
-    return Pending(layer.name, emit, weights)
-
-
-def _attention(reading: Reading, layer: Any, queries_keys: Any, values: Any) -> Any:
-    reading.weights[layer.name] = FoldedWeights(np.asarray(layer.attention_biases, np.float32), np.zeros(0, np.float32))
-    return reading.layers.attention(reading.settle(queries_keys), reading.settle(values), layer.name, layer.heads)
-
-
-def _relu_attention(reading: Reading, layer: Any, queries_keys: Any, values: Any) -> Any:
-    """factor relu(c q k^T + b) v = (factor c) relu(q k^T + b / c) v, as c = 1 / sqrt(channels) > 0: the next layer takes in factor c."""
-    half = layer.input_shape[0][-1] // 2
-    if not isinstance(queries_keys, Pending) or queries_keys.part is None:
-        queries_keys = reading.settle(queries_keys)
-    queries = reading.settle(_part(reading, queries_keys, f"{layer.name}_queries", 0, half))
-    keys = reading.settle(_part(reading, queries_keys, f"{layer.name}_keys", half, half))
-    factor = (half // layer.heads) ** -0.5
-    table = np.asarray(layer.attention_biases, np.float64) / factor
-    reading.weights[layer.name] = FoldedWeights(table.astype(np.float32), np.zeros(0, np.float32))
-    mixed = reading.layers.relu_attention(queries, keys, reading.settle(values), layer.name, layer.heads)
-    of_heads = np.asarray(layer.head_factors, np.float64) * factor / table.shape[1]
-    scale = np.repeat(of_heads, layer.output_shape[-1] // layer.heads)
-    return _affine(reading, layer, mixed, scale, np.zeros_like(scale), f"{layer.name}_factors")
-
-
 def _concat(reading: Reading, layer: Any, *inputs: Any) -> Any:
     rank = len(layer.input_shape[0])
     if layer.axis not in (-1, rank - 1):
-        raise _refuse(layer, f"axis {layer.axis}")
+        raise refuse(layer, f"axis {layer.axis}")
     return reading.layers.concat(_alike(reading, layer, inputs), layer.name)
 
 
@@ -415,7 +333,7 @@ def _global_pool(reading: Reading, layer: Any, x: Any) -> Any:
 def _average_pool(reading: Reading, layer: Any, x: Any) -> Any:
     x, padding = _window(reading, layer, x, layer.pool_size, layer.strides)
     if padding != NO_PADDING:
-        raise _refuse(layer, "padding")
+        raise refuse(layer, "padding")
     return reading.layers.average_pool(x, layer.name, layer.pool_size, strides=layer.strides)
 
 
@@ -445,7 +363,7 @@ def _same(reading: Reading, layer: Any, x: Any) -> Any:
     return x
 
 
-READERS: dict[str, Callable[..., Any]] = {
+LAYER_READERS: dict[str, Callable[..., Any]] = {
     "Conv2D": _conv2d,
     "QConv2D": _conv2d,
     "DepthwiseConv2D": _depthwise,
@@ -454,9 +372,6 @@ READERS: dict[str, Callable[..., Any]] = {
     "Dense": _dense,
     "QDense": _dense,
     "BatchNormalization": _batch_norm,
-    "LayerNormalization": _layer_norm,
-    "LayerScale": _layer_scale,
-    "ProgressiveNorm": _progressive_norm,
     "Rescaling": _rescaling,
     "ReLU": _relu,
     "Activation": _activation_layer,
@@ -464,11 +379,6 @@ READERS: dict[str, Callable[..., Any]] = {
     "Softmax": _softmax,
     "Add": _add,
     "Average": _average,
-    "Multiply": _multiply,
-    "ChannelSlice": _channels,
-    "OffsetAttention": _attention,
-    "ReluAttention": _relu_attention,
-    "DepthwiseUpsampling2D": _upsample,
     "Concatenate": _concat,
     "ZeroPadding2D": _zero_padding,
     "GlobalAveragePooling2D": _global_pool,

@@ -7,8 +7,7 @@ to the values and to the binary points.
     activation   q = clip(floor(x * 2**f + 1/2), low, high)            one f a tensor
     weight       q = 4 * clip(round(w * 2**f / 4), -L, L)              one f an output channel (a tensor in a Dense)
     bias         q = 4 * round((b * 2**f_acc - 2) / 4) + 2             f_acc = f_in + f_w
-    of a matrix product of activations
-                 q = round(b * 2**f_acc)                               f_acc = f_x + f_y
+                 q = round(b * 2**f_acc) of a matrix product           f_acc = f_x + f_y
 
 L is 31 for the 6 significant bits that the lattice leaves, and 15, 7 or 3 for fewer.
 A weight's f is moved where the shift n = f_in + f_w - f_out would be 2 or leave -7..16 (rules 2 and 3); the f of a product of
@@ -38,8 +37,6 @@ FLOAT32_INTEGERS = float(1 << 24)
 """float32 holds every whole number up to this one."""
 UNBOUNDED = float(1 << 30)
 """qkeras clips weights to its quantizer's max() while training; ours saturate by themselves."""
-
-
 LEARNING_GAIN = 16.0
 """Adam moves a variable by about the learning rate a step. A binary point counts in whole numbers, so its variable is in units
 of 16: a few dozen steps in one direction change it by one."""
@@ -196,7 +193,7 @@ def legal_weight_point(f_w: Any, f_in: Any, f_out: Any) -> Any:
 
 
 as_written = tf.autograph.experimental.do_not_convert
-"""Nothing in a quantizer depends on a tensor's value: to trace it is enough, and several times faster than to rewrite it for each layer."""
+"""A quantizer has no branch on a tensor's value: tracing it is enough, and several times faster than rewriting it for each layer."""
 
 # --- quantizers ----------------------------------------------------------------------------------------------------------
 

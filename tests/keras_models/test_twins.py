@@ -14,6 +14,7 @@ from edgekit import tolerances
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph, equal, quantize_input, run
 from edgekit.graph.ir import Lookup, MatMul, Multiply
+from edgekit.keras_models.backend import tf
 from edgekit.keras_models.data import photographs
 from edgekit.keras_models.executors import EXECUTORS
 from edgekit.keras_models.forms import exact_form
@@ -23,6 +24,7 @@ from edgekit.keras_models.qfx_model import unquantized
 from edgekit.keras_models.quantize import build_qkeras_model, quantize
 from edgekit.keras_models.random_weights import randomize
 from edgekit.keras_models.thaw import thaw
+from edgekit.keras_models.vocabulary import Form
 
 FAMILIES = [
     ("mnasnet_b1", 0.5, 32, ()),
@@ -91,3 +93,14 @@ def test_quantized_attention_follows_the_float_network() -> None:
     with unquantized(twin):
         floats = twin(images, training=False).numpy().ravel()
     assert np.abs(floats - expected).max() <= tolerances.FLOAT32_FOLDED * np.abs(expected).max()
+
+
+def test_training_reaches_every_weight_and_binary_point_of_a_twin() -> None:
+    model, images = with_weights(Form.EXACT)
+    twin = quantize(model, images).model
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(twin(images, training=True) ** 2)
+    variables = twin.trainable_variables
+    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+        assert gradient is not None and np.isfinite(gradient).all(), variable.name
+    assert any("attention_biases" in variable.name for variable in variables)
