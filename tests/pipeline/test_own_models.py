@@ -58,7 +58,9 @@ def test_what_differs_on_purpose_is_said(tmp_path: Path) -> None:
 def test_stock_precisions(precision: str, tmp_path: Path) -> None:
     request = ModelRequest("mobilenet_v1", alpha=0.25, size=32, classes=10)
     done = export_model(request, target="rpi4", precision=precision, output=tmp_path / "out")
-    assert set(done.sizes) == {"model.tflite", "manifest.json", "labels.txt", "run.py", "golden/input.bin", "golden/output.bin"}
+    preprocessing = {"pixels.py", "input_table.bin"}
+    golden = {"golden/input.bin", "golden/output.bin"}
+    assert set(done.sizes) == {"model.tflite", "manifest.json", "labels.txt", "run.py", *golden, *preprocessing}
     report = verify(open_bundle(tmp_path / "out"), count=16)
     names = [report.baseline, *(result.name for result in report.results)]
     assert names == ["tflite-reference", "tflite-optimized", "tflite-xnnpack"]
