@@ -14,6 +14,8 @@ from edgekit.keras_models.networks import NETWORKS, Network, count, network_of
 from edgekit.keras_models.weights import ImportedWeights, import_weights
 
 if TYPE_CHECKING:
+    from edgekit.keras_models.exact_layers import set_norm_mix
+    from edgekit.keras_models.forms import exact_form
     from edgekit.keras_models.quantize import build_qkeras_model
 
 __all__ = [
@@ -24,12 +26,16 @@ __all__ = [
     "build_model",
     "build_qkeras_model",
     "count",
+    "exact_form",
     "import_weights",
     "network_of",
+    "set_norm_mix",
 ]
 
 _HOMES = {
     "build_qkeras_model": "edgekit.keras_models.quantize",
+    "exact_form": "edgekit.keras_models.forms",
+    "set_norm_mix": "edgekit.keras_models.exact_layers",
 }
 """Functions whose modules need TensorFlow."""
 

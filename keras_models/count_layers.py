@@ -16,15 +16,13 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One verb of the vocabulary. `kind` says what it is, with its activation; `shape` is of its output, without batch; `exact`, whether
-    an integer graph can hold it today."""
+    """One verb of the vocabulary. `kind` says what it is, with its activation; `shape` is of its output, without batch."""
 
     name: str
     kind: str
     shape: Shape
     params: int
     macs: int
-    exact: bool
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,6 @@ class Counts:
     params: int
     macs: int
     layers: tuple[LayerCount, ...] = field(default=(), compare=False, repr=False)
-
-    @property
-    def exact(self) -> bool:
-        """Whether the whole network has an integer graph."""
-        return all(layer.exact for layer in self.layers)
 
 
 @dataclass
@@ -95,13 +88,13 @@ class CountLayers:
         return self._write(name, "add", x)
 
     def multiply(self, x: Shape, y: Shape, name: str) -> Shape:
-        return self._write(name, "multiply", x, exact=False)
+        return self._write(name, "multiply", x)
 
     def concat(self, values: Sequence[Shape], name: str) -> Shape:
         return self._write(name, "concat", (*values[0][:-1], sum(value[-1] for value in values)))
 
     def channels(self, x: Shape, name: str, start: int, count: int) -> Shape:
-        return self._write(name, "channels", (*x[:-1], count), exact=False)
+        return self._write(name, "channels", (*x[:-1], count))
 
     def global_pool(self, x: Shape, name: str, *, keep_map: bool = False) -> Shape:
         return self._write(name, "global pool", (1, 1, x[-1]) if keep_map else (x[-1],))
@@ -111,17 +104,17 @@ class CountLayers:
 
     def upsample(self, x: Shape, name: str, factor: int, batch_norm: BatchNorm | None = None) -> Shape:
         shape = (x[0] * factor, x[1] * factor, x[2])
-        self._write(name, f"depthwise upsampling x{factor}", shape, (factor**2 + (3 if batch_norm else 1)) * x[2], prod(shape), exact=False)
+        self._write(name, f"depthwise upsampling x{factor}", shape, (factor**2 + (3 if batch_norm else 1)) * x[2], prod(shape))
         return shape
 
     def layer_norm(self, x: Shape, name: str, epsilon: float) -> Shape:
-        return self._write(name, "layer norm", x, 2 * x[-1], exact=False)
+        return self._write(name, "layer norm", x, 2 * x[-1])
 
     def layer_scale(self, x: Shape, name: str, initial: float) -> Shape:
         return self._write(name, "layer scale", x, x[-1])
 
     def attention(self, queries_keys: Shape, values: Shape, name: str, heads: int) -> Shape:
-        return self._write(name, f"attention, {heads} heads", values, heads * prod(values[:-1]), exact=False)
+        return self._write(name, f"attention, {heads} heads", values, heads * prod(values[:-1]))
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -133,8 +126,8 @@ class CountLayers:
         """A layer whose every output value is a sum of `taps` products, with `per_channel` more parameters a channel."""
         return self._write(name, kind, shape, (taps + per_channel) * shape[-1], taps * prod(shape))
 
-    def _write(self, name: str, kind: str, shape: Shape, params: int = 0, macs: int = 0, *, exact: bool = True) -> Shape:
-        self.layers.append(LayerCount(name, kind, shape, params, macs, exact))
+    def _write(self, name: str, kind: str, shape: Shape, params: int = 0, macs: int = 0) -> Shape:
+        self.layers.append(LayerCount(name, kind, shape, params, macs))
         return shape
 
 

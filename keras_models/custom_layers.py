@@ -88,9 +88,8 @@ class OffsetAttention(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         queries_keys, values = inputs
-        key_dim, cells = queries_keys.shape[-1] // (2 * self.heads), self.attention_biases.shape[-1]
-        biases = tf.reshape(tf.gather(self.attention_biases, self.offsets, axis=1), [self.heads, cells, cells])
-        return mix_heads(queries_keys, values, self.heads, biases, key_dim**-0.5)
+        key_dim = queries_keys.shape[-1] // (2 * self.heads)
+        return mix_heads(queries_keys, values, self.heads, offset_biases(self.attention_biases, self.offsets), key_dim**-0.5)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "heads": self.heads}
@@ -118,16 +117,28 @@ class PairAttention(tf_keras.layers.Layer):  # type: ignore[misc]
 
 def mix_heads(queries_keys: Tensor, values: Tensor, heads: int, biases: Tensor, factor: float | None = None) -> Tensor:
     """softmax(factor * q k^T + biases) v of each head, in the shape of `values`. A factor of None is in the queries already."""
-    _, rows, columns, channels = values.shape
-    of_heads = [
-        tf.transpose(tf.reshape(x, [-1, rows * columns, parts, x.shape[-1] // parts]), [0, 2, 1, 3])
-        for x, parts in ((queries_keys, 2 * heads), (values, heads))
-    ]
-    queries, keys = tf.split(of_heads[0], 2, axis=1)
+    queries, keys = tf.split(_by_head(queries_keys, 2 * heads), 2, axis=1)
     scores = tf.matmul(queries, keys, transpose_b=True)
-    weights = tf.nn.softmax((scores if factor is None else scores * factor) + biases)
-    mixed = tf.transpose(tf.matmul(weights, of_heads[1]), [0, 2, 1, 3])
-    return tf.reshape(mixed, [-1, rows, columns, channels])
+    return weighted_sum(tf.nn.softmax((scores if factor is None else scores * factor) + biases), values)
+
+
+def scores_of(queries: Tensor, keys: Tensor, heads: int, factor: float | None = None) -> Tensor:
+    """factor * q k^T of each head: (batch, heads, cells of q, cells of k)."""
+    scores = tf.matmul(_by_head(queries, heads), _by_head(keys, heads), transpose_b=True)
+    return scores if factor is None else scores * factor
+
+
+def weighted_sum(weights: Tensor, values: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """`weights` (batch, heads, cells, cells of values) times the values of each head, on a map of `size`, by default that of `values`."""
+    rows, columns = size or values.shape[1:3]
+    mixed = tf.transpose(tf.matmul(weights, _by_head(values, weights.shape[1])), [0, 2, 1, 3])
+    return tf.reshape(mixed, [-1, rows, columns, values.shape[-1]])
+
+
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    """(batch, rows, columns, channels) as (batch, heads, cells, channels of a head)."""
+    _, rows, columns, channels = x.shape
+    return tf.transpose(tf.reshape(x, [-1, rows * columns, heads, channels // heads]), [0, 2, 1, 3])
 
 
 class UnitNorm(tf_keras.layers.Layer):  # type: ignore[misc]
@@ -186,6 +197,12 @@ def offsets(rows: int, columns: int) -> Any:
     """(cells, cells): of each pair of cells, |dy| * columns + |dx|."""
     y, x = np.divmod(np.arange(rows * columns), columns)
     return np.abs(y[:, None] - y) * columns + np.abs(x[:, None] - x)
+
+
+def offset_biases(table: Tensor, pairs: Any) -> Tensor:
+    """(heads, cells, cells): of each pair of cells the entry of `table` (heads, cells) at its offset; `pairs` are offsets, flattened."""
+    heads, cells = table.shape
+    return tf.reshape(tf.gather(table, pairs, axis=1), [heads, cells, cells])
 
 
 CUSTOM_LAYERS: dict[str, Any] = {

@@ -10,8 +10,11 @@ import numpy as np
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Note, Run, Values
 from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, shifts_of
-from edgekit.graph.check import SHIFT_ALWAYS_EXACT
-from edgekit.graph.ir import IntArray
+from edgekit.graph.check import SHIFT_ALWAYS_EXACT, product_bound
+from edgekit.graph.ir import IntArray, ProductOp
+
+FLOAT32_INTEGERS = 1 << 24
+"""float32 holds every whole number up to this one."""
 
 
 def _missing(artifact: Artifact) -> str | None:
@@ -22,6 +25,8 @@ def _missing(artifact: Artifact) -> str | None:
             return f"op '{op.name}' has strides {op.strides} and dilation {op.dilation}, which Keras does not take together"
         if isinstance(op, Conv2D | DepthwiseConv2D | Dense) and max(shifts_of(artifact.graph, op)) > SHIFT_ALWAYS_EXACT:
             return f"op '{op.name}' shifts by more than {SHIFT_ALWAYS_EXACT}, which QFX quantizers never do"
+        if isinstance(op, ProductOp) and product_bound(artifact.graph, op) > FLOAT32_INTEGERS:
+            return f"the accumulator of op '{op.name}' may pass 2**24, up to where float32 holds every whole number"
     return None
 
 

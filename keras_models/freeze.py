@@ -17,16 +17,21 @@ from edgekit.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Op,
     Padding,
     Reshape,
+    Slice,
     Tensor,
     check,
     same_padding,
 )
+from edgekit.graph.ir import ProductOp, WeightedOp
 from edgekit.keras_models.keras_reader import key_of, nodes_of
 from edgekit.keras_models.qfx import QFXActivation, QFXLookup, QFXTable, QFXWeight
 
@@ -35,7 +40,7 @@ from edgekit.keras_models.qfx import QFXActivation, QFXLookup, QFXTable, QFXWeig
 class _Accumulator:
     """An op whose requantize, the QActivation behind it, has not been met yet."""
 
-    op: Conv2D | DepthwiseConv2D | Dense | Add
+    op: WeightedOp | ProductOp | Add
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,11 @@ def _depthwise(state: _Freezing, layer: Any, x: Any) -> _Accumulator:
     return _Accumulator(op)
 
 
+def _depthwise_transpose(state: _Freezing, layer: Any, x: str) -> _Accumulator:
+    weights, bias, points = _read_weights(state, layer, x, layer.depthwise_quantizer_internal, layer.bias_quantizer_internal)
+    return _Accumulator(DepthwiseConv2DTranspose(layer.name, x, "", weights[..., 0], bias, points))
+
+
 def _dense(state: _Freezing, layer: Any, x: str) -> _Accumulator:
     flattened = state.ops[-1] if state.ops and state.ops[-1].output == x else None
     if isinstance(flattened, Reshape) and flattened.name.endswith("_flatten"):  # Dense flattens by itself
@@ -170,6 +180,24 @@ def _dense(state: _Freezing, layer: Any, x: str) -> _Accumulator:
 
 def _add(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
     return _Accumulator(Add(layer.name, (x, y), ""))
+
+
+def _multiply(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
+    return _Accumulator(Multiply(layer.name, (x, y), ""))
+
+
+def _matmul(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
+    bias = np.zeros((1, 1, 1), np.int32)
+    real = layer.quantized_bias()
+    if real is not None:
+        point = state.tensors[x].binary_point + state.tensors[y].binary_point
+        bias = _integers(real.numpy(), point, layer.name).astype(np.int32)
+    return _Accumulator(MatMul(layer.name, (x, y), "", layer.heads, layer.transpose_y, bias))
+
+
+def _channels(state: _Freezing, layer: Any, x: str) -> str:
+    tensor = replace(state.tensors[x], name=layer.name, shape=_shape(layer))
+    return state.write(Slice(layer.name, x, layer.name, layer.start), tensor)
 
 
 def _activation(state: _Freezing, layer: Any, x: Any) -> str:
@@ -185,7 +213,7 @@ def _activation(state: _Freezing, layer: Any, x: Any) -> str:
         raise UnsupportedLayer(f"layer '{layer.name}' does not end a layer with weights or a sum with a QFX quantizer.")
     activation, point = Activation(quantizer.clamp), _integer(quantizer.point)
     name = x.op.name
-    op = replace(x.op, output=name, activation=activation)
+    op = replace(x.op, output=name) if isinstance(x.op, Multiply) else replace(x.op, output=name, activation=activation)
     return state.write(op, Tensor(name, _shape(layer), quantizer.signed, point))
 
 
@@ -211,8 +239,13 @@ def _reshape(state: _Freezing, layer: Any, x: str) -> str:
 _FREEZERS: dict[str, Any] = {
     "QConv2D": _conv2d,
     "QDepthwiseConv2D": _depthwise,
+    "QDepthwiseConv2DTranspose": _depthwise_transpose,
     "QDense": _dense,
+    "QMatMul": _matmul,
+    "QAttentionScores": _matmul,
+    "ChannelSlice": _channels,
     "Add": _add,
+    "Multiply": _multiply,
     "QActivation": _activation,
     "Concatenate": _concat,
     "ZeroPadding2D": _zero_padding,

@@ -145,6 +145,16 @@ class InferenceLayers(KerasLayers):
         self._then(queries_keys._keras_history.layer.name, scaled_queries)
         return self._custom["PairAttention"](heads, name=name)([queries_keys, values])
 
+    def relu_attention(self, queries: KerasTensor, keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
+        """The bias of each pair of cells is a constant."""
+        distances = self._offsets(*self.shape(values)[:2])
+
+        def of_pairs(weights: FoldedWeights) -> Arrays:
+            return [weights.kernel[:, distances]]
+
+        self.arrange[name] = of_pairs
+        return self._custom["PairReluAttention"](heads, name=name)([queries, keys, values])
+
     def _then(self, name: str, change: Callable[[FoldedWeights], FoldedWeights]) -> None:
         """Changes a layer's folded weights before they are arranged."""
         arrange = self.arrange.get(name, _as_folded)

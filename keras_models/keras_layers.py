@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.vocabulary import AS_WRITTEN, LINEAR, NO_PADDING, Act, BatchNorm, Convention, symmetric
+from edgekit.keras_models.vocabulary import AS_WRITTEN, LINEAR, NO_PADDING, Act, BatchNorm, Convention, Form, symmetric
 
 KerasTensor: TypeAlias = Any
 
@@ -16,15 +16,17 @@ KerasTensor: TypeAlias = Any
 class KerasLayers:
     """A tensor is a symbolic Keras tensor; `model` gives a tf_keras.Model."""
 
-    def __init__(self, convention: Convention = AS_WRITTEN) -> None:
+    def __init__(self, convention: Convention = AS_WRITTEN, form: Form = Form.PUBLISHED) -> None:
         from edgekit.keras_models.activations import activation_function
         from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
+        from edgekit.keras_models.exact_layers import EXACT_LAYERS
 
         self._keras = import_keras()
         self._layers = self._keras.layers
-        self._custom = CUSTOM_LAYERS
+        self._custom = CUSTOM_LAYERS | EXACT_LAYERS
         self._function = activation_function
         self._convention = convention
+        self._form = form
 
     def input(self, shape: tuple[int, int, int]) -> KerasTensor:
         return self._layers.Input(shape)
@@ -101,13 +103,16 @@ class KerasLayers:
         return self._finish(self._custom["DepthwiseUpsampling2D"](factor, name=name)(x), batch_norm, LINEAR)
 
     def layer_norm(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
+        if self._form is Form.EXACT:
+            return self._custom["ProgressiveNorm"](epsilon, name=name)(x)
         return self._layers.LayerNormalization(epsilon=epsilon, name=name)(x)
 
     def layer_scale(self, x: KerasTensor, name: str, initial: float) -> KerasTensor:
         return self._custom["LayerScale"](initial, name=name)(x)
 
     def attention(self, queries_keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
-        return self._custom["OffsetAttention"](heads, name=name)([queries_keys, values])
+        kind = "ReluAttention" if self._form is Form.EXACT else "OffsetAttention"
+        return self._custom[kind](heads, name=name)([queries_keys, values])
 
     def shape(self, x: KerasTensor) -> tuple[int, ...]:
         return tuple(x.shape[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -108,12 +109,21 @@ def _conv_verb(reading: Reading, name: str, x: Any, weights: FoldedWeights, wind
 
 
 def _take_in(reading: Reading, x: Any, weights: FoldedWeights) -> tuple[Any, FoldedWeights]:
-    """The factors and shifts of a layer norm in front of a kernel without rows and columns: k (s x + t) + b = (k s) x + (k t + b)."""
-    if not isinstance(x, Normed) or weights.kernel.shape[:-2] not in ((), (1, 1)):
+    """The factors and shifts in front of a kernel without rows and columns, a batch norm's or a layer norm's:
+    k (s x + t) + b = (k s) x + (k t + b)."""
+    if weights.kernel.shape[:-2] not in ((), (1, 1)):
         return x, weights
+    if isinstance(x, Normed):
+        return reading.normalized(x), _behind(x.scale, x.shift, weights)
+    if isinstance(x, Pending) and x.scaled is not None and x.weights is not None:
+        return x.scaled, _behind(x.weights.kernel.ravel(), x.weights.bias, weights)
+    return x, weights
+
+
+def _behind(scale: Floats, shift: Floats, weights: FoldedWeights) -> FoldedWeights:
     kernel = weights.kernel.reshape(weights.kernel.shape[-2:]).astype(np.float64)
-    scaled = (x.scale[:, None] * kernel).reshape(weights.kernel.shape).astype(np.float32)
-    return reading.normalized(x), FoldedWeights(scaled, (weights.bias + x.shift @ kernel).astype(np.float32))
+    scaled = (scale[:, None] * kernel).reshape(weights.kernel.shape).astype(np.float32)
+    return FoldedWeights(scaled, (weights.bias + shift @ kernel).astype(np.float32))
 
 
 def _gives_logits(layer: Any) -> bool:
@@ -208,19 +218,24 @@ def _rescaling(reading: Reading, layer: Any, x: Any) -> Any:
     )
 
 
-def _affine(reading: Reading, layer: Any, x: Any, scale: Any, shift: Any) -> Any:
-    """y = x * scale + shift a channel: into the pending weights, or a 1x1 depthwise convolution of its own."""
+def _affine(reading: Reading, layer: Any, x: Any, scale: Any, shift: Any, name: str = "") -> Any:
+    """y = x * scale + shift a channel: into the pending weights, into those that follow, or a 1x1 depthwise convolution of its own."""
     if isinstance(x, Pending) and x.weights is not None:
         kernel, bias = x.weights.kernel, x.weights.bias
         depthwise = kernel.shape[2:] == (len(bias), 1)  # (rows, columns, channels, 1); the others end with their output channels
         along = scale[:, None] if depthwise else scale
         folded = FoldedWeights((kernel * along).astype(np.float32), (bias * scale + shift).astype(np.float32))
         return _refolded(x, folded)
-    x = _as_map(reading, layer, reading.settle(x))
-    if len(reading.layers.shape(x)) != 3:
-        raise _refuse(layer, "no convolution or dense layer in front of it to fold into")
+    scaled, name = reading.settle(x), name or layer.name
+
+    def emit(activation: Act) -> Any:
+        cells = _as_map(reading, layer, scaled)
+        if len(reading.layers.shape(cells)) != 3:
+            raise _refuse(layer, "no convolution or dense layer around it to fold into")
+        return reading.layers.depthwise(cells, name, (1, 1), activation=activation, use_bias=True)
+
     own = FoldedWeights(scale.reshape(1, 1, -1, 1).astype(np.float32), np.asarray(shift, np.float32))
-    return _depthwise_verb(reading, layer.name, x, own)
+    return Pending(name, emit, own, scaled=scaled)
 
 
 def _relu(reading: Reading, layer: Any, x: Any) -> Any:
@@ -298,16 +313,31 @@ def _average(reading: Reading, layer: Any, *inputs: Any) -> Any:
 
 
 def _multiply(reading: Reading, layer: Any, *inputs: Any) -> Any:
+    """A gate may come first, or as a vector, which Keras takes for (1, 1, channels)."""
     if len(inputs) != 2:
         raise _refuse(layer, f"{len(inputs)} inputs")
-    x, y = (reading.settle(value) for value in inputs)
-    return reading.layers.multiply(x, y, layer.name)
+    layers, values = reading.layers, [reading.settle(value) for value in inputs]
+    if any(len(layers.shape(x)) == 3 for x in values):
+        values = [
+            layers.reshape(x, f"{layer.name}_map_{i}", (1, 1, *shape)) if len(shape := layers.shape(x)) == 1 else x
+            for i, x in enumerate(values)
+        ]
+    x, gate = sorted(values, key=lambda value: prod(layers.shape(value)), reverse=True)  # stable: of two maps the first stays first
+    of_map, of_gate = layers.shape(x), layers.shape(gate)
+    if of_gate not in (of_map, (1, 1, of_map[-1])):
+        raise _refuse(layer, f"inputs of shape {of_map} and {of_gate}; a gate has its map's shape or (1, 1, channels)")
+    return layers.multiply(x, gate, layer.name)
 
 
 def _channels(reading: Reading, layer: Any, x: Any) -> Any:
+    return _part(reading, x, layer.name, layer.start, layer.count)
+
+
+def _part(reading: Reading, x: Any, name: str, start: int, count: int) -> Any:
+    """Some channels; of a convolution that is not built yet, a convolution."""
     if isinstance(x, Pending) and x.part is not None:
-        return x.part(layer.name, layer.start, layer.count)
-    return reading.layers.channels(reading.settle(x), layer.name, layer.start, layer.count)
+        return x.part(name, start, count)
+    return reading.layers.channels(reading.settle(x), name, start, count)
 
 
 def _layer_scale(reading: Reading, layer: Any, x: Any) -> Any:
@@ -324,6 +354,16 @@ def _layer_norm(reading: Reading, layer: Any, x: Any) -> Any:
     return Normed(layer.name, reading.settle(x), layer.epsilon, scale, shift)
 
 
+def _progressive_norm(reading: Reading, layer: Any, x: Any) -> Any:
+    mix = float(layer.mix)
+    if mix:
+        raise UnsupportedLayer(
+            f"layer '{layer.name}' is {mix:.0%} a layer norm still; train on until it is a batch norm alone, set_norm_mix(model, 0)."
+        )
+    scale = np.asarray(layer.gamma, np.float64) / np.sqrt(np.asarray(layer.moving_variance, np.float64) + layer.epsilon)
+    return _affine(reading, layer, x, scale, np.asarray(layer.beta, np.float64) - np.asarray(layer.moving_mean, np.float64) * scale)
+
+
 def _upsample(reading: Reading, layer: Any, x: Any) -> Any:
     x = reading.settle(x)
     weights = FoldedWeights(np.asarray(layer.depthwise_kernel, np.float32), np.asarray(layer.bias, np.float32))
@@ -338,6 +378,22 @@ def _upsample(reading: Reading, layer: Any, x: Any) -> Any:
 def _attention(reading: Reading, layer: Any, queries_keys: Any, values: Any) -> Any:
     reading.weights[layer.name] = FoldedWeights(np.asarray(layer.attention_biases, np.float32), np.zeros(0, np.float32))
     return reading.layers.attention(reading.settle(queries_keys), reading.settle(values), layer.name, layer.heads)
+
+
+def _relu_attention(reading: Reading, layer: Any, queries_keys: Any, values: Any) -> Any:
+    """factor relu(c q k^T + b) v = (factor c) relu(q k^T + b / c) v, as c = 1 / sqrt(channels) > 0: the next layer takes in factor c."""
+    half = layer.input_shape[0][-1] // 2
+    if not isinstance(queries_keys, Pending) or queries_keys.part is None:
+        queries_keys = reading.settle(queries_keys)
+    queries = reading.settle(_part(reading, queries_keys, f"{layer.name}_queries", 0, half))
+    keys = reading.settle(_part(reading, queries_keys, f"{layer.name}_keys", half, half))
+    factor = (half // layer.heads) ** -0.5
+    table = np.asarray(layer.attention_biases, np.float64) / factor
+    reading.weights[layer.name] = FoldedWeights(table.astype(np.float32), np.zeros(0, np.float32))
+    mixed = reading.layers.relu_attention(queries, keys, reading.settle(values), layer.name, layer.heads)
+    of_heads = np.asarray(layer.head_factors, np.float64) * factor / table.shape[1]
+    scale = np.repeat(of_heads, layer.output_shape[-1] // layer.heads)
+    return _affine(reading, layer, mixed, scale, np.zeros_like(scale), f"{layer.name}_factors")
 
 
 def _concat(reading: Reading, layer: Any, *inputs: Any) -> Any:
@@ -400,6 +456,7 @@ READERS: dict[str, Callable[..., Any]] = {
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     "LayerScale": _layer_scale,
+    "ProgressiveNorm": _progressive_norm,
     "Rescaling": _rescaling,
     "ReLU": _relu,
     "Activation": _activation_layer,
@@ -410,6 +467,7 @@ READERS: dict[str, Callable[..., Any]] = {
     "Multiply": _multiply,
     "ChannelSlice": _channels,
     "OffsetAttention": _attention,
+    "ReluAttention": _relu_attention,
     "DepthwiseUpsampling2D": _upsample,
     "Concatenate": _concat,
     "ZeroPadding2D": _zero_padding,

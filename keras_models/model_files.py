@@ -64,11 +64,13 @@ def custom_objects() -> dict[str, Any]:
 
     from edgekit.keras_models.activations import CUSTOM_ACTIVATIONS
     from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
+    from edgekit.keras_models.exact_layers import EXACT_LAYERS
     from edgekit.keras_models.qfx_model import CUSTOM_OBJECTS
+    from edgekit.keras_models.qkeras_custom_layers import QKERAS_CUSTOM_LAYERS
 
     homes = (qkeras, qkeras.qlayers)
     classes = {name: getattr(home, name) for name in (*QKERAS_LAYERS, *QKERAS_PARTS) for home in homes if hasattr(home, name)}
-    return classes | CUSTOM_OBJECTS | CUSTOM_LAYERS | CUSTOM_ACTIVATIONS
+    return classes | CUSTOM_OBJECTS | QKERAS_CUSTOM_LAYERS | CUSTOM_LAYERS | EXACT_LAYERS | CUSTOM_ACTIVATIONS
 
 
 def load_model(path: Path) -> Any:

@@ -4,17 +4,20 @@ They plug into qkeras layers: QFXWeight and QFXBias as kernel and bias quantizer
 Forward they give exactly the real values q * 2**-f of the integer graph; backward, rounding passes gradients straight through,
 to the values and to the binary points.
 
-    activation   q = clip(round(x * 2**f), low, high)                  one f a tensor
+    activation   q = clip(floor(x * 2**f + 1/2), low, high)            one f a tensor
     weight       q = 4 * clip(round(w * 2**f / 4), -L, L)              one f an output channel (a tensor in a Dense)
     bias         q = 4 * round((b * 2**f_acc - 2) / 4) + 2             f_acc = f_in + f_w
+    of a matrix product of activations
+                 q = round(b * 2**f_acc)                               f_acc = f_x + f_y
 
 L is 31 for the 6 significant bits that the lattice leaves, and 15, 7 or 3 for fewer.
-A weight's f is moved where the shift n = f_in + f_w - f_out would be 2 or leave -7..16 (rules 2 and 3).
+A weight's f is moved where the shift n = f_in + f_w - f_out would be 2 or leave -7..16 (rules 2 and 3); the f of a product of
+activations, where n = f_x + f_y - f_out would be negative (rule 8).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import log
@@ -31,6 +34,8 @@ STEP_BITS = 2
 BIAS_LEVELS = float(1 << 22)
 """Biases 4 * level + 2 are below 2**24, float32 numbers, and large enough to saturate any output."""
 LN2 = log(2.0)
+FLOAT32_INTEGERS = float(1 << 24)
+"""float32 holds every whole number up to this one."""
 UNBOUNDED = float(1 << 30)
 """qkeras clips weights to its quantizer's max() while training; ours saturate by themselves."""
 
@@ -48,6 +53,7 @@ class BinaryPoint:
     def __init__(self, name: str, value: Any = 0.0):
         self._name = name
         self._shared: BinaryPoint | None = None
+        self._limits: list[tuple[BinaryPoint, BinaryPoint]] = []
         self._variable = self._make_variable(value)
 
     def _make_variable(self, value: Any) -> Any:
@@ -60,7 +66,12 @@ class BinaryPoint:
     def share(self, other: BinaryPoint) -> None:
         """From now on this is the other's binary point."""
         if self.root is not other.root:
+            other.root._limits += self.root._limits
             self.root._shared = other.root
+
+    def limit(self, x: BinaryPoint, y: BinaryPoint) -> None:
+        """From now on it is at most the sum of two others: a product has no finer steps than that."""
+        self.root._limits.append((x, y))
 
     @property
     def name(self) -> str:
@@ -77,8 +88,16 @@ class BinaryPoint:
 
     def rounded(self) -> Any:
         """The integer binary point as a float32 tensor, straight-through."""
+        return self._rounded(())
+
+    def _rounded(self, readers: tuple[BinaryPoint, ...]) -> Any:
+        """`readers` are limited by this one, which a limit in terms of theirs would not end."""
         real = self.variable * LEARNING_GAIN
-        return real + tf.stop_gradient(tf.round(real) - real)
+        rounded, readers = real + tf.stop_gradient(tf.round(real) - real), (*readers, self.root)
+        for x, y in self.root._limits:
+            if x.root not in readers and y.root not in readers:
+                rounded = tf.minimum(rounded, x._rounded(readers) + y._rounded(readers))
+        return rounded
 
     def assign(self, value: Any) -> None:
         """Sets it; from one for a tensor to one for each channel, too."""
@@ -110,21 +129,34 @@ def power_of_two(exponent: Any) -> Any:
     return tf.bitcast((tf.cast(exponent, tf.int32) + 127) * (1 << 23), tf.float32)
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def fixed_point(x: Any, f: Any, low: Any, high: Any) -> Any:
-    """q * 2**-f with q = clip(round(x * 2**f), low, high), ties to even; `f` integer-valued, broadcast against x.
+def half_up(x: Any) -> Any:
+    """floor(x + 1/2), where x + 1/2 itself might be rounded in float32."""
+    below = tf.floor(x)
+    return below + tf.cast(x - below >= 0.5, x.dtype)
 
-    Straight-through gradients, with rounding taken for the identity (arXiv 1902.08153, equation 3, in terms of f):
-        d/dx = 1 inside the range, 0 outside        d/df = ln 2 * (x * [inside] - q * 2**-f)
-    """
-    nearest = tf.round(x * power_of_two(f))
-    clipped = tf.clip_by_value(nearest, low, high)
-    value = clipped * power_of_two(-f)
 
-    def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
-        return *_straight_through(x, f, value, tf.equal(nearest, clipped), upstream), None, None
+def _fixed_point(nearest_of: Callable[[Any], Any]) -> Any:
+    def quantize(x: Any, f: Any, low: Any, high: Any) -> Any:
+        nearest = nearest_of(x * power_of_two(f))
+        clipped = tf.clip_by_value(nearest, low, high)
+        value = clipped * power_of_two(-f)
 
-    return value, gradient
+        def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
+            return *_straight_through(x, f, value, tf.equal(nearest, clipped), upstream), None, None
+
+        return value, gradient
+
+    return tf.custom_gradient(quantize)
+
+
+fixed_point = _fixed_point(tf.round)
+"""(x, f, low, high) -> q * 2**-f with q = clip(round(x * 2**f), low, high), ties to even; `f` integer-valued, broadcast against x.
+
+Straight-through gradients, with rounding taken for the identity (arXiv 1902.08153, equation 3, in terms of f):
+    d/dx = 1 inside the range, 0 outside        d/df = ln 2 * (x * [inside] - q * 2**-f)
+"""
+fixed_point_half_up = _fixed_point(half_up)
+"""The same with ties upwards, as the integer graph requantizes products of activations. Behind weights there are no ties."""
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -163,6 +195,9 @@ def legal_weight_point(f_w: Any, f_in: Any, f_out: Any) -> Any:
     return f_w + tf.stop_gradient(tf.where(tf.equal(n, 2.0), 1.0, n) + f_out - f_in - f_w)
 
 
+as_written = tf.autograph.experimental.do_not_convert
+"""Nothing in a quantizer depends on a tensor's value: to trace it is enough, and several times faster than to rewrite it for each layer."""
+
 # --- quantizers ----------------------------------------------------------------------------------------------------------
 
 
@@ -190,15 +225,18 @@ class _QFX(qkeras.quantizers.BaseQuantizer):  # type: ignore[misc]
 class QFXActivation(_QFX):
     """8-bit activations, unsigned or signed, clamped by `clamp`: "none", "relu" or "relu6"."""
 
+    fixed_point = staticmethod(fixed_point_half_up)
+
     def __init__(self, point: BinaryPoint | str, signed: bool, clamp: str = "none", binary_point: float | None = None):
         super().__init__()
         self.point, self.signed, self.clamp = _resolve(point), signed, clamp
         if binary_point is not None:
             self.point.assign(binary_point)
 
+    @as_written  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> Any:
         x = {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[self.clamp](x)
-        return fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
+        return self.fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -207,6 +245,32 @@ class QFXActivation(_QFX):
             "clamp": self.clamp,
             "binary_point": float(self.point.value()),
         }
+
+
+class QFXInput(QFXActivation):
+    """Of the image: ties go to even, as everywhere that reals become the graph's integers (edgekit.graph.quantize_input)."""
+
+    fixed_point = staticmethod(fixed_point)
+
+
+class QFXProduct(QFXActivation):
+    """Of the product of two activations, whose binary points are `x` and `y`: never finer than their sum."""
+
+    def __init__(
+        self,
+        point: BinaryPoint | str,
+        x: BinaryPoint | str,
+        y: BinaryPoint | str,
+        signed: bool,
+        clamp: str = "none",
+        binary_point: float | None = None,
+    ):
+        super().__init__(point, signed, clamp, binary_point)
+        self.x, self.y = _resolve(x), _resolve(y)
+        self.point.limit(self.x, self.y)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "x": self.x.name, "y": self.y.name}
 
 
 class QFXWeight(_QFX):
@@ -236,6 +300,7 @@ class QFXWeight(_QFX):
         """Legal integer-valued binary points, float32 () or (channels,)."""
         return legal_weight_point(self.point.rounded(), self.source.rounded(), self.target.rounded())
 
+    @as_written  # type: ignore[untyped-decorator]
     def __call__(self, w: Any) -> Any:
         if not self.active:
             return w
@@ -266,6 +331,7 @@ class QFXBias(_QFX):
         super().__init__()
         self.kernel, self.source, self.target = _resolve(kernel), _resolve(source), _resolve(target)
 
+    @as_written  # type: ignore[untyped-decorator]
     def __call__(self, b: Any) -> Any:
         if not self.active:
             return b
@@ -278,6 +344,22 @@ class QFXBias(_QFX):
         return {"kernel": self.kernel.name, "source": self.source.name, "target": self.target.name}
 
 
+class QFXProductBias(_QFX):
+    """What is added to a matrix product of two activations: any whole number in the accumulator's binary point, f_x + f_y."""
+
+    def __init__(self, x: BinaryPoint | str, y: BinaryPoint | str):
+        super().__init__()
+        self.x, self.y = _resolve(x), _resolve(y)
+
+    @as_written  # type: ignore[untyped-decorator]
+    def __call__(self, b: Any) -> Any:
+        f = tf.stop_gradient(self.x.rounded() + self.y.rounded())
+        return fixed_point(b, f, -FLOAT32_INTEGERS, FLOAT32_INTEGERS) if self.active else b
+
+    def get_config(self) -> dict[str, Any]:
+        return {"x": self.x.name, "y": self.y.name}
+
+
 class QFXLookup(_QFX):
     """An activation function by table: the output integer of each of the 256 inputs. Trained through the function itself."""
 
@@ -287,6 +369,7 @@ class QFXLookup(_QFX):
         if binary_point is not None:
             self.point.assign(binary_point)
 
+    @as_written  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> Any:
         real = activation_function(self.function)(x)
         if not self.active:
@@ -320,6 +403,7 @@ class QFXTable(_QFX):
         if binary_point is not None:
             self.point.assign(binary_point)
 
+    @as_written  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> Any:
         low = -128.0 if self.signed_input else 0.0
         index = tf.cast(tf.round(x * power_of_two(self.source.rounded())) - low, tf.int32)

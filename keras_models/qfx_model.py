@@ -7,7 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgekit.keras_models.backend import qkeras, tf_keras
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLookup, QFXTable, QFXWeight, binary_points_by_name
+from edgekit.keras_models.qfx import (
+    BinaryPoint,
+    QFXActivation,
+    QFXBias,
+    QFXInput,
+    QFXLookup,
+    QFXProduct,
+    QFXProductBias,
+    QFXTable,
+    QFXWeight,
+    binary_points_by_name,
+)
 
 
 class QActivation(qkeras.QActivation):  # type: ignore[misc]
@@ -37,9 +48,8 @@ class QFXModel(tf_keras.Model):  # type: ignore[misc]
             return super().from_config(config, custom_objects)
 
 
-CUSTOM_OBJECTS: dict[str, Any] = {
-    cls.__name__: cls for cls in (QFXModel, QActivation, QFXActivation, QFXWeight, QFXBias, QFXLookup, QFXTable)
-}
+QUANTIZERS = (QFXActivation, QFXInput, QFXProduct, QFXWeight, QFXBias, QFXProductBias, QFXLookup, QFXTable)
+CUSTOM_OBJECTS: dict[str, Any] = {cls.__name__: cls for cls in (QFXModel, QActivation, *QUANTIZERS)}
 """What a saved QFXModel names beyond Keras and qkeras."""
 
 
@@ -47,7 +57,7 @@ def quantizers(model: Any) -> Iterator[Any]:
     """Every QFX quantizer of the model's layers, in layer order."""
     for layer in model.layers:
         for quantizer in (*getattr(layer, "quantizers", ()), getattr(layer, "quantizer", None)):
-            if isinstance(quantizer, QFXActivation | QFXWeight | QFXBias | QFXLookup | QFXTable):
+            if isinstance(quantizer, QUANTIZERS):
                 yield quantizer
 
 

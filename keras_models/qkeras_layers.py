@@ -17,13 +17,16 @@ from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.backend import qkeras, tf_keras
+from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
 from edgekit.keras_models.precision import SIX_BITS, Precisions
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXLookup, QFXWeight
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXProductBias, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
+from edgekit.keras_models.qkeras_custom_layers import QAttentionScores, QDepthwiseConv2DTranspose, QMatMul
 from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
 
 PLAIN_ACTIVATIONS = {"linear": "none", "relu": "relu", "relu6": "relu6"}
 """Clamps that are fused into an op; any other function is a table."""
+NEVER_NEGATIVE = ("sigmoid", "hard_sigmoid", "relu6_sigmoid", "exponential", "softplus")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class QKerasLayers:
     def input(self, shape: tuple[int, int, int]) -> QValue:
         point = BinaryPoint("input")
         tensor = tf_keras.Input(shape, name="input")
-        return QValue(QActivation(QFXActivation(point, signed=True), name="input_quantize", trainable=False)(tensor), point, signed=True)
+        return QValue(QActivation(QFXInput(point, signed=True), name="input_quantize", trainable=False)(tensor), point, signed=True)
 
     def conv(
         self,
@@ -196,13 +199,16 @@ class QKerasLayers:
         return x
 
     def multiply(self, x: QValue, y: QValue, name: str) -> QValue:
-        raise _no_exact_form(name, "multiplies two activations")
+        return self._product(tf_keras.layers.Multiply(name=name), x, y, x.signed or y.signed, LINEAR)
 
     def channels(self, x: QValue, name: str, start: int, count: int) -> QValue:
-        raise _no_exact_form(name, "takes a part of the channels")
+        return replace(x, tensor=CUSTOM_LAYERS["ChannelSlice"](start, count, name=name)(x.tensor))
 
     def upsample(self, x: QValue, name: str, factor: int, batch_norm: BatchNorm | None = None) -> QValue:
-        raise _no_exact_form(name, "is a transposed convolution")
+        def layer(weight: QFXWeight, bias: QFXBias, _: str) -> Any:
+            return QDepthwiseConv2DTranspose((factor, factor), weight, bias, name=name)
+
+        return self._weighted(x, name, layer, 2, np.zeros(self.shape(x)[-1], np.float32), "valid", LINEAR)
 
     def position_encoding(self, x: QValue, name: str, kernel: Pair, *, padding: Padding, add_name: str, activation: Act = LINEAR) -> QValue:
         """A convolution and a sum: with the identity in its kernel, the small weights around it would be lost in 6 bits."""
@@ -215,10 +221,19 @@ class QKerasLayers:
         return self.layer_norm(x, name.removesuffix("_normalize"), epsilon)
 
     def layer_norm(self, x: QValue, name: str, epsilon: float) -> QValue:
-        raise _no_exact_form(name, "is a layer norm, which divides and multiplies activations")
+        raise _no_exact_form(name, "is a layer norm")
 
     def attention(self, queries_keys: QValue, values: QValue, name: str, heads: int) -> QValue:
-        raise _no_exact_form(name, "is an attention: softmax and products of activations")
+        raise _no_exact_form(name, "is an attention with softmax")
+
+    def relu_attention(self, queries: QValue, keys: QValue, values: QValue, name: str, heads: int) -> QValue:
+        """Two matrix products. The scores, 0..127, are signed, as the operands of a product are."""
+        if not (queries.signed and keys.signed and values.signed):
+            raise UnsupportedLayer(f"layer '{name}' takes queries, keys and values that may be negative; leave out the ReLU before it.")
+        biases = QFXProductBias(queries.point, keys.point)
+        self.weight_gains[name] = queries.gain * keys.gain
+        scores = self._product(QAttentionScores(heads, biases, name=name), queries, keys, True, Act("relu", f"{name}_relu"))
+        return self._product(QMatMul(heads, False, name=f"{name}_mix"), scores, values, True, LINEAR)
 
     def reshape(self, x: QValue, name: str, shape: tuple[int, ...]) -> QValue:
         return replace(x, tensor=tf_keras.layers.Reshape(shape, name=name)(x.tensor))
@@ -279,13 +294,21 @@ class QKerasLayers:
         result = QActivation(QFXActivation(target, signed, clamp), name=layer_name)(accumulator)
         return self._looked_up(QValue(result, target, signed), activation)
 
+    def _product(self, layer: Any, x: QValue, y: QValue, signed: bool, activation: Act) -> QValue:
+        """A product of activations and the requantize that ends it."""
+        point, clamp = BinaryPoint(layer.name), PLAIN_ACTIVATIONS[activation.kind]
+        quantizer = QFXProduct(point, x.point, y.point, signed, clamp)
+        layer_name = activation.name if clamp != "none" else f"{layer.name}_quantize"
+        result = QActivation(quantizer, name=layer_name)(layer([x.tensor, y.tensor]))
+        return QValue(result, point, signed, x.gain * y.gain)
+
     def _looked_up(self, x: QValue, activation: Act) -> QValue:
         if activation.kind in PLAIN_ACTIVATIONS:
             return x
         if x.gain != 1.0:
             raise self._unabsorbed(activation.name)
         point = BinaryPoint(activation.name)
-        signed = activation.kind not in ("sigmoid", "hard_sigmoid", "exponential", "softplus")
+        signed = activation.kind not in NEVER_NEGATIVE
         table = QFXLookup(point, signed, activation.kind)
         return QValue(QActivation(table, name=activation.name)(x.tensor), point, signed)
 
@@ -304,7 +327,7 @@ class QKerasLayers:
 
 
 def _no_exact_form(name: str, what: str) -> UnsupportedLayer:
-    return UnsupportedLayer(f"layer '{name}' {what}; there is no exact form of that yet. The other precisions can have it.")
+    return UnsupportedLayer(f"layer '{name}' {what}, which has no exact form; edgekit.keras_models.exact_form gives the model another one.")
 
 
 def zero_padding(tensor: Any, name: str, padding: Padding) -> Any:

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.arch import build
+from edgekit.keras_models.build import build_model
 from edgekit.keras_models.calibrate import calibrate
+from edgekit.keras_models.forms import exact_form
 from edgekit.keras_models.keras_reader import replay
-from edgekit.keras_models.networks import request
 from edgekit.keras_models.precision import Precisions
 from edgekit.keras_models.qfx_model import QFXModel
 from edgekit.keras_models.qkeras_layers import QKerasLayers
 from edgekit.keras_models.reading import FoldedWeights
+from edgekit.keras_models.vocabulary import Form
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Quantized:
 def quantize(
     model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Callable[[str], None] = lambda _: None
 ) -> Quantized:
-    """Post-training quantization of a float Keras model, or of one with other qkeras quantizers.
+    """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its exact form.
 
     Args:
         images: (count, *input shape) as the model takes them, to calibrate with.
@@ -41,10 +42,14 @@ def quantize(
         UnknownName: `precisions` names a layer that the quantized model has not.
         UnsupportedLayer: the model has a layer that no exact op exists for.
     """
+    if not len(images):
+        raise EdgekitError("calibration needs at least one image")
     note("reading the layers")
+    model, changes = exact_form(model, images)
     layers = QKerasLayers(precisions)
-    twin, weights, notes = replay(model, layers)
+    twin, weights, found = replay(model, layers)
     layers.precisions.check_names(weights)
+    notes = [*changes, *found]
     transfer(weights, twin, layers.weight_gains)
     calibrate(twin, images, note)
     if layers.output_gain != 1.0:
@@ -55,9 +60,10 @@ def quantize(
 def build_qkeras_model(
     name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, precisions: Precisions | None = None
 ) -> QFXModel:
-    """The qkeras twin of `build_model`, from the same table: untrained, binary points at 0. Raises as `build_model` does."""
-    wanted = request(name, alpha=alpha, size=size, classes=classes)
-    return build(wanted.network.arch(wanted.alpha), QKerasLayers(precisions), wanted.size, wanted.classes, wanted.model_name)
+    """The qkeras twin of `build_model` in the exact form: untrained, binary points at 0. Raises as `build_model` does."""
+    model = build_model(name, alpha=alpha, size=size, classes=classes, form=Form.EXACT)
+    twin: QFXModel = replay(model, QKerasLayers(precisions))[0]
+    return twin
 
 
 def transfer(weights: dict[str, FoldedWeights], twin: QFXModel, gains: dict[str, float]) -> None:
@@ -67,4 +73,4 @@ def transfer(weights: dict[str, FoldedWeights], twin: QFXModel, gains: dict[str,
         kernel = (folded.kernel * np.float32(gains.get(name, 1.0))).astype(np.float32)
         if not (np.isfinite(kernel).all() and np.isfinite(folded.bias).all()):
             raise EdgekitError(f"layer '{name}' holds NaN or infinite weights; nothing can be quantized from them")
-        layer.set_weights([kernel, folded.bias])
+        layer.set_weights([kernel, folded.bias] if len(folded.bias) else [kernel])

@@ -44,7 +44,7 @@ def _draw(rng: np.random.Generator, weight: Any) -> npt.NDArray[np.float32]:
         values = rng.normal(0, np.sqrt(2 / np.prod(shape[:2])), shape)
     elif kind == "kernel":
         values = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
-    elif kind == "gamma":
+    elif kind in ("gamma", "head_factors"):
         values = rng.uniform(0.5, 1.5, shape)
     elif kind in ("beta", "bias", "attention_biases"):
         values = rng.normal(0, 0.3, shape)

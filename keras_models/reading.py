@@ -51,6 +51,13 @@ class FoldedLayers(Layers, Protocol):
         """A layer norm without scale and shift, which the next layer takes in."""
         ...
 
+    def relu_attention(self, queries: Value, keys: Value, values: Value, name: str, heads: int) -> Value:
+        """The sum over cells of relu(q k^T + bias) v, in the shape of `values`: ReLU attention, whose factors the next layer takes in.
+
+        `name` has the weights: as a kernel the table of biases (heads, cells), by distance |dy| * columns + |dx|.
+        """
+        ...
+
     def max_pool(self, x: Value, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> Value: ...
 
     def reshape(self, x: Value, name: str, shape: tuple[int, ...]) -> Value: ...
@@ -68,7 +75,8 @@ class Pending:
 
     `input` is what a depthwise convolution that keeps its map's size reads, as `encode` builds the sum of both (the sum's name,
     activation); of a dense layer, `is_dense`, it is what the layer reads. `part` gives some channels (name, start, count) of a
-    convolution.
+    convolution. `scaled` is what a 1x1 depthwise convolution reads that is only a factor and a shift a channel, as the next layer may
+    take them in.
     """
 
     name: str
@@ -78,6 +86,7 @@ class Pending:
     encode: Callable[[str, Act], Any] | None = None
     is_dense: bool = False
     part: Callable[[str, int, int], Pending] | None = None
+    scaled: Any = None
 
 
 @dataclass(frozen=True)

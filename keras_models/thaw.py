@@ -16,17 +16,23 @@ from edgekit.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
     IntegerGraph,
     Lookup,
+    MatMul,
     MaxPool,
+    Multiply,
     Padding,
     Reshape,
+    Slice,
     same_padding,
 )
-from edgekit.graph.ir import ConvOp, op_inputs
+from edgekit.graph.ir import ConvOp, ProductOp, WeightedOp, op_inputs
 from edgekit.keras_models.backend import qkeras, tf_keras
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXTable, QFXWeight
+from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
+from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXInput, QFXProduct, QFXProductBias, QFXTable, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
+from edgekit.keras_models.qkeras_custom_layers import QDepthwiseConv2DTranspose, QMatMul
 from edgekit.keras_models.qkeras_layers import zero_padding
 
 
@@ -37,21 +43,29 @@ def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
     """
     points = {name: BinaryPoint(name, float(tensor.binary_point)) for name, tensor in graph.tensors.items()}
     for op in graph.ops:
-        if isinstance(op, Add | Concat | MaxPool | Reshape):
+        if isinstance(op, Add | Concat | MaxPool | Reshape | Slice):
             for name in op_inputs(op):
                 points[name].share(points[op.output])
     source = graph.tensors[graph.input]
     inputs = tf_keras.Input(source.shape, name="input")
-    quantize = QActivation(QFXActivation(points[graph.input], source.signed), name="input_quantize", trainable=False)
+    quantize = QActivation(QFXInput(points[graph.input], source.signed), name="input_quantize", trainable=False)
     values = {graph.input: quantize(inputs)}
     for op in graph.ops:
         x = values[op_inputs(op)[0]]
         output = graph.tensors[op.output]
-        if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+        if isinstance(op, WeightedOp):
             values[op.output] = _requantized(graph, op, points, _weighted(graph, op, points, x))
         elif isinstance(op, Add):
             total = tf_keras.layers.Add(name=op.name)([values[name] for name in op.inputs])
             values[op.output] = _requantized(graph, op, points, total)
+        elif isinstance(op, Multiply):
+            product = tf_keras.layers.Multiply(name=op.name)([values[name] for name in op.inputs])
+            values[op.output] = _requantized_product(graph, op, points, product)
+        elif isinstance(op, MatMul):
+            product = _matmul(graph, op, points, [values[name] for name in op.inputs])
+            values[op.output] = _requantized_product(graph, op, points, product)
+        elif isinstance(op, Slice):
+            values[op.output] = CUSTOM_LAYERS["ChannelSlice"](op.start, output.shape[-1], name=op.name)(x)
         elif isinstance(op, Concat):
             values[op.output] = tf_keras.layers.Concatenate(name=op.name)([values[name] for name in op.inputs])
         elif isinstance(op, MaxPool):
@@ -65,14 +79,33 @@ def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
     return QFXModel(inputs, [values[name] for name in graph.outputs], name=graph.name), values
 
 
-def _requantized(graph: IntegerGraph, op: ConvOp | Dense | Add, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
+def _requantized(graph: IntegerGraph, op: WeightedOp | Add, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
     output = graph.tensors[op.output]
     quantizer = QFXActivation(points[op.output], output.signed, op.activation.value)
     return QActivation(quantizer, name=f"{op.name}_{'quantize' if op.activation is Activation.NONE else op.activation.value}")(accumulator)
 
 
-def _weighted(graph: IntegerGraph, op: ConvOp | Dense, points: dict[str, BinaryPoint], x: Any) -> Any:
-    channel_axis = {Conv2D: 3, DepthwiseConv2D: 2, Dense: None if len(set(op.weight_binary_points)) == 1 else 1}[type(op)]
+def _requantized_product(graph: IntegerGraph, op: ProductOp, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
+    output, activation = graph.tensors[op.output], getattr(op, "activation", Activation.NONE)
+    x, y = (points[name] for name in op.inputs)
+    quantizer = QFXProduct(points[op.output], x, y, output.signed, activation.value)
+    return QActivation(quantizer, name=f"{op.name}_{'quantize' if activation is Activation.NONE else activation.value}")(accumulator)
+
+
+def _matmul(graph: IntegerGraph, op: MatMul, points: dict[str, BinaryPoint], operands: list[Any]) -> Any:
+    if op.bias.shape == (1, 1, 1) and not op.bias.any():
+        return QMatMul(op.heads, op.transpose_y, name=op.name)(operands)
+    x, y = op.inputs
+    layer = QMatMul(op.heads, op.transpose_y, QFXProductBias(points[x], points[y]), op.bias.shape, name=op.name)
+    result = layer(operands)
+    point = graph.tensors[x].binary_point + graph.tensors[y].binary_point
+    layer.set_weights([np.ldexp(np.float32(op.bias), -point)])
+    return result
+
+
+def _weighted(graph: IntegerGraph, op: WeightedOp, points: dict[str, BinaryPoint], x: Any) -> Any:
+    of_dense = None if len(set(op.weight_binary_points)) == 1 else 1
+    channel_axis = {Conv2D: 3, DepthwiseConv2D: 2, DepthwiseConv2DTranspose: 2, Dense: of_dense}[type(op)]
     each = np.array(op.weight_binary_points, np.float32)
     kernel = BinaryPoint(f"{op.name}/kernel", each if channel_axis is not None else each[0])
     weight = QFXWeight(kernel, points[op.input], points[op.output], channel_axis)
@@ -81,6 +114,8 @@ def _weighted(graph: IntegerGraph, op: ConvOp | Dense, points: dict[str, BinaryP
         if len(x.shape) > 2:
             x = tf_keras.layers.Flatten(name=f"{op.name}_flatten")(x)
         layer = qkeras.QDense(op.weights.shape[1], kernel_quantizer=weight, bias_quantizer=bias, name=op.name)
+    elif isinstance(op, DepthwiseConv2DTranspose):
+        layer = QDepthwiseConv2DTranspose((op.weights.shape[0], op.weights.shape[1]), weight, bias, name=op.name)
     else:
         layer, x = _convolution(graph, op, weight, bias, x)
     result = layer(x)

@@ -15,6 +15,7 @@ from edgekit.keras_models.build import built_as, rebuild
 from edgekit.keras_models.checkpoints import read_checkpoint
 from edgekit.keras_models.networks import Network
 from edgekit.keras_models.torch_names import Scheme, choose_scheme, schemes_of
+from edgekit.keras_models.vocabulary import Form
 from edgekit.keras_models.weights import ImportedWeights, heads_of, layers_of, listed, require_finite
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -57,12 +58,14 @@ def import_torch_weights(model: Any, source: Path) -> ImportedWeights:
     object, its layers do not. A classifier for another number of classes is left out.
 
     Raises:
-        EdgekitError: a model that `build_model` did not make, a file that `read_checkpoint` refuses, tensors that are missing, are of
-            no layer or have other shapes (they are listed), or with a NaN. The model is then as it was.
+        EdgekitError: a model that `build_model` did not make in its published form, a file that `read_checkpoint` refuses, tensors that
+            are missing, are of no layer or have other shapes (they are listed), or with a NaN. The model is then as it was.
     """
     built = built_as(model)
     if built is None:
         raise EdgekitError(f"'{source}' holds PyTorch's tensors, whose names are known for the networks that build_model makes only")
+    if built.form is not Form.PUBLISHED:
+        raise EdgekitError(f"'{source}' goes into a network's published form, of which `exact_form(model, images)` makes the exact one")
     checkpoint, network = read_checkpoint(source), built.request.network
     arrays = {name: array for name, array in checkpoint.arrays.items() if not name.endswith(IGNORED)}
     scheme = _scheme(network, arrays, source)

@@ -7,6 +7,7 @@ imports TensorFlow.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -50,6 +51,16 @@ class Convention:
 AS_WRITTEN = Convention()
 TORCH = Convention(symmetric_padding=True, batch_norm_epsilon=1e-5)
 """Networks of TensorFlow authors in torchvision and timm, but for timm's models named tf_*, which are AS_WRITTEN."""
+
+
+class Form(str, enum.Enum):
+    """Which function stands where the authors have a layer norm or softmax attention, for which there is no exact integer form.
+
+    EXACT has batch norm (`ProgressiveNorm`) and ReLU attention; networks with neither are the same in both forms.
+    """
+
+    PUBLISHED = "published"
+    EXACT = "exact"
 
 
 class Layers(Protocol):

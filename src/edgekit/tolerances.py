@@ -20,3 +20,7 @@ file), relative to the largest logit: the same sums in another order, over some 
 FLOAT32_FOLDED = 3e-4
 """Largest distance of a float32 network's logits from those of the same network with batch norm folded, relative to the largest (or 1):
 the folded weights are rounded to float32 again, and a small variance amplifies that. Measured on random MobileNets: 6e-5."""
+
+QUANTIZED_COSINE = 0.9
+"""Smallest cosine between the logits of a float network of few layers and those of its QFX twin after calibration: 6-bit weights cost
+something, a wrong factor costs all. Measured on one random stage of SBCFormer: see docs/networks.md for whole networks."""

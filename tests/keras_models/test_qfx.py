@@ -41,8 +41,9 @@ def test_power_of_two_is_exact_over_the_range_of_normal_floats() -> None:
     ("x", "expected", "reason"),
     [
         (0.124, 0.0, "below half a step"),
-        (0.125, 0.0, "half a step is a tie and goes to the even 0"),
-        (0.375, 0.5, "one and a half steps is a tie and goes to the even 2"),
+        (0.125, 0.25, "half a step is a tie and goes up to 1"),
+        (0.375, 0.5, "one and a half steps is a tie and goes up to 2"),
+        (0.125 * (1 - 2**-24), 0.0, "the float below half a step: adding 1/2 in float32 would round it up"),
         (0.126, 0.25, "above half a step"),
         (63.75, 63.75, "255 steps, the largest"),
         (63.9, 63.75, "saturates"),

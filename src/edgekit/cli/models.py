@@ -58,7 +58,8 @@ def _print_networks(console: Any, networks: list[Network]) -> None:
     console.print(table)
     console.print(
         "\nParameters and MACs are counted, for 1000 classes. Top-1 is as published (ImageNet), not measured by edgekit.\n"
-        "Floats are float32, float16 and dynamic. qfx and hls need an integer form of every layer.",
+        "Floats are float32, float16 and dynamic. In qfx and hls, layer norm and softmax have another form (docs/networks.md), which is\n"
+        "to be trained.",
         style="dim",
     )
 
@@ -90,7 +91,7 @@ def _counts(network: Network) -> Counts:
 
 def _exports(counts: Counts) -> list[str]:
     lacking = any(kind in layer.kind for layer in counts.layers for kind in NOT_IN_INT16X8)
-    return [*(one for one in STOCK if not (lacking and one == "int16x8")), *(EXACT if counts.exact else ())]
+    return [*(one for one in STOCK if not (lacking and one == "int16x8")), *EXACT]
 
 
 def _layers(network: Network) -> list[dict[str, Any]]:

@@ -1,0 +1,30 @@
+"""One stage of SBCFormer with everything that a stage has, small enough for tests: attention on 4 x 4 cells of a map of 8 x 8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.keras_models.arch import Arch, build
+from edgekit.keras_models.sbcformer import ConvBN, NormAndClassify, Stage
+from edgekit.keras_models.vocabulary import AS_WRITTEN, Act, Form
+
+SIZE = 16
+ARCH = Arch((ConvBN("stem.conv", "stem.bn", 12, Act("relu", "stem.relu")), Stage(0, 1, 2, 2, 1, 4, 3)), NormAndClassify())
+
+
+def small_sbcformer(form: Form = Form.PUBLISHED) -> Any:
+    """A float model of images (16, 16, 3) with 5 classes, with Keras' own initial weights."""
+    from edgekit.keras_models.keras_layers import KerasLayers
+
+    return build(ARCH, KerasLayers(AS_WRITTEN, form), SIZE, 5, "small_sbcformer")
+
+
+def with_weights(form: Form = Form.PUBLISHED) -> tuple[Any, Any]:
+    """The model with random weights and measured statistics, and the images they were measured on."""
+    from edgekit.keras_models.data import photographs
+    from edgekit.keras_models.forms import exact_form
+    from edgekit.keras_models.random_weights import randomize
+
+    model, images = small_sbcformer(form), photographs(SIZE, 16, seed=2)
+    randomize(model, images, 1)
+    return (exact_form(model, images)[0] if form is Form.EXACT else model), images
