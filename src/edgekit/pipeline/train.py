@@ -165,7 +165,7 @@ def _prepare(request: ModelRequest, data: str, master: Source | None, exact: boo
     if request.model in NETWORKS and request.weights is None:
         return _fresh(request, data, master, exact, note)
     if request.model in NETWORKS and request.classes is None:
-        split = _load(data, request.size or NETWORKS[request.model].default_size)
+        split = _load(data, request.size or NETWORKS[request.model].default_size, note)
         request = replace(request, classes=_class_count(split, master))
     source = load_source(request, note)
     model = source.keras if source.keras is not None else source.qfx
@@ -174,7 +174,7 @@ def _prepare(request: ModelRequest, data: str, master: Source | None, exact: boo
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")
-    split, notes = _as_taken(_load(data, shape[0]), source.preprocessing), source.notes
+    split, notes = _as_taken(_load(data, shape[0], note), source.preprocessing), source.notes
     if exact:
         from edgekit.keras_models.exact_layers import set_norm_mix
         from edgekit.keras_models.forms import exact_form
@@ -193,7 +193,7 @@ def _fresh(request: ModelRequest, data: str, master: Source | None, exact: bool,
 
     size = request.size or NETWORKS[request.model].default_size
     note(f"reading {data}")
-    split = _load(data, size)
+    split = _load(data, size, note)
     classes = request.classes or _class_count(split, master)
     import_keras().utils.set_random_seed(request.seed)
     options: dict[str, Any] = {} if request.alpha is None else {"alpha": request.alpha}
@@ -203,10 +203,10 @@ def _fresh(request: ModelRequest, data: str, master: Source | None, exact: bool,
     return _Start(model, _as_taken(split, preprocessing), model.name, preprocessing, ())
 
 
-def _load(data: str, size: int) -> Split:
+def _load(data: str, size: int, note: Note) -> Split:
     """As load_dataset; images without classes too."""
     if not _is_unlabelled(data):
-        return load_dataset(data, size)
+        return load_dataset(data, size, note)
     from sklearn.model_selection import train_test_split
 
     images = image_folder(Path(data), size)
