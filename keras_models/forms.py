@@ -6,7 +6,6 @@ their names and trained weights; statistics and factors are measured on images. 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ def exact_form(model: Any, images: npt.NDArray[np.float32]) -> tuple[Any, tuple[
         model: a float tf_keras.Model. Layer norms over the channels and OffsetAttention are replaced.
         images: (count, *input shape) as the model takes them; the first 64 are looked at.
     """
-    replaced: Counter[str] = Counter()
+    replaced: dict[str, str] = {}
     if not any(_counterpart(layer) for layer in model.layers):
         return model, ()
 
@@ -34,13 +33,13 @@ def exact_form(model: Any, images: npt.NDArray[np.float32]) -> tuple[Any, tuple[
         other = _counterpart(layer)
         if other is None:
             return type(layer).from_config(layer.get_config())
-        replaced[type(layer).__name__] += 1
+        replaced[layer.name] = type(layer).__name__
         return other
 
     twin = tf_keras.models.clone_model(model, clone_function=clone)
     for layer in model.layers:
         twin.get_layer(layer.name).set_weights(_weights_for(twin.get_layer(layer.name), layer))
-    measuring = [layer for layer in twin.layers if isinstance(layer, ProgressiveNorm | ReluAttention)]
+    measuring = [twin.get_layer(name) for name in replaced]
     for layer in measuring:
         layer.measuring = True
     try:
@@ -51,9 +50,9 @@ def exact_form(model: Any, images: npt.NDArray[np.float32]) -> tuple[Any, tuple[
     changes = [
         text
         for kind, text in (("LayerNormalization", "layer norm became batch norm"), ("OffsetAttention", "softmax became ReLU attention"))
-        if replaced[kind]
+        if kind in replaced.values()
     ]
-    note = f"exact form: {', '.join(changes)} ({sum(replaced.values())} layers). It is another function than the float network: train it"
+    note = f"exact form: {', '.join(changes)} ({len(replaced)} layers). It is another function than the float network: train it"
     return twin, (note,)
 
 
