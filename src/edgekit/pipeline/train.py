@@ -25,7 +25,7 @@ Progress: TypeAlias = Callable[[Any], None]
 """Told each edgekit.keras_models.training.Step."""
 
 EPOCHS, LEARNING_RATE = 20, 0.02
-QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
+QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0002
 CHECKPOINT_SUFFIX = ".checkpoint"
 TEACHER_SUFFIXES = (".keras", ".h5", ".hdf5")
 
