@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folded_twin import folded_twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -14,11 +15,8 @@ from edgekit.errors import EdgekitError
 from edgekit.keras_models.bias_correction import correct_biases
 from edgekit.keras_models.calibrate import calibrate
 from edgekit.keras_models.equalize import MOST_DOUBLINGS, equalize, factors
-from edgekit.keras_models.keras_reader import replay
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.qfx_model import unquantized
-from edgekit.keras_models.qkeras_layers import QKerasLayers
-from edgekit.keras_models.quantize import transfer
 from edgekit.keras_models.synthesize import synthesize
 from edgekit.tolerances import FLOAT32_FOLDED
 
@@ -41,13 +39,6 @@ def chain(rng: np.random.Generator, activation: str, spread: float, depthwise: b
     return model
 
 
-def twin_of(model: Any) -> Any:
-    layers = QKerasLayers()
-    twin, weights, _ = replay(model, layers)
-    transfer(weights, twin, layers.weight_gains)
-    return twin
-
-
 def images_for(rng: np.random.Generator, count: int = 16) -> Any:
     return rng.uniform(-1, 1, (count, 4, 4, 3)).astype(np.float32)
 
@@ -60,7 +51,7 @@ def error(twin: Any, model: Any, images: Any) -> float:
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_equalization_changes_nothing_in_float_and_helps_in_fixed_point(activation, depthwise, rng) -> None:
     model, images = chain(rng, activation, spread=64, depthwise=depthwise), images_for(rng)
-    plain, equalized = twin_of(model), twin_of(model)
+    plain, equalized = folded_twin(model), folded_twin(model)
     assert equalize(equalized, images)[0] == "first"
     with unquantized(equalized):
         real, expected = equalized(images).numpy(), model(images).numpy()
@@ -72,7 +63,7 @@ def test_equalization_changes_nothing_in_float_and_helps_in_fixed_point(activati
 
 def test_relu6_is_left_alone(rng) -> None:
     """min(x, 6) / s is not min(x / s, 6)."""
-    twin = twin_of(chain(rng, "relu6", spread=16))
+    twin = folded_twin(chain(rng, "relu6", spread=16))
     before = twin.get_weights()
     assert "first" not in equalize(twin, images_for(rng))
     assert np.array_equal(before[0], twin.get_weights()[0])
@@ -84,7 +75,7 @@ def test_a_tensor_that_two_layers_read_is_left_alone(rng) -> None:
     x = keras.layers.Conv2D(3, 1, activation="relu", name="first")(inputs)
     model = keras.Model(inputs, keras.layers.Add()([keras.layers.Conv2D(3, 1, name="second")(x), x]))
     model.get_layer("first").set_weights([rng.normal(size=(1, 1, 3, 3)) * [1, 0.1, 0.01], np.zeros(3)])
-    assert equalize(twin_of(model), images_for(rng)) == ()
+    assert equalize(folded_twin(model), images_for(rng)) == ()
 
 
 def test_factors_by_hand() -> None:
@@ -112,7 +103,7 @@ def test_bias_correction_takes_the_mean_error_away(rng) -> None:
     before = after = 0.0
     for _ in range(3):
         model, images = chain(rng, "relu", spread=1), images_for(rng, 32)
-        twin = twin_of(model)
+        twin = folded_twin(model)
         calibrate(twin, images)
         before += shift_of(twin, model, images)
         correct_biases(twin, images)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folded_twin import folded_twin
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from own_models import MODELS, built
@@ -20,12 +21,11 @@ from edgekit.keras_models.calibrate import _activation_error, best_weight_point,
 from edgekit.keras_models.data import photographs
 from edgekit.keras_models.executors import EXECUTORS
 from edgekit.keras_models.freeze import freeze
-from edgekit.keras_models.keras_reader import replay
 from edgekit.keras_models.precision import Precisions, WeightPrecision
 from edgekit.keras_models.qfx import BinaryPoint, QFXActivation
 from edgekit.keras_models.qfx_model import unquantized
 from edgekit.keras_models.qkeras_layers import QKerasLayers
-from edgekit.keras_models.quantize import build_qkeras_model, quantize, transfer
+from edgekit.keras_models.quantize import build_qkeras_model, quantize
 from edgekit.keras_models.random_weights import randomize
 from edgekit.keras_models.thaw import thaw
 from edgekit.tolerances import FLOAT32_FOLDED
@@ -38,13 +38,6 @@ def network(name: str, alpha: float) -> tuple[Any, Any]:
     images = photographs(32, 8, seed=2)
     randomize(model, images, 1)
     return model, images
-
-
-def folded(model: Any) -> Any:
-    layers = QKerasLayers()
-    twin, weights, _ = replay(model, layers)
-    transfer(weights, twin, layers.weight_gains)
-    return twin
 
 
 def logits(model: Any, images: Any) -> Any:
@@ -68,7 +61,7 @@ def agree(expected: Any, actual: Any) -> None:
 @pytest.mark.parametrize(("name", "alpha"), NETWORKS)
 def test_a_networks_twin_computes_its_logits_and_has_the_layers_of_the_table(name: str, alpha: float) -> None:
     model, images = network(name, alpha)
-    twin = folded(model)
+    twin = folded_twin(model)
     with unquantized(twin):
         agree(model(images, training=False).numpy(), twin(images).numpy())
 
@@ -82,14 +75,14 @@ def test_a_networks_twin_computes_its_logits_and_has_the_layers_of_the_table(nam
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in ("mean_last", "qkeras")])
 def test_so_does_that_of_a_users_model(name: str) -> None:
     model, images = built(name)
-    twin = folded(model)
+    twin = folded_twin(model)
     with unquantized(twin):
         agree(logits(model, images), twin(images).numpy())
 
 
 def test_a_mean_that_ends_a_model_is_a_known_multiple() -> None:
     model, images = built("mean_last")
-    twin = folded(model)
+    twin = folded_twin(model)
     with unquantized(twin):
         agree(logits(model, images) * np.float32(144 / 256), twin(images).numpy())
 
@@ -257,8 +250,8 @@ def test_what_has_no_exact_form_is_named() -> None:
     image = keras.layers.Input((8, 8, 3))
     for name, (output, message) in unsupported(keras.layers, image).items():
         if not message:
-            folded(keras.Model(image, output))
+            folded_twin(keras.Model(image, output))
             continue
         with pytest.raises(UnsupportedLayer, match=message):
-            folded(keras.Model(image, output))
+            folded_twin(keras.Model(image, output))
             pytest.fail(name)
