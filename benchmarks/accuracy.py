@@ -86,6 +86,7 @@ def measure(member: Member, seed: int, results: Path) -> None:
 def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     """Top-1, 0..1, a column after the other."""
     from edgekit.keras_models.build import build_model
+    from edgekit.keras_models.distillation import Teacher
     from edgekit.keras_models.exact_layers import set_norm_mix
     from edgekit.keras_models.legacy_keras import import_keras
     from edgekit.keras_models.networks import NETWORKS
@@ -107,7 +108,7 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
         return accuracy(model, split.held_out.images, split.held_out.labels)
 
     def trained_on(model: Any) -> float:
-        fit(model, split.train, Options(member.qfx_epochs, QFX_LEARNING_RATE, seed))
+        fit(model, split.train, Options(member.qfx_epochs, QFX_LEARNING_RATE, seed), teacher=Teacher(network))
         return top1(model)
 
     import_keras().utils.set_random_seed(seed)

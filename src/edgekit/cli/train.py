@@ -31,12 +31,14 @@ def train(
     teacher: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Learn the outputs of this model, usually the float one; images need no classes then.", show_default="none"
+            metavar="FILE",
+            help="Learn the outputs of this model; images need no classes then.",
+            show_default="with --qfx, the float model; else none",
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default="20; 8 with --qfx")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="The highest one; it falls along half a cosine.", show_default="0.02; 0.0002 with --qfx")
+        float | None, typer.Option(min=0, help="The highest one; it falls along half a cosine.", show_default="0.02; 0.0005 with --qfx")
     ] = None,
     patience: Annotated[
         int | None,

@@ -25,7 +25,7 @@ Progress: TypeAlias = Callable[[Any], None]
 """Told each edgekit.keras_models.training.Step."""
 
 EPOCHS, LEARNING_RATE = 20, 0.02
-QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0002
+QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
 CHECKPOINT_SUFFIX = ".checkpoint"
 TEACHER_SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -89,7 +89,8 @@ def train_model(
         exact: train the float network in its exact form; what its authors have a layer norm for starts as one and becomes a batch norm.
         qfx: quantize the float model first and train the quantized one; a QFX model goes on as one anyway.
         precisions: of the weights, with `qfx`.
-        teacher: a model file of the same size and classes, whose outputs are learned.
+        teacher: a model file of the same size and classes, whose outputs are learned. Without one, a trained float model teaches the
+            quantized one that is made of it.
         patience: stop after so many epochs without a better accuracy on the held-out images, and save the best epoch's weights.
         restart: start afresh even if there is a checkpoint.
         output: a .keras file; by default named after the model and the data.
@@ -125,6 +126,9 @@ def train_model(
 
         quantized = quantize(model, split.train.images[:CALIBRATION_COUNT], precisions=precisions, note=note)
         model, qfx_model, notes = quantized.model, True, (*notes, *quantized.notes)
+        if lesson is None and not _is_untrained(request):
+            lesson = _float_teacher(start)
+            notes = (*notes, "the float model that it came from teaches it")
     path = output or Path(f"{start.name}-{Path(data).name}{'-qfx' if qfx_model else ''}.keras")
     options = Options(
         epochs or (QFX_EPOCHS if qfx_model else EPOCHS),
@@ -162,7 +166,7 @@ def train_model(
 
 
 def _prepare(request: ModelRequest, data: str, master: Source | None, exact: bool, note: Note) -> _Start:
-    if request.model in NETWORKS and request.weights is None:
+    if _is_untrained(request):
         return _fresh(request, data, master, exact, note)
     if request.model in NETWORKS and request.classes is None:
         split = _load(data, request.size or NETWORKS[request.model].default_size, note)
@@ -240,6 +244,16 @@ def _lesson(master: Source, start: _Start) -> Teacher:
         )
     model = _keras_model(master)
     return Teacher(model) if start.split.train.classes else Teacher(model, weight=1.0)
+
+
+def _float_teacher(start: _Start) -> Teacher:
+    from edgekit.keras_models.distillation import Teacher
+
+    return Teacher(start.model)
+
+
+def _is_untrained(request: ModelRequest) -> bool:
+    return request.model in NETWORKS and request.weights is None
 
 
 def _taught(split: Split, lesson: Teacher) -> Split:
