@@ -35,6 +35,8 @@ PRICES = tuple(
     np.array(prices, np.float64) for prices in ((1, 1, 1, 1, 1), (4, 1, 1, 1, 1), (1, 1, 4, 1, 1), (4, 1, 16, 1, 1), (16, 1, 4, 1, 1))
 )
 """First prices of a whole board's budget of each resource."""
+NO_READERS = np.array((1, 1, 1, 1, 1e6))
+"""Prices at which every layer's weights are on the chip."""
 ROUNDS = 8
 """So often prices are raised for what ran out."""
 BOUND_ROUNDS = 100
@@ -205,8 +207,11 @@ class _Search:
         return self.tried[time]
 
     def nearest(self, time: int) -> Planned | None:
-        """The plan for a time that exceeds the board least."""
-        return min(self.attempts(time), key=lambda one: self.excess(one, time), default=None)
+        """The plan for a time that exceeds the board least. More masters than there are cannot be wired, so they count first."""
+        found, in_rom = self.attempts(time), self.choose(time, NO_READERS)
+        if in_rom is not None:
+            found.append(self.measured(in_rom))
+        return min(found, key=lambda one: (max(weight_readers(one.estimates), WEIGHT_READERS_MAX), self.excess(one, time)), default=None)
 
     def attempts(self, time: int) -> list[Planned]:
         """Plans for a time at several prices, which rise for what runs out; then single ops changed, one after the other."""
