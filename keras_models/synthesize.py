@@ -21,7 +21,7 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.legacy_keras import import_keras
 
-COUNT, STEPS = 64, 150
+COUNT, STEPS = 32, 150
 BATCH = 32
 LEARNING_RATE = 0.1
 
