@@ -19,8 +19,9 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.graph.check import WEIGHT_STEP
 from edgekit.keras_models.backend import tf_keras
+from edgekit.keras_models.binary_point import BinaryPoint
 from edgekit.keras_models.precision import SIX_BITS, WeightPrecision
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXLookup, QFXWeight
+from edgekit.keras_models.qfx import QFXActivation, QFXLookup, QFXWeight
 from edgekit.keras_models.qfx_model import QFXModel, unquantized
 
 CANDIDATES = 5

@@ -16,9 +16,7 @@ activations, where n = f_x + f_y - f_out would be negative (rule 8).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from math import log
 from typing import Any
 
@@ -26,6 +24,7 @@ from edgekit.graph.check import SHIFT_ALWAYS_EXACT
 from edgekit.graph.requantize import SHIFT_MIN
 from edgekit.keras_models.activations import activation_function
 from edgekit.keras_models.backend import qkeras, tf
+from edgekit.keras_models.binary_point import BinaryPoint, resolve
 from edgekit.keras_models.precision import BITS_MAX, WeightPrecision
 
 STEP_BITS = 2
@@ -37,86 +36,6 @@ FLOAT32_INTEGERS = float(1 << 24)
 """float32 holds every whole number up to this one."""
 UNBOUNDED = float(1 << 30)
 """qkeras clips weights to its quantizer's max() while training; ours saturate by themselves."""
-LEARNING_GAIN = 16.0
-"""Adam moves a variable by about the learning rate a step. A binary point counts in whole numbers, so its variable is in units
-of 16: a few dozen steps in one direction change it by one."""
-
-# --- binary points -------------------------------------------------------------------------------------------------------
-
-
-class BinaryPoint:
-    """A trainable binary point, or one an output channel. Tensors that meet in an Add or a Concat share theirs."""
-
-    def __init__(self, name: str, value: Any = 0.0):
-        self._name = name
-        self._shared: BinaryPoint | None = None
-        self._limits: list[tuple[BinaryPoint, BinaryPoint]] = []
-        self._variable = self._make_variable(value)
-
-    def _make_variable(self, value: Any) -> Any:
-        return tf.Variable(tf.constant(value, tf.float32) / LEARNING_GAIN, name=f"{self._name}/binary_point")
-
-    @property
-    def root(self) -> BinaryPoint:
-        return self if self._shared is None else self._shared.root
-
-    def share(self, other: BinaryPoint) -> None:
-        """From now on this is the other's binary point."""
-        if self.root is not other.root:
-            other.root._limits += self.root._limits
-            self.root._shared = other.root
-
-    def limit(self, x: BinaryPoint, y: BinaryPoint) -> None:
-        """From now on it is at most the sum of two others: a product has no finer steps than that."""
-        self.root._limits.append((x, y))
-
-    @property
-    def name(self) -> str:
-        return self.root._name
-
-    @property
-    def variable(self) -> Any:
-        """What an optimizer moves: the binary point / LEARNING_GAIN."""
-        return self.root._variable
-
-    def value(self) -> Any:
-        """The real-valued binary point, float32 () or (channels,), as an array."""
-        return self.variable.numpy() * LEARNING_GAIN
-
-    def rounded(self) -> Any:
-        """The integer binary point as a float32 tensor, straight-through."""
-        return self._rounded(())
-
-    def _rounded(self, readers: tuple[BinaryPoint, ...]) -> Any:
-        """`readers` are limited by this one, which a limit in terms of theirs would not end."""
-        real = self.variable * LEARNING_GAIN
-        rounded, readers = real + tf.stop_gradient(tf.round(real) - real), (*readers, self.root)
-        for x, y in self.root._limits:
-            if x.root not in readers and y.root not in readers:
-                rounded = tf.minimum(rounded, x._rounded(readers) + y._rounded(readers))
-        return rounded
-
-    def assign(self, value: Any) -> None:
-        """Sets it; from one for a tensor to one for each channel, too."""
-        self.root._variable = self.root._make_variable(value)
-
-
-_scope: ContextVar[dict[str, BinaryPoint]] = ContextVar("binary points of the model that is being read")
-
-
-@contextmanager
-def binary_points_by_name() -> Iterator[None]:
-    """While a model is deserialized, quantizers that name the same binary point get the same one."""
-    token = _scope.set({})
-    try:
-        yield
-    finally:
-        _scope.reset(token)
-
-
-def _resolve(point: BinaryPoint | str) -> BinaryPoint:
-    return _scope.get().setdefault(point, BinaryPoint(point)) if isinstance(point, str) else point
-
 
 # --- arithmetic ----------------------------------------------------------------------------------------------------------
 
@@ -226,7 +145,7 @@ class QFXActivation(_QFX):
 
     def __init__(self, point: BinaryPoint | str, signed: bool, clamp: str = "none", binary_point: float | None = None):
         super().__init__()
-        self.point, self.signed, self.clamp = _resolve(point), signed, clamp
+        self.point, self.signed, self.clamp = resolve(point), signed, clamp
         if binary_point is not None:
             self.point.assign(binary_point)
 
@@ -263,7 +182,7 @@ class QFXProduct(QFXActivation):
         binary_point: float | None = None,
     ):
         super().__init__(point, signed, clamp, binary_point)
-        self.x, self.y = _resolve(x), _resolve(y)
+        self.x, self.y = resolve(x), resolve(y)
         self.point.limit(self.x, self.y)
 
     def get_config(self) -> dict[str, Any]:
@@ -288,7 +207,7 @@ class QFXWeight(_QFX):
         bits: int = BITS_MAX,
     ):
         super().__init__()
-        self.point, self.source, self.target = _resolve(point), _resolve(source), _resolve(target)
+        self.point, self.source, self.target = resolve(point), resolve(source), resolve(target)
         self.channel_axis, self.precision = channel_axis, WeightPrecision(bits, k_hot)
         if binary_point is not None:
             self.point.assign(binary_point)
@@ -326,7 +245,7 @@ class QFXBias(_QFX):
 
     def __init__(self, kernel: BinaryPoint | str, source: BinaryPoint | str, target: BinaryPoint | str):
         super().__init__()
-        self.kernel, self.source, self.target = _resolve(kernel), _resolve(source), _resolve(target)
+        self.kernel, self.source, self.target = resolve(kernel), resolve(source), resolve(target)
 
     @as_written  # type: ignore[untyped-decorator]
     def __call__(self, b: Any) -> Any:
@@ -346,7 +265,7 @@ class QFXProductBias(_QFX):
 
     def __init__(self, x: BinaryPoint | str, y: BinaryPoint | str):
         super().__init__()
-        self.x, self.y = _resolve(x), _resolve(y)
+        self.x, self.y = resolve(x), resolve(y)
 
     @as_written  # type: ignore[untyped-decorator]
     def __call__(self, b: Any) -> Any:
@@ -362,7 +281,7 @@ class QFXLookup(_QFX):
 
     def __init__(self, point: BinaryPoint | str, signed: bool, function: str, binary_point: float | None = None):
         super().__init__()
-        self.point, self.signed, self.function = _resolve(point), signed, function
+        self.point, self.signed, self.function = resolve(point), signed, function
         if binary_point is not None:
             self.point.assign(binary_point)
 
@@ -395,7 +314,7 @@ class QFXTable(_QFX):
         binary_point: float | None = None,
     ):
         super().__init__()
-        self.source, self.signed_input, self.point, self.signed = _resolve(source), signed_input, _resolve(point), signed
+        self.source, self.signed_input, self.point, self.signed = resolve(source), signed_input, resolve(point), signed
         self.table = tf.constant(table, tf.float32)
         if binary_point is not None:
             self.point.assign(binary_point)

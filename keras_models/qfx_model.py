@@ -7,18 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgekit.keras_models.backend import qkeras, tf_keras
-from edgekit.keras_models.qfx import (
-    BinaryPoint,
-    QFXActivation,
-    QFXBias,
-    QFXInput,
-    QFXLookup,
-    QFXProduct,
-    QFXProductBias,
-    QFXTable,
-    QFXWeight,
-    binary_points_by_name,
-)
+from edgekit.keras_models.binary_point import BinaryPoint, binary_points_by_name
+from edgekit.keras_models.qfx import QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXProductBias, QFXTable, QFXWeight
 
 
 class QActivation(qkeras.QActivation):  # type: ignore[misc]

@@ -17,9 +17,10 @@ from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Padding, same_padding
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.backend import qkeras, tf_keras
+from edgekit.keras_models.binary_point import BinaryPoint
 from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
 from edgekit.keras_models.precision import SIX_BITS, Precisions
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXProductBias, QFXWeight
+from edgekit.keras_models.qfx import QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXProductBias, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
 from edgekit.keras_models.qkeras_custom_layers import QAttentionScores, QDepthwiseConv2DTranspose, QMatMul
 from edgekit.keras_models.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm

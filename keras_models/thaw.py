@@ -29,8 +29,9 @@ from edgekit.graph import (
 )
 from edgekit.graph.ir import ConvOp, ProductOp, WeightedOp, op_inputs
 from edgekit.keras_models.backend import qkeras, tf_keras
+from edgekit.keras_models.binary_point import BinaryPoint
 from edgekit.keras_models.custom_layers import CUSTOM_LAYERS
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXBias, QFXInput, QFXProduct, QFXProductBias, QFXTable, QFXWeight
+from edgekit.keras_models.qfx import QFXActivation, QFXBias, QFXInput, QFXProduct, QFXProductBias, QFXTable, QFXWeight
 from edgekit.keras_models.qfx_model import QActivation, QFXModel
 from edgekit.keras_models.qkeras_custom_layers import QDepthwiseConv2DTranspose, QMatMul
 from edgekit.keras_models.qkeras_layers import zero_padding

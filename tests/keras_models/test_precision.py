@@ -16,11 +16,12 @@ from own_models import built
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, check
 from edgekit.keras_models.backend import tf
+from edgekit.keras_models.binary_point import BinaryPoint, binary_points_by_name
 from edgekit.keras_models.calibrate import best_weight_point
 from edgekit.keras_models.freeze import freeze
 from edgekit.keras_models.model_files import load_model, save_model
 from edgekit.keras_models.precision import Precisions, WeightPrecision, read_precisions
-from edgekit.keras_models.qfx import BinaryPoint, QFXWeight, binary_points_by_name, on_levels
+from edgekit.keras_models.qfx import QFXWeight, on_levels
 from edgekit.keras_models.qfx_model import quantizers
 from edgekit.keras_models.quantize import quantize
 

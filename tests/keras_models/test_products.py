@@ -27,10 +27,11 @@ from edgekit.graph import (
     run,
 )
 from edgekit.keras_models.backend import tf, tf_keras
+from edgekit.keras_models.binary_point import BinaryPoint
 from edgekit.keras_models.executors import EXECUTORS
 from edgekit.keras_models.freeze import freeze
 from edgekit.keras_models.keras_reader import replay
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation, QFXInput, QFXProduct, QFXProductBias, half_up
+from edgekit.keras_models.qfx import QFXActivation, QFXInput, QFXProduct, QFXProductBias, half_up
 from edgekit.keras_models.qfx_model import unquantized
 from edgekit.keras_models.qkeras_layers import QKerasLayers
 from edgekit.keras_models.quantize import quantize, transfer

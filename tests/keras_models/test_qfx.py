@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 
 from edgekit.accuracy import Accuracy
 from edgekit.keras_models.backend import tf, tf_keras
+from edgekit.keras_models.binary_point import BinaryPoint
 from edgekit.keras_models.model_files import load_model, read_notes, save_model
-from edgekit.keras_models.qfx import (
-    BinaryPoint,
-    QFXActivation,
-    QFXBias,
-    QFXWeight,
-    fixed_point,
-    legal_weight_point,
-    power_of_two,
-)
+from edgekit.keras_models.qfx import QFXActivation, QFXBias, QFXWeight, fixed_point, legal_weight_point, power_of_two
 from edgekit.keras_models.qfx_model import QFXModel, binary_points, unquantized
 from edgekit.keras_models.qkeras_layers import QKerasLayers
 from edgekit.keras_models.vocabulary import Act

@@ -16,13 +16,14 @@ from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.executor import Artifact
 from edgekit.graph import equal, quantize_input, run
 from edgekit.graph.check import WEIGHT_MAX
+from edgekit.keras_models.binary_point import BinaryPoint
 from edgekit.keras_models.build import build_model
 from edgekit.keras_models.calibrate import _activation_error, best_weight_point, calibrate
 from edgekit.keras_models.data import photographs
 from edgekit.keras_models.executors import EXECUTORS
 from edgekit.keras_models.freeze import freeze
 from edgekit.keras_models.precision import Precisions, WeightPrecision
-from edgekit.keras_models.qfx import BinaryPoint, QFXActivation
+from edgekit.keras_models.qfx import QFXActivation
 from edgekit.keras_models.qfx_model import unquantized
 from edgekit.keras_models.qkeras_layers import QKerasLayers
 from edgekit.keras_models.quantize import build_qkeras_model, quantize
