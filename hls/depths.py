@@ -31,6 +31,8 @@ from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Stage, Su
 Line: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Corners of what is read or written of a frame: cycles from the stage's start, ascending, and the share of the frame's tokens by then."""
 TINY = 1e-9
+FIFO_SLACK = 16
+"""Tokens more where one input waits for another one, for what lies in pipeline registers on the other's way."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ def fifo_depths(pipe: Pipeline) -> dict[str, int]:
         inner = [(index, stream) for index, stream in enumerate(inputs[stage.name]) if stream.producer]
         waits = [starts[stream.producer] + _wait(paces[stream.producer], pace, index, stream) for index, stream in inner]
         starts[stage.name] = start = max(waits, default=0.0)
-        for index, stream in inner:
+        for (index, stream), wait in zip(inner, waits, strict=True):
             producer = stream.producer
             most = _most(paces[producer].writes, pace.reads[index], start - starts[producer], interval, stream.tokens)
-            depths[stream.name] = max(FIFO_DEPTH, most)
+            depths[stream.name] = max(FIFO_DEPTH, most) + (FIFO_SLACK if wait < start else 0)
     return depths
 
 

@@ -71,7 +71,7 @@ def test_x_waits_until_y_is_held(rng: np.random.Generator, fork: object) -> None
     depths, (x, y) = fifo_depths(pipe), into(pipe, first)
     assert depths[x] >= tokens(pipe, x) and depths[y] >= tokens(pipe, y) / 2
     assert flow(pipe, depths) is not None
-    assert flow(pipe, {**depths, x: depths[x] // 2}) is None
+    assert flow(pipe, {**depths, x: tokens(pipe, x) // 2}) is None
 
 
 def test_an_upsampling_takes_in_no_more_than_its_row(rng: np.random.Generator) -> None:
@@ -93,7 +93,7 @@ def test_scores_need_no_room_for_a_map(rng: np.random.Generator) -> None:
     pipe = pipeline(graph, moderate_foldings(graph, 2, 2))
     scores, v = into(pipe, "a_mixed")
     assert fifo_depths(pipe)[scores] < tokens(pipe, scores) / 2
-    assert fifo_depths(pipe)[v] == tokens(pipe, v)
+    assert fifo_depths(pipe)[v] >= tokens(pipe, v)
 
 
 @pytest.mark.parametrize("make", GRAPHS)
