@@ -11,6 +11,7 @@ from foldings import random_plan
 from hand_graphs import Builder, attention, squeeze_excite
 from random_graphs import random_graph, random_inputs
 from test_hls_fifos import simulate
+from test_hls_networks import small_mobilenet
 from token_flow import flow
 
 from edgekit.graph import Conv2D, IntegerGraph, Padding
@@ -19,6 +20,8 @@ from edgekit.hls.csim import compiler, missing_compiler
 from edgekit.hls.depths import fifo_depths
 from edgekit.hls.folding import Folding, WeightPlacement, moderate_foldings
 from edgekit.hls.pipeline import Pipeline, ample_depths, pipeline
+from edgekit.hls.planner import plan
+from edgekit.targets.boards import board
 
 CYCLES_MAX = 20_000
 """Larger graphs are left out: their flow takes seconds."""
@@ -127,10 +130,10 @@ def block_of_a_mobilenet(rng: np.random.Generator) -> IntegerGraph:
     return b.graph(b.conv("last", b.add("sum", b.conv("project", wide, (1, 1), 4), x), (1, 1), 8))
 
 
-def from_memory(graph: IntegerGraph, plan: dict[str, Folding]) -> dict[str, Folding]:
+def from_memory(graph: IntegerGraph, foldings: dict[str, Folding]) -> dict[str, Folding]:
     """A plan with every convolution's weights in memory."""
     convolutions = {op.name for op in graph.ops if isinstance(op, Conv2D)}
-    return {name: replace(folding, weights=WeightPlacement.DDR) if name in convolutions else folding for name, folding in plan.items()}
+    return {name: replace(folding, weights=WeightPlacement.DDR) if name in convolutions else folding for name, folding in foldings.items()}
 
 
 @pytest.mark.parametrize("make", [chain_of_convolutions, block_of_a_mobilenet])
@@ -164,6 +167,11 @@ def test_random_graphs_flow(seed: int) -> None:
     assert_interval(pipe)
 
 
+def test_a_planned_mobilenet_keeps_the_interval(rng: np.random.Generator) -> None:
+    graph = small_mobilenet(rng, size=8)
+    assert_interval(pipeline(graph, plan(graph, board("pynq_z2")).folding))
+
+
 def test_a_residual_needs_its_rows_here_too(rng: np.random.Generator) -> None:
     """What the threads of test_hls_fifos.py find: the flow can tell a FIFO that is too short."""
     from test_hls_fifos import residual
@@ -181,6 +189,6 @@ def test_a_gate_and_an_attention_run_with_planned_depths(rng: np.random.Generato
     b = Builder(rng)
     x = b.tensor("x", (3, 3, 8), signed=True, binary_point=3)
     graph = b.graph(attention(b, "a", squeeze_excite(b, "se", x), heads=2, key=2, value=4))
-    plan = moderate_foldings(graph, 2, 2)
-    depths = fifo_depths(pipeline(graph, plan))
-    assert simulate(graph, plan, depths, random_inputs(rng, graph, 1)[-2:], tmp_path) == 0
+    foldings = moderate_foldings(graph, 2, 2)
+    depths = fifo_depths(pipeline(graph, foldings))
+    assert simulate(graph, foldings, depths, random_inputs(rng, graph, 1)[-2:], tmp_path) == 0
