@@ -31,11 +31,12 @@ from edgekit.targets.boards import Board, board
 
 TEXT = """What multiplies activations needs a whole map before its first result, and what waits for it meanwhile lies in a FIFO:
 
-- A gate (squeeze-and-excite) is a function of the whole map, so the FIFO holds the map: rows * columns * channels bytes. The mean that
-  it starts from is taken as the map passes, with a sum for each channel and no second copy of the map.
+- A gate (squeeze-and-excite) is a function of the whole map, so the FIFO holds the map, and what comes of the next one while the gate is
+  taken: rows * columns * channels bytes and more. The mean that it starts from is taken as the map passes, with a sum for each channel
+  and no second copy of the map.
 - A matrix product holds one map, y. The other one, x, waits in a FIFO of its whole size where both come from one tensor, as queries and
-  keys do; y has a FIFO of its size too, or the next frame's y could not come in while this frame's x is multiplied. So an attention
-  holds q once, k and v twice; its scores need no FIFO of their size, since v is read while q waits.
+  keys do; y has a FIFO for what comes of the next frame while this frame's x is multiplied. So an attention holds q once, k and v up to
+  twice; its scores need no FIFO of their size, since v is read while q waits.
 
 FIFOs and held maps are made of block RAM, or of LUTs where they are short; UltraRAM is not used. Each block below is planned alone, for
 least resources at the frames a second given; LUTs and block RAM have the system's {system} and {system_bram} in them.

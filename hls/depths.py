@@ -1,90 +1,76 @@
-"""How deep the FIFO of each stream has to be so that nothing can stall for good: as the planner builds them.
+"""How deep the FIFO of each stream has to be so that the pipeline is as fast as its slowest stage, and nothing stalls for good.
 
-Where branches of a fork meet again, the one that gives its first tokens sooner has to keep them until the other one gives its own,
-or the fork could feed neither. How long that is follows from how far each stage's output is behind its input.
+A stage that waits only for tokens and for room runs at least as fast as in any schedule that the FIFOs allow (more room or an
+earlier token never makes anything later). So it is enough to write down one schedule with the interval T of the slowest stage:
+
+    T         the most cycles of a stage
+    pace      a stage spreads its frame over T; one that holds a map reads it slowly and does the rest at full speed; what follows
+              a sum over a whole map has few tokens and much waits for it, so it goes at full speed and then pauses
+    start     the earliest at which no stage reads a token that is not written yet
+    depth     the most tokens that are then written and not yet read
+
+Reads and writes are taken as lines between the corners of the loops (rows of a window, a map that is loaded), which a stage may
+be ahead of, when it reads, or behind, when it writes, by the tokens of one burst (the vector of a position).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import ceil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
-from edgekit.hls.depthwise_stages import Depthwise, Upsample
-from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, Stream
-from edgekit.hls.product_stages import HeldProduct
-from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Resize, Stage, WeightReader, Window
+import numpy as np
+import numpy.typing as npt
 
+from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
+from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, Stream
+from edgekit.hls.product_stages import Gate, HeldProduct, Product
+from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Stage, Sum, WeightReader, Window
+
+Line: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Corners of what is read or written of a frame: cycles from the stage's start, ascending, and the share of the frame's tokens by then."""
+TINY = 1e-9
 FIFO_SLACK = 16
-"""Tokens more than a branch's lag, for what lies in pipeline registers on the way: so that it need not stop either."""
+"""Tokens more where one input waits for another one, for what lies in pipeline registers on the other's way."""
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """`reads`, `bursts`: for each input that is a map, its line, and the tokens that may be read before the line has them. The same
+    of `writes` and `late`, the tokens that may be written after the line has them."""
+
+    reads: tuple[Line, ...]
+    bursts: tuple[float, ...]
+    writes: Line
+    late: float
 
 
 def fifo_depths(pipe: Pipeline) -> dict[str, int]:
-    """Depth of each stream's FIFO.
-
-    For each fork, lags are counted in frames of its output, and add up along the ways from it:
-
-        most     who wrote t of T tokens has read no more than t/T of a frame and this
-        least    who cannot write on after t of T tokens has, with the FIFOs on the way, taken at least t/T of a frame and this,
-                 or the whole frame
-
-    Where a way from one output of the fork meets a way from the other one, the FIFO in front of the stage that needs both holds
-    the other way's `most` less its own `least`. A stream that is held lags by a frame more: its last token comes before anything
-    is written.
-
-    The held map of a product has a FIFO as large as itself, so that the next frame's comes in while this one's is multiplied; the
-    loops of stage and producer then run side by side, as the interval of the estimates takes them to.
-    """
-    inputs, depths = map_inputs(pipe), {stream.name: FIFO_DEPTH for stream in pipe.streams} | _weight_depths(pipe)
-    outputs: dict[str, list[Stream]] = {}
+    """Depth of each stream's FIFO. Those of the network's own inputs and outputs, whose other ends are always ready, are short."""
+    interval = max((stage.cycles for stage in pipe.stages), default=1)
+    inputs, stages = map_inputs(pipe), {stage.name: stage for stage in pipe.stages}
+    starts: dict[str, float] = {}
+    paces: dict[str, _Pace] = {}
+    quick: set[str] = set()
+    depths = {stream.name: FIFO_DEPTH for stream in pipe.streams} | _weight_depths(pipe)
     for stage in pipe.stages:
-        for index, stream in enumerate(inputs[stage.name]):
-            outputs.setdefault(stream.producer, []).append(stream)
-            if index == stage.held and len(inputs[stage.name]) > 1:
-                depths[stream.name] = stream.tokens
-            elif isinstance(stage, Join):
-                depths[stream.name] = _depth(stage, index, stream, 0.0)
-    for place, fork in reversed(list(enumerate(pipe.stages))):  # the inner ones first: what their branches hold counts for the outer ones
-        if len(outputs.get(fork.name, ())) > 1:
-            _hold_branches(pipe.stages[place + 1 :], inputs, outputs, outputs[fork.name], depths)
+        sources = [stream.producer for stream in inputs[stage.name]]
+        if sources and all(source in quick or isinstance(stages.get(source), MapSums) for source in sources):
+            quick.add(stage.name)
+        pace = _pace(stage, interval, stage.name in quick)
+        if isinstance(stages.get(sources[0] if sources else ""), Window) and _reads_always(stage):
+            under = paces[sources[0]].writes
+            pace = _Pace((under,), (1.0,), under, 1.0)
+        paces[stage.name] = pace
+        inner = [(index, stream) for index, stream in enumerate(inputs[stage.name]) if stream.producer]
+        waits = [starts[stream.producer] + _wait(paces[stream.producer], pace, index, stream) for index, stream in inner]
+        starts[stage.name] = start = max(waits, default=0.0)
+        for (index, stream), wait in zip(inner, waits, strict=True):
+            producer = stream.producer
+            most = _most(paces[producer].writes, pace.reads[index], start - starts[producer], interval, stream.tokens)
+            depths[stream.name] = max(FIFO_DEPTH, most) + (FIFO_SLACK if wait < start else 0)
     return depths
-
-
-_Lags: TypeAlias = tuple[tuple[float, float] | None, tuple[float, float] | None]
-"""`most` and `least` along the ways from the one and from the other output of a fork; None where there is no way."""
-
-
-def _hold_branches(
-    stages: Sequence[Stage],
-    inputs: Mapping[str, list[Stream]],
-    outputs: Mapping[str, list[Stream]],
-    branches: list[Stream],
-    depths: dict[str, int],
-) -> None:
-    """Deepens the FIFOs in front of the stages, of those behind a fork, in which its branches meet."""
-    start = (0.0, 0.0)
-    lags: dict[str, _Lags] = {branches[0].name: (start, None), branches[1].name: (None, start)}
-    for stage in stages:
-        if len(lags) < 2:  # all ways lead through one stream, or have ended: none can meet behind it
-            return
-        reached = [(index, stream, lags.pop(stream.name)) for index, stream in enumerate(inputs[stage.name]) if stream.name in lags]
-        if not reached:
-            continue
-        for index, stream, own in reached:
-            for other_index, _, others in reached:
-                for mine, other in ((own[0], others[1]), (own[1], others[0])):
-                    if index not in (other_index, stage.held) and mine and other:
-                        ahead = other[0] + (other_index == stage.held) - mine[1]
-                        depths[stream.name] = max(depths[stream.name], _depth(stage, index, stream, ahead))
-        most_more, least_more = _lags(stage)
-        written: list[tuple[float, float] | None] = []
-        for branch in (0, 1):
-            ways = [(index, stream, lag) for index, stream, own in reached if (lag := own[branch])]
-            most = max((lag[0] + (index == stage.held) for index, _, lag in ways), default=0.0) + most_more
-            least = min((lag[1] + _room(stage, index, stream, depths) for index, stream, lag in ways), default=0.0) + least_more
-            written.append((most, least) if ways else None)
-        lags |= {stream.name: (written[0], written[1]) for stream in outputs.get(stage.name, ())}
 
 
 def map_inputs(pipe: Pipeline) -> dict[str, list[Stream]]:
@@ -95,22 +81,6 @@ def map_inputs(pipe: Pipeline) -> dict[str, list[Stream]]:
         if stream.consumer and stream.producer not in readers:
             found[stream.consumer].append(stream)
     return found
-
-
-def _depth(stage: Stage, index: int, stream: Stream, lag: float) -> int:
-    """Of a FIFO whose stream is ahead by a part of a frame."""
-    behind = ceil(stream.tokens * lag - 1e-9) if lag > 0 else 0
-    if isinstance(stage, Join):  # while a position of the one input is read, that of the other waits
-        behind += (stage.left, stage.right)[index]
-    return min(stream.tokens, behind + FIFO_SLACK) if behind >= FIFO_DEPTH else FIFO_DEPTH
-
-
-def _room(stage: Stage, index: int, stream: Stream, depths: Mapping[str, int]) -> float:
-    """What a stream's FIFO, or a stage that holds it, takes in for certain, as a part of a frame."""
-    depth = depths[stream.name]
-    if index == stage.held or depth >= stream.tokens:
-        return 1.0
-    return max(0, depth - FIFO_SLACK) / stream.tokens
 
 
 def _weight_depths(pipe: Pipeline) -> dict[str, int]:
@@ -124,39 +94,91 @@ def _weight_depths(pipe: Pipeline) -> dict[str, int]:
     return found
 
 
-def _lags(stage: Stage) -> tuple[float, float]:
-    """What a stage adds to `most` and `least`, beside what it holds."""
+def _wait(producer: _Pace, consumer: _Pace, index: int, stream: Stream) -> float:
+    """The least cycles from the producer's start to the consumer's."""
+    (written_at, written), (read_at, read) = producer.writes, consumer.reads[index]
+    ahead = (producer.late + consumer.bursts[index] + 1) / stream.tokens
+    shares = np.concatenate([read, np.maximum(0.0, written - ahead)]) + 2 * TINY  # of tokens behind a pause, not of the last before it
+    there, read_then = np.interp(np.minimum(1.0, shares + ahead), written, written_at), np.interp(shares, read, read_at)
+    return max(0.0, float((there - read_then).max()))
+
+
+def _most(writes: Line, reads: Line, later: float, interval: int, tokens: int) -> int:
+    """The most tokens in a FIFO whose consumer starts so many cycles after its producer, once frames follow each other."""
+    times = np.concatenate([writes[0], reads[0] + later])
+    waiting = _by(writes, times, interval) - _by(reads, times - later, interval)
+    return int(np.ceil(float(waiting.max()) * tokens - 1e-3)) + 1
+
+
+def _by(line: Line, times: npt.NDArray[np.float64], interval: int) -> npt.NDArray[np.float64]:
+    """Frames read or written by some times, a frame starting every interval for all time."""
+    frames = np.floor(times / interval)
+    return frames + np.interp(times - frames * interval, *line)
+
+
+@lru_cache(maxsize=1 << 14)
+def _pace(stage: Stage, interval: int, quick: bool) -> _Pace:
+    cycles = float(stage.cycles if quick else interval)
+    even = _line((0, 0), (cycles, 1))
     if isinstance(stage, Window):
-        return _window_lags(stage)
+        return _window_pace(stage, cycles / stage.cycles)
+    if isinstance(stage, HeldMatVec | MapSums):
+        load, emit = _load_and_emit(stage)
+        return _Pace((_line((0, 0), (load + cycles - stage.cycles, 1)),), (1.0,), _line((cycles - emit, 0), (cycles, 1)), 1.0)
     if isinstance(stage, MatVec):
-        return (0.0 if isinstance(stage, HeldMatVec) else 1.0 / stage.positions), 0.0
-    if isinstance(stage, Depthwise | Largest):
-        return stage.pe / (stage.positions * stage.channels), 0.0
-    if isinstance(stage, Resize):
-        return max(stage.token_in, stage.token_out) / stage.values, 0.0
-    if isinstance(stage, Join):
-        return (stage.left + stage.right) / stage.tokens, -stage.left / stage.tokens
-    if isinstance(stage, Cut):  # the last channel of a position may be kept while those behind it are not read yet
-        return 1.0 / stage.positions, ((stage.begin + stage.count) / stage.cell - 1) / stage.positions
-    if isinstance(stage, Upsample):
-        return 1.0 / stage.rows, 0.0
+        if stage.positions == 1:
+            return _Pace((_line((0, 0), (cycles / stage.output_groups, 1)),), (1.0,), even, 1.0)
+        return _Pace((even,), (1.0 + stage.input_groups * (1 - 1 / stage.output_groups),), even, 1.0)
     if isinstance(stage, HeldProduct):
-        return 1.0 / (stage.x_cells * stage.heads), 0.0
-    return (1.0 / stage.cycles, 1.0 / stage.cycles) if stage.cycles else (0.0, 0.0)
+        loaded = stage.load_cycles * cycles / stage.cycles
+        rest = _line((loaded, 0), (cycles, 1))
+        return _Pace((rest, _line((0, 0), (loaded, 1))), (1.0 + stage.term_groups * (1 - 1 / stage.output_groups), 1.0), rest, 1.0)
+    if isinstance(stage, Gate):
+        return _Pace((even, _line((0, 0), (cycles / stage.positions, 1))), (1.0, 1.0), even, 1.0)
+    if isinstance(stage, Join):
+        return _Pace((even, even), (float(stage.left), 1.0), even, 1.0)
+    if isinstance(stage, Upsample):
+        return _Pace((even,), (1.0 + stage.columns * stage.groups * (1 - 1 / stage.kernel[0]),), even, 1.0)
+    if isinstance(stage, Cut):
+        return _Pace((even,), (1.0,), even, float(stage.count))
+    inputs = 2 if isinstance(stage, Sum | Product) else 1
+    return _Pace((even,) * inputs, (1.0,) * inputs, even, 1.0)
 
 
-def _window_lags(stage: Window) -> tuple[float, float]:
-    """A window reads the rows that row y + 1 of windows needs while it writes row y: at most a token for each one that it writes.
+def _load_and_emit(stage: HeldMatVec | MapSums) -> tuple[int, int]:
+    """Cycles at its begin in which a stage reads, and at its end in which it writes."""
+    if isinstance(stage, HeldMatVec):
+        return stage.positions * stage.input_groups, stage.positions * stage.output_groups
+    return stage.taps * stage.groups, stage.groups
 
-    `most`: the rows for y + 1 are there when row y begins. `least`: row y begins, or ends, as soon as it can; a frame that is
-    read to the end cannot lack.
-    """
+
+def _reads_always(stage: Stage) -> bool:
+    """Whether each iteration reads a token, so that a stage can keep step with whatever writes them."""
+    if isinstance(stage, MatVec):
+        return stage.output_groups == 1 and not isinstance(stage, HeldMatVec)
+    return isinstance(stage, Depthwise | Largest) and not isinstance(stage, MapSums)
+
+
+def _window_pace(stage: Window, stretch: float) -> _Pace:
+    """A window reads the rows that row y + 1 of windows needs while it writes row y, and first those for row 0."""
     needed = [min(stage.rows, max(0, y * stage.strides[0] - stage.padding.top + stage.span)) for y in range(stage.out_rows + 1)]
-    most = max(later / stage.rows - y / stage.out_rows for y, later in enumerate(needed[1:]))
-    row = stage.out_columns * stage.taps / stage.columns  # of windows, as rows of tokens
-    least = 1.0
-    for y, (now, later) in enumerate(pairwise(needed)):
-        for read, end in ((now, y), (min(later, now + row), y + 1)):
-            if read < stage.rows:
-                least = min(least, read / stage.rows - end / stage.out_rows)
-    return min(1.0, most), least
+    row, written = stage.columns * stage.groups, stage.out_columns * stage.groups * stage.taps
+    fill = stage.fill_rows * row
+    reads, writes = [(0.0, 0.0), (float(fill), float(stage.fill_rows))], [(0.0, 0.0), (float(fill), 0.0)]
+    for y in range(stage.out_rows):
+        begin = fill + y * stage.row_cycles
+        reads.append((begin + stage.row_cycles, needed[y + 1]))
+        writes += [(begin, y), (begin + written, y + 1)]
+    read_rows, written_rows = needed[-1], stage.out_rows
+    return _Pace(
+        (_line(*((at * stretch, rows / read_rows) for at, rows in reads)),),
+        (1.0,),
+        _line(*((at * stretch, rows / written_rows) for at, rows in writes)),
+        1.0,
+    )
+
+
+def _line(*corners: tuple[float, float]) -> Line:
+    """Shares ascend strictly by a little, so that the tokens on both sides of a pause have times of their own."""
+    times, shares = (np.array(values, np.float64) for values in zip(*corners, strict=True))
+    return times, shares + np.arange(len(shares)) * TINY

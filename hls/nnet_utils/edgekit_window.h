@@ -7,6 +7,7 @@
 //                  out_columns * groups * taps       reads: for each position, channel group and tap one token
 //                  stride_rows * columns * groups    writes: the rows that the next row of windows needs in addition
 //
+// The tokens of the rows to come are read at even distances over the row, so that whoever writes them need not stop meanwhile.
 // A row that is written never takes the place of one that is read: buffer_rows = min(rows, span_rows + stride_rows).
 // Cells outside the map are pad_value.
 
@@ -67,6 +68,7 @@ Fill:
 Row:
     for (int y = 0; y < CONFIG_T::out_rows; y++) {
         const int arriving = (rows_needed<CONFIG_T>(y + 1) - rows_needed<CONFIG_T>(y)) * CONFIG_T::columns * CONFIG_T::groups;
+        int due = 0; // of a token, in parts of row_cycles
         int x = 0, left = -CONFIG_T::pad_left, group = 0, i = 0, j = 0; // position, its first column, and the tap (i, j)
     Cell:
         for (int cycle = 0; cycle < CONFIG_T::row_cycles; cycle++) {
@@ -112,7 +114,9 @@ Row:
                     }
                 }
             }
-            if (cycle < arriving) {
+            due += arriving;
+            if (due >= CONFIG_T::row_cycles) {
+                due -= CONFIG_T::row_cycles;
                 lines[written] = data.read();
                 written = written + 1 == words ? 0 : written + 1;
             }

@@ -187,7 +187,8 @@ def test_a_wish_is_a_positive_number(fps: float) -> None:
 
 
 def test_fifos_on_the_shorter_way_hold_what_the_longer_one_lags(rng: np.random.Generator) -> None:
-    """x + conv3x3(x): the sum's first token needs two rows and the window's own row ahead, so 4 rows of 9 lie in the FIFO of x."""
+    """x + conv3x3(x): the sum's first token needs two rows, and while it is made the window reads on: 2 rows of 9 lie in the FIFO of x,
+    with what it takes that none need stop, but not 6."""
     graph = random_graph(rng, length=1)
     tensors = {name: Tensor(name, (9, 8, 4), True, 4) for name in ("x", "a", "y")}
     weights = np.full((3, 3, 4, 4), 4, np.int8)
@@ -198,8 +199,8 @@ def test_fifos_on_the_shorter_way_hold_what_the_longer_one_lags(rng: np.random.G
     pipe = pipeline(graph, {"conv": Folding(4, 4), "sum": Folding(4)})
     depths = fifo_depths(pipe)
     (skip,) = [stream for stream in pipe.streams if stream.consumer == "n1_sum" and "fork" in stream.producer]
-    assert 4 * 8 <= depths[skip.name] < ample_depths(pipe)[skip.name] + 1
-    assert [depth for name, depth in depths.items() if name != skip.name and depth > 2] == []
+    assert 2 * 8 < depths[skip.name] < 6 * 8 < ample_depths(pipe)[skip.name]
+    assert max(depth for name, depth in depths.items() if name != skip.name) < 3 * 8  # the rows that the window reads at once
 
 
 def wide_chain(rng: np.random.Generator, layers: int) -> IntegerGraph:

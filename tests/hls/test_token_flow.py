@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ from foldings import random_plan
 from hand_graphs import Builder, attention, squeeze_excite
 from random_graphs import random_graph, random_inputs
 from test_hls_fifos import simulate
+from test_hls_networks import small_mobilenet
 from token_flow import flow
 
-from edgekit.graph import IntegerGraph, Padding
+from edgekit.graph import Conv2D, IntegerGraph, Padding
 from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.csim import compiler, missing_compiler
 from edgekit.hls.depths import fifo_depths
-from edgekit.hls.folding import Folding, moderate_foldings
+from edgekit.hls.folding import Folding, WeightPlacement, moderate_foldings
 from edgekit.hls.pipeline import Pipeline, ample_depths, pipeline
+from edgekit.hls.planner import plan
+from edgekit.targets.boards import board
 
-CYCLES_MAX = 30_000
+CYCLES_MAX = 20_000
 """Larger graphs are left out: their flow takes seconds."""
 
 
@@ -56,10 +60,10 @@ def tokens(pipe: Pipeline, name: str) -> int:
 def test_a_map_waits_for_its_gate_in_a_fifo_that_holds_it(rng: np.random.Generator) -> None:
     graph = gate_of_a_map(rng)
     pipe = pipeline(graph, moderate_foldings(graph, 2, 2))
-    depths, (waiting, gate) = fifo_depths(pipe), into(pipe, "se_scaled")
-    assert (depths[waiting], depths[gate]) == (6 * 5 * 8 // 2, 8 // 2)
+    depths, (waiting, _) = fifo_depths(pipe), into(pipe, "se_scaled")
+    assert depths[waiting] >= tokens(pipe, waiting) == 6 * 5 * 8 // 2
     assert flow(pipe, depths) is not None
-    assert flow(pipe, {**depths, waiting: depths[waiting] - 8}) is None  # the window over the map takes a few more tokens in
+    assert flow(pipe, {**depths, waiting: tokens(pipe, waiting) - 8}) is None  # the fork and the sums take a few more tokens in
 
 
 @pytest.mark.parametrize("fork", [product_with_itself, attention_of_a_map])
@@ -68,9 +72,9 @@ def test_x_waits_until_y_is_held(rng: np.random.Generator, fork: object) -> None
     pipe = pipeline(graph, moderate_foldings(graph, 2, 2))
     first = next(op.name for op in graph.ops if type(op).__name__ == "MatMul")
     depths, (x, y) = fifo_depths(pipe), into(pipe, first)
-    assert (depths[x], depths[y]) == (tokens(pipe, x), tokens(pipe, y))
+    assert depths[x] >= tokens(pipe, x) and depths[y] >= tokens(pipe, y) / 2
     assert flow(pipe, depths) is not None
-    assert flow(pipe, {**depths, x: depths[x] // 2}) is None
+    assert flow(pipe, {**depths, x: tokens(pipe, x) // 2}) is None
 
 
 def test_an_upsampling_takes_in_no_more_than_its_row(rng: np.random.Generator) -> None:
@@ -92,30 +96,80 @@ def test_scores_need_no_room_for_a_map(rng: np.random.Generator) -> None:
     pipe = pipeline(graph, moderate_foldings(graph, 2, 2))
     scores, v = into(pipe, "a_mixed")
     assert fifo_depths(pipe)[scores] < tokens(pipe, scores) / 2
-    assert fifo_depths(pipe)[v] == tokens(pipe, v)
+    assert fifo_depths(pipe)[v] >= tokens(pipe, v)
 
 
 @pytest.mark.parametrize("make", GRAPHS)
 @pytest.mark.parametrize("parts", [1, 2, 8])
 def test_a_frame_follows_in_the_estimated_interval(make: object, parts: int, rng: np.random.Generator) -> None:
-    """From the third frame on one is as late after the other as the slowest stage has iterations, but for some handshakes."""
     graph = make(rng)  # type: ignore[operator]
     pipe = pipeline(graph, moderate_foldings(graph, parts, parts))
-    ends = flow(pipe, fifo_depths(pipe), frames=6)
+    assert_interval(pipe)
+
+
+def assert_interval(pipe: Pipeline) -> None:
+    """A frame is as late after the other as the slowest stage has iterations, but for some handshakes."""
+    ends = flow(pipe, fifo_depths(pipe), frames=8)
     assert ends is not None
     slowest = max(stage.cycles for stage in pipe.stages)
-    assert slowest <= ends[-1] - ends[-2] <= 1.1 * slowest + 20
+    assert slowest <= (ends[-1] - ends[-3]) / 2 <= 1.1 * slowest + 20
+
+
+def chain_of_convolutions(rng: np.random.Generator) -> IntegerGraph:
+    """Of one cell each: nothing but a map that is held, and its burst of results, keeps their frames apart."""
+    b = Builder(rng)
+    x = b.tensor("x", (4, 4, 8), signed=True, binary_point=3)
+    return b.graph(b.conv("c", b.conv("b", b.conv("a", x, (1, 1), 16), (1, 1), 16), (1, 1), 8))
+
+
+def block_of_a_mobilenet(rng: np.random.Generator) -> IntegerGraph:
+    """Windows that pause at the end of each frame, and a skip that waits for them."""
+    b = Builder(rng)
+    x = b.tensor("x", (6, 6, 4), signed=True, binary_point=3)
+    wide = b.depthwise("depthwise", b.conv("expand", x, (1, 1), 8), (3, 3), padding=Padding(1, 1, 1, 1))
+    return b.graph(b.conv("last", b.add("sum", b.conv("project", wide, (1, 1), 4), x), (1, 1), 8))
+
+
+def from_memory(graph: IntegerGraph, foldings: dict[str, Folding]) -> dict[str, Folding]:
+    """A plan with every convolution's weights in memory."""
+    convolutions = {op.name for op in graph.ops if isinstance(op, Conv2D)}
+    return {name: replace(folding, weights=WeightPlacement.DDR) if name in convolutions else folding for name, folding in foldings.items()}
+
+
+@pytest.mark.parametrize("make", [chain_of_convolutions, block_of_a_mobilenet])
+@pytest.mark.parametrize("parts", [(1, 1), (4, 1), (2, 4)])
+def test_layers_with_weights_in_memory_keep_the_interval(make: object, parts: tuple[int, int], rng: np.random.Generator) -> None:
+    graph = make(rng)  # type: ignore[operator]
+    assert_interval(pipeline(graph, from_memory(graph, moderate_foldings(graph, *parts))))
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_they_do_at_random_foldings(number: int, rng: np.random.Generator) -> None:
+    graph = block_of_a_mobilenet(rng)
+    assert_interval(pipeline(graph, from_memory(graph, random_plan(graph, rng))))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_layers_with_weights_on_chip_keep_the_interval(parts: int, rng: np.random.Generator) -> None:
+    graph = block_of_a_mobilenet(rng)
+    assert_interval(pipeline(graph, moderate_foldings(graph, parts, parts)))
 
 
 @pytest.mark.parametrize("seed", [*range(25), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(25, 400))])
 def test_random_graphs_flow(seed: int) -> None:
+    """In the interval, at random foldings: half of the matrices read their weights from memory."""
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, op_types=OP_TYPES, length=14)
     pipe = pipeline(graph, random_plan(graph, rng))
     if sum(stage.cycles for stage in pipe.stages) > CYCLES_MAX:
         return
-    for depths in (fifo_depths(pipe), ample_depths(pipe)):
-        assert flow(pipe, depths) is not None
+    assert flow(pipe, ample_depths(pipe)) is not None
+    assert_interval(pipe)
+
+
+def test_a_planned_mobilenet_keeps_the_interval(rng: np.random.Generator) -> None:
+    graph = small_mobilenet(rng, size=8)
+    assert_interval(pipeline(graph, plan(graph, board("pynq_z2")).folding))
 
 
 def test_a_residual_needs_its_rows_here_too(rng: np.random.Generator) -> None:
@@ -135,6 +189,6 @@ def test_a_gate_and_an_attention_run_with_planned_depths(rng: np.random.Generato
     b = Builder(rng)
     x = b.tensor("x", (3, 3, 8), signed=True, binary_point=3)
     graph = b.graph(attention(b, "a", squeeze_excite(b, "se", x), heads=2, key=2, value=4))
-    plan = moderate_foldings(graph, 2, 2)
-    depths = fifo_depths(pipeline(graph, plan))
-    assert simulate(graph, plan, depths, random_inputs(rng, graph, 1)[-2:], tmp_path) == 0
+    foldings = moderate_foldings(graph, 2, 2)
+    depths = fifo_depths(pipeline(graph, foldings))
+    assert simulate(graph, foldings, depths, random_inputs(rng, graph, 1)[-2:], tmp_path) == 0

@@ -126,4 +126,5 @@ def _window(stage: Window) -> Iterator[tuple[bool, bool]]:
     for y in range(stage.out_rows):
         arriving = (needed(y + 1) - needed(y)) * row
         for cycle in range(stage.row_cycles):
-            yield cycle < arriving, cycle < stage.out_columns * stage.groups * stage.taps
+            due = (cycle + 1) * arriving // stage.row_cycles > cycle * arriving // stage.row_cycles
+            yield due, cycle < stage.out_columns * stage.groups * stage.taps
