@@ -16,7 +16,7 @@ from edgekit.keras_models.custom_layers import OffsetAttention, PairAttention, o
 Tensor: TypeAlias = Any
 
 SHIFTS = (0.0, 1.0, 2.0, 4.0)
-"""What may be added to a head's scores so that relu(s + shift) resembles exp(s); 1 is where its first-order series is."""
+"""What may be added to a head's scores so that relu6(s + shift) resembles exp(s); 1 is where its first-order series is."""
 
 
 class ProgressiveNorm(tf_keras.layers.Layer):  # type: ignore[misc]
@@ -59,9 +59,12 @@ class ProgressiveNorm(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 class ReluAttention(OffsetAttention):
-    """OffsetAttention with relu / cells in place of softmax (arXiv 2309.08586).
+    """OffsetAttention with relu6 / cells in place of softmax (after arXiv 2309.08586, which has relu).
 
-        output = factor[head] / cells * relu(q k^T / sqrt(channels of q in a head) + bias[head, |dy|, |dx|]) v
+        output = factor[head] / cells * relu6(q k^T / sqrt(channels of q in a head) + bias[head, |dy|, |dx|]) v
+
+    The 6 is there for fixed point: a relu is cubic in its inputs with all of it, and trained so, a few values of the map that it is added
+    to are thousands of times the others, which no common binary point can hold.
 
     Weights: attention_biases (heads, rows * columns) as there; head_factors (heads,), constants that the next layer's weights take in.
     """
@@ -78,11 +81,11 @@ class ReluAttention(OffsetAttention):
         products = scores_of(queries, keys, self.heads, key_dim**-0.5)
         if self.measuring:
             self._resemble_softmax(products, values)
-        weights = tf.nn.relu(products + offset_biases(self.attention_biases, self.offsets)) / float(cells)
+        weights = tf.nn.relu6(products + offset_biases(self.attention_biases, self.offsets)) / float(cells)
         return weighted_sum(weights * self.head_factors[:, None, None], values)
 
     def _resemble_softmax(self, products: Tensor, values: Tensor) -> None:
-        """For each head the shift of its biases and the factor with the least squared distance |softmax(s) v - factor * relu(s + shift) v|.
+        """Each head's shift of its biases and factor with the least squared distance |softmax(s) v - factor * relu6(s + shift) v|.
 
         The best factor for one shift is <a, b> / <b, b> of the two sides a and b; it leaves |a|^2 - <a, b>^2 / <b, b>.
         """
@@ -95,7 +98,7 @@ class ReluAttention(OffsetAttention):
         wanted = sides(tf.nn.softmax(scores))
         gains, factors = [], []
         for shift in SHIFTS:
-            found = sides(tf.nn.relu(scores + shift) / float(scores.shape[2]))
+            found = sides(tf.nn.relu6(scores + shift) / float(scores.shape[2]))
             across, own = (np.einsum("bihk,bihk->h", one, found) for one in (wanted, found))
             safe = np.where(own > 0, own, 1.0)
             gains.append(np.where(across > 0, across**2 / safe, 0.0))
@@ -106,11 +109,11 @@ class ReluAttention(OffsetAttention):
 
 
 class PairReluAttention(PairAttention):
-    """sum over cells of relu(q k^T + biases) v, for the inference form. Inputs: queries, keys, values. Weights as PairAttention's."""
+    """sum over cells of relu6(q k^T + biases) v, for the inference form. Inputs: queries, keys, values. Weights as PairAttention's."""
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         queries, keys, values = inputs
-        return weighted_sum(tf.nn.relu(scores_of(queries, keys, self.heads) + self.biases), values)
+        return weighted_sum(tf.nn.relu6(scores_of(queries, keys, self.heads) + self.biases), values)
 
 
 def set_norm_mix(model: Any, value: float) -> None:

@@ -32,12 +32,16 @@ NEVER_NEGATIVE = ("sigmoid", "hard_sigmoid", "relu6_sigmoid", "exponential", "so
 
 @dataclass(frozen=True)
 class QValue:
-    """A quantized tensor. Its real values are `gain` times the float model's: a mean over n cells is kept as sum / 2**k."""
+    """A quantized tensor. Its real values are `gain` times the float model's: a mean over n cells is kept as sum / 2**k.
+
+    `attended`: what an attention gave, also once it is projected.
+    """
 
     tensor: Any
     point: BinaryPoint
     signed: bool
     gain: float = 1.0
+    attended: bool = False
 
 
 class QKerasLayers:
@@ -48,6 +52,7 @@ class QKerasLayers:
         self.precisions = precisions or Precisions()
         self.weight_gains: dict[str, float] = {}
         self.output_gain = 1.0
+        self._apart: set[int] = set()
 
     def input(self, shape: tuple[int, int, int]) -> QValue:
         point = BinaryPoint("input")
@@ -131,6 +136,11 @@ class QKerasLayers:
         gain = self._common_gain(name, x, y)
         if gain != 1.0 and activation.kind == "relu6":  # its 6 is not that of the values
             raise self._unabsorbed(activation.name)
+        if y.attended and id(x.point.root) not in self._apart:
+            # An attention can be a hundred times the map that it is added to, and the tensors before the map are of the map's range: with
+            # a binary point of its own the sum does not spoil theirs.
+            x = self.average_pool(x, f"{name}_skip", (1, 1), strides=(1, 1))
+            self._apart.add(id(x.point.root))
         y.point.share(x.point)
         total = tf_keras.layers.Add(name=name)([x.tensor, y.tensor])
         clamp = PLAIN_ACTIVATIONS.get(activation.kind, "none")
@@ -231,10 +241,11 @@ class QKerasLayers:
         """Two matrix products. The scores, 0..127, are signed, as the operands of a product are."""
         if not (queries.signed and keys.signed and values.signed):
             raise UnsupportedLayer(f"layer '{name}' takes queries, keys and values that may be negative; leave out the ReLU before it.")
+        if queries.gain * keys.gain != 1.0:  # the 6 would be another one
+            raise self._unabsorbed(name)
         biases = QFXProductBias(queries.point, keys.point)
-        self.weight_gains[name] = queries.gain * keys.gain
-        scores = self._product(QAttentionScores(heads, biases, name=name), queries, keys, True, Act("relu", f"{name}_relu"))
-        return self._product(QMatMul(heads, False, name=f"{name}_mix"), scores, values, True, LINEAR)
+        scores = self._product(QAttentionScores(heads, biases, name=name), queries, keys, True, Act("relu6", f"{name}_relu"))
+        return replace(self._product(QMatMul(heads, False, name=f"{name}_mix"), scores, values, True, LINEAR), attended=True)
 
     def reshape(self, x: QValue, name: str, shape: tuple[int, ...]) -> QValue:
         return replace(x, tensor=tf_keras.layers.Reshape(shape, name=name)(x.tensor))
@@ -293,7 +304,7 @@ class QKerasLayers:
         signed = x.signed if keeps_sign else clamp == "none"
         layer_name = activation.name if clamp != "none" else f"{name}_quantize"
         result = QActivation(QFXActivation(target, signed, clamp), name=layer_name)(accumulator)
-        return self._looked_up(QValue(result, target, signed), activation)
+        return self._looked_up(QValue(result, target, signed, attended=x.attended), activation)
 
     def _product(self, layer: Any, x: QValue, y: QValue, signed: bool, activation: Act) -> QValue:
         """A product of activations and the requantize that ends it."""

@@ -61,17 +61,18 @@ def _attention(reading: Reading, layer: Any, queries_keys: Any, values: Any) -> 
 
 
 def _relu_attention(reading: Reading, layer: Any, queries_keys: Any, values: Any) -> Any:
-    """factor relu(c q k^T + b) v = (factor c) relu(q k^T + b / c) v, as c = 1 / sqrt(channels) > 0: the next layer takes in factor c."""
+    """1 / sqrt(channels) goes into the queries' weights; the factors of the heads and 1 / cells into those of the next layer."""
     half = layer.input_shape[0][-1] // 2
     if not isinstance(queries_keys, Pending) or queries_keys.part is None:
         queries_keys = reading.settle(queries_keys)
-    queries = reading.settle(_part(reading, queries_keys, f"{layer.name}_queries", 0, half))
+    queries = _part(reading, queries_keys, f"{layer.name}_queries", 0, half)
+    factor = np.full(half, (half // layer.heads) ** -0.5)
+    queries = reading.settle(affine(reading, layer, queries, factor, np.zeros(half), f"{layer.name}_scaled_queries"))
     keys = reading.settle(_part(reading, queries_keys, f"{layer.name}_keys", half, half))
-    factor = (half // layer.heads) ** -0.5
-    table = np.asarray(layer.attention_biases, np.float64) / factor
-    reading.weights[layer.name] = FoldedWeights(table.astype(np.float32), np.zeros(0, np.float32))
+    table = np.asarray(layer.attention_biases, np.float32)
+    reading.weights[layer.name] = FoldedWeights(table, np.zeros(0, np.float32))
     mixed = reading.layers.relu_attention(queries, keys, reading.settle(values), layer.name, layer.heads)
-    of_heads = np.asarray(layer.head_factors, np.float64) * factor / table.shape[1]
+    of_heads = np.asarray(layer.head_factors, np.float64) / table.shape[1]
     scale = np.repeat(of_heads, layer.output_shape[-1] // layer.heads)
     return affine(reading, layer, mixed, scale, np.zeros_like(scale), f"{layer.name}_factors")
 

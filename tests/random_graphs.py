@@ -182,9 +182,10 @@ class _Growing:
         scores = replace(x, shape=(*x.shape[:2], heads * cells), signed=True)
         bias_shape = scores.shape if self.chance(0.5) else (1, 1, 1)
         bias = self.rng.integers(-(1 << 14), 1 << 14, bias_shape).astype(np.int32)
-        activation = Activation.RELU if self.chance(0.5) else Activation.NONE
+        shift = self.integer(4, 16)
+        activation = self.activation(replace(scores, binary_point=x.binary_point + y.binary_point - shift))
         fields = {"heads": heads, "transpose_y": True, "bias": bias, "activation": activation}
-        scores = self.product(MatMul, scores, x, y, self.integer(4, 16), **fields)
+        scores = self.product(MatMul, scores, x, y, shift, **fields)
         fields = {"heads": heads, "transpose_y": False, "bias": np.zeros((1, 1, 1), np.int32)}
         self.product(MatMul, replace(x, signed=self.chance(0.8)), scores, y, self.integer(4, 16), **fields)
 
