@@ -1,11 +1,11 @@
-"""How deep the FIFO of each stream has to be so that the pipeline is as fast as its slowest stage, and nothing stalls for good.
+"""How deep the FIFO of each stream has to be so that the pipeline takes an image every so many cycles, and nothing stalls for good.
 
 A stage that waits only for tokens and for room runs at least as fast as in any schedule that the FIFOs allow (more room or an
-earlier token never makes anything later). So it is enough to write down one schedule with the interval T of the slowest stage:
+earlier token never makes anything later). So it is enough to write down one schedule with the interval T, which is that of the
+slowest stage or longer:
 
-    T         the most cycles of a stage
-    pace      a stage spreads its frame over T; one that holds a map reads it slowly and does the rest at full speed; what follows
-              a sum over a whole map has few tokens and much waits for it, so it goes at full speed and then pauses
+    pace      a stage keeps step with the tokens that come to it, if it is fast enough, and else spreads its frame over what time
+              there is. A window reads nothing in the time of its last rows; what is before it, in step with it, then pauses too
     start     the earliest at which no stage reads a token that is not written yet
     depth     the most tokens that are then written and not yet read
 
@@ -46,19 +46,25 @@ class _Pace:
     late: float
 
 
-def fifo_depths(pipe: Pipeline) -> dict[str, int]:
-    """Depth of each stream's FIFO. Those of the network's own inputs and outputs, whose other ends are always ready, are short."""
-    interval = max((stage.cycles for stage in pipe.stages), default=1)
+def slowest(pipe: Pipeline) -> int:
+    """The most cycles of a stage: the least interval there can be."""
+    return max((stage.cycles for stage in pipe.stages), default=1)
+
+
+def fifo_depths(pipe: Pipeline, interval: int | None = None) -> dict[str, int]:
+    """Depth of each stream's FIFO. Those of the network's own inputs and outputs, whose other ends are always ready, are short.
+
+    `interval`: cycles a frame, at least those of the slowest stage, and those if it is None.
+    """
+    interval = max(interval or 1, slowest(pipe))
     inputs, stages = map_inputs(pipe), {stage.name: stage for stage in pipe.stages}
     starts: dict[str, float] = {}
     paces: dict[str, _Pace] = {}
-    quick: set[str] = set()
     depths = {stream.name: FIFO_DEPTH for stream in pipe.streams} | _weight_depths(pipe)
     for stage in pipe.stages:
         sources = [stream.producer for stream in inputs[stage.name]]
-        if sources and all(source in quick or isinstance(stages.get(source), MapSums) for source in sources):
-            quick.add(stage.name)
-        pace = _pace(stage, interval, stage.name in quick)
+        spans = [_span(paces[source].writes) for source in sources if source in paces]
+        pace = _pace(stage, interval, max(spans, default=float(interval)))
         if isinstance(stages.get(sources[0] if sources else ""), Window) and _reads_always(stage):
             under = paces[sources[0]].writes
             pace = _Pace((under,), (1.0,), under, 1.0)
@@ -116,13 +122,24 @@ def _by(line: Line, times: npt.NDArray[np.float64], interval: int) -> npt.NDArra
     return frames + np.interp(times - frames * interval, *line)
 
 
+def _span(line: Line) -> float:
+    """Cycles from the first token to the last."""
+    times, shares = line
+    return float(times[-1] - times[shares <= 2 * TINY][-1])
+
+
 @lru_cache(maxsize=1 << 14)
-def _pace(stage: Stage, interval: int, quick: bool) -> _Pace:
-    cycles = float(stage.cycles if quick else interval)
-    even = _line((0, 0), (cycles, 1))
+def _pace(stage: Stage, interval: int, span: float) -> _Pace:
+    """`span`: the cycles over which the tokens come that a stage reads. It keeps step with them as far as it can."""
     if isinstance(stage, Window):
-        return _window_pace(stage, cycles / stage.cycles)
-    if isinstance(stage, HeldMatVec | MapSums):
+        return _window_pace(stage, interval, span)
+    cycles = float(min(max(stage.cycles, span), interval))
+    even = _line((0, 0), (cycles, 1))
+    if isinstance(stage, HeldMatVec):
+        load, emit = _load_and_emit(stage)
+        spare = (interval - stage.cycles) / 2  # for whom it reads from, and for whom it writes to
+        return _Pace((_line((0, 0), (load + spare, 1)),), (1.0,), _line((interval - emit - spare, 0), (interval, 1)), 1.0)
+    if isinstance(stage, MapSums):
         load, emit = _load_and_emit(stage)
         return _Pace((_line((0, 0), (load + cycles - stage.cycles, 1)),), (1.0,), _line((cycles - emit, 0), (cycles, 1)), 1.0)
     if isinstance(stage, MatVec):
@@ -159,21 +176,26 @@ def _reads_always(stage: Stage) -> bool:
     return isinstance(stage, Depthwise | Largest) and not isinstance(stage, MapSums)
 
 
-def _window_pace(stage: Window, stretch: float) -> _Pace:
-    """A window reads the rows that row y + 1 of windows needs while it writes row y, and first those for row 0."""
+def _window_pace(stage: Window, interval: int, span: float) -> _Pace:
+    """A window reads the rows that row y + 1 of windows needs while it writes row y, and first those for row 0.
+
+    It keeps step with the rows that come, so that it is silent at the end when they are, where the interval has the time for that.
+    """
     needed = [min(stage.rows, max(0, y * stage.strides[0] - stage.padding.top + stage.span)) for y in range(stage.out_rows + 1)]
-    row, written = stage.columns * stage.groups, stage.out_columns * stage.groups * stage.taps
-    fill = stage.fill_rows * row
-    reads, writes = [(0.0, 0.0), (float(fill), float(stage.fill_rows))], [(0.0, 0.0), (float(fill), 0.0)]
+    least_fill, written = stage.fill_rows * stage.columns * stage.groups, stage.out_columns * stage.groups * stage.taps
+    in_step = min(span / stage.rows, interval / (stage.fill_rows + stage.out_rows * stage.strides[0]))
+    row = max(float(stage.row_cycles), in_step * stage.strides[0])
+    fill = min(max(float(least_fill), in_step * stage.fill_rows), interval - row * stage.out_rows)
+    reads, writes = [(0.0, 0.0), (fill, float(stage.fill_rows))], [(0.0, 0.0), (fill, 0.0)]
     for y in range(stage.out_rows):
-        begin = fill + y * stage.row_cycles
-        reads.append((begin + stage.row_cycles, needed[y + 1]))
-        writes += [(begin, y), (begin + written, y + 1)]
+        begin = fill + y * row
+        reads.append((begin + row, needed[y + 1]))
+        writes += [(begin, y), (begin + written * row / stage.row_cycles, y + 1)]
     read_rows, written_rows = needed[-1], stage.out_rows
     return _Pace(
-        (_line(*((at * stretch, rows / read_rows) for at, rows in reads)),),
+        (_line(*((at, rows / read_rows) for at, rows in reads)),),
         (1.0,),
-        _line(*((at * stretch, rows / written_rows) for at, rows in writes)),
+        _line(*((at, rows / written_rows) for at, rows in writes)),
         1.0,
     )
 

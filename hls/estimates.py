@@ -16,7 +16,7 @@ from math import ceil, prod
 from typing import Any
 
 from edgekit.graph import IntegerGraph
-from edgekit.hls.depths import fifo_depths, map_inputs
+from edgekit.hls.depths import fifo_depths, map_inputs, slowest
 from edgekit.hls.depthwise_stages import MapSums, Upsample
 from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.pipeline import Pipeline, pipeline
@@ -27,6 +27,11 @@ from edgekit.targets.boards import Board, Resources
 
 STAGE_CYCLES = 12
 """From a stage's input to its output through its pipeline registers."""
+
+
+PAUSES = (1.0, 1.1, 1.25, 1.6, 2.5)
+"""Intervals that are tried, as multiples of the slowest stage's cycles: with time to pause all stages wait for each other, and FIFOs
+that bridge the pauses of windows are short."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,25 @@ def estimate(graph: IntegerGraph, plan: FoldingPlan, board: Board) -> Estimates:
 
 
 def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board) -> Estimates:
-    depths = fifo_depths(pipe)
+    """With the shortest interval of PAUSES whose FIFOs fit the board, or the one that exceeds it least."""
+    found: list[Estimates] = []
+    for pause in PAUSES:
+        found.append(_estimate_at(graph, plan, pipe, board, ceil(slowest(pipe) * pause)))
+        if not over_budget(found[-1], board.part.planned):
+            break
+    return min(found, key=lambda one: max(over_budget(one, board.part.planned).values(), default=0.0))
+
+
+def _estimate_at(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board, least: int) -> Estimates:
+    """`least`: cycles a frame, if memory does not take longer."""
+    depths = fifo_depths(pipe, least)
     clock_hz = board.clock_mhz * 1e6
     finished = _finishing_cycles(pipe)
     costs = stage_costs(pipe, depths)
     total = sum(costs.values(), SYSTEM + Cost(ddr_bytes=io_bytes(graph)))
-    slowest = max(pipe.stages, key=lambda stage: stage.cycles)
+    longest = max(pipe.stages, key=lambda stage: stage.cycles)
     by_memory = total.ddr_bytes * clock_hz / board.ddr_bytes_per_s
-    interval = max(slowest.cycles, ceil(by_memory))
+    interval = max(least, ceil(by_memory))
     lut, ff = ceil(total.lut), ceil(total.ff)
     used = {"lut": lut, "ff": ff, "bram36": total.bram36, "dsp": total.dsp}
     have, may = board.part.resources, board.part.planned
@@ -98,10 +114,10 @@ def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, bo
         part=board.part.name,
         clock_mhz=board.clock_mhz,
         interval_cycles=interval,
-        slowest_layer=slowest.op,
+        slowest_layer=longest.op,
         latency_ms=1e3 * max(finished.values()) / clock_hz,
         fps=clock_hz / interval,
-        limited_by="ddr" if by_memory > slowest.cycles else "cycles",
+        limited_by="ddr" if by_memory > least else "cycles",
         lut=lut,
         ff=ff,
         bram36=total.bram36,
