@@ -37,7 +37,7 @@ LUTS_FOR_BRAM18 = 112
 kernels leave the choice to the tools. A board has some 160 LUTs and more for each half block RAM, so where memory runs out this
 is a good exchange, where LUTs run out it is not; it is one number for all. It was
 picked from 80, 96, 100, 112 and 128 with MobileNetV2 0.35 on a Pynq-Z2 in view, as were the lowest control LUTs, when FIFOs were too
-short to keep the interval; with those of today that network does not fit there (docs/estimates.md)."""
+short to keep the interval; with those of today that network fits there at 96 x 96, and at 128 x 128 does not (docs/estimates.md)."""
 LUT_BITS = 64
 FIFO_LUTS, SHIFT_REGISTER_WORDS = 12, 32
 """A FIFO of so few tokens is made of shift registers: a LUT is one of 32 bits or two of 16."""
