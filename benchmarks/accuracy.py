@@ -30,6 +30,7 @@ HEAD = Path(__file__).parent / "accuracy_head.md"
 DOCUMENT = Path(__file__).parent.parent / "docs" / "accuracy.md"
 RESULTS = Path("build") / "accuracy.jsonl"
 PLAIN_LEVELS = 127.0
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -153,23 +154,24 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Per cent, the mean over seeds and, in brackets, the least; then the differences to float, and of QFX to 8 bits, in points."""
+    """Per cent, the mean over seeds and, in brackets, the least; then differences in points, over the seeds that have both columns."""
+    pairs = (("qfx", "float"), ("2-hot", "float"), ("qfx", "8 bits"))
     lines = [
-        "| network | seeds | " + " | ".join(COLUMNS) + " | qfx - float | 2-hot - float | qfx - 8 bits |",
-        "| --- | --- |" + " --- |" * (len(COLUMNS) + 3),
+        "| network | seeds | " + " | ".join(COLUMNS) + " | " + " | ".join(f"{a} - {b}" for a, b in pairs) + " |",
+        "| --- | --- |" + " --- |" * (len(COLUMNS) + len(pairs)),
     ]
     for member in MEMBERS:
         of: dict[str, dict[int, float]] = {column: {} for column in COLUMNS}
         for row in rows:
             if row["network"] == member.network:
                 of[row["column"]][row["seed"]] = 100 * row["top1"]
-        seeds = set.intersection(*(set(values) for values in of.values()))
-        if not seeds:
+        if not of["float"]:
             continue
-        cells = [f"{mean(of[column][s] for s in seeds):.2f} ({min(of[column][s] for s in seeds):.2f})" for column in COLUMNS]
-        apart = [mean(of[a][s] - of[b][s] for s in seeds) for a, b in (("qfx", "float"), ("2-hot", "float"), ("qfx", "8 bits"))]
-        name = f"{member.network} {member.alpha:g} at {member.size}"
-        lines.append(f"| {name} | {len(seeds)} | " + " | ".join([*cells, *(f"{one:+.2f}" for one in apart)]) + " |")
+        cells = [f"{mean(values.values()):.2f} ({min(values.values()):.2f})" if values else NOT_RUN for values in of.values()]
+        for a, b in pairs:
+            both = of[a].keys() & of[b].keys()
+            cells.append(f"{mean(of[a][seed] - of[b][seed] for seed in both):+.2f}" if both else NOT_RUN)
+        lines.append(f"| {member.network} {member.alpha:g} at {member.size} | {len(of['float'])} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
