@@ -9,8 +9,7 @@ that the corrected layers before it give.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy.typing as npt
 
 from edgekit.keras_models.keras_reader import key_of, nodes_of
 from edgekit.keras_models.qfx import QFXBias
-from edgekit.keras_models.qfx_model import QFXModel
+from edgekit.keras_models.qfx_model import QFXModel, quantizers_of, switched_off
 
 IMAGES = 32
 
@@ -40,13 +39,12 @@ def correct_biases(model: QFXModel, images: npt.NDArray[np.float32], note: Calla
             real[output] = quantized[output] = images[:IMAGES]
             continue
         keys = [key_of(tensor) for tensor in node.keras_inputs]
-        with _in_float(layer):
+        with switched_off(quantizers_of(layer)):
             real[output] = _call(layer, [real[key] for key in keys])
         quantized[output] = _call(layer, [quantized[key] for key in keys])
         if _has_bias(layer):
-            axes = tuple(range(len(output_shape := quantized[output].shape) - 1))
-            shift = np.mean(np.asarray(real[output], np.float64) - np.asarray(quantized[output], np.float64), axis=axes)
-            assert shift.shape == (output_shape[-1],)
+            error = np.asarray(real[output], np.float64) - np.asarray(quantized[output], np.float64)
+            shift = error.mean(axis=tuple(range(error.ndim - 1)))
             kernel, bias = layer.get_weights()
             layer.set_weights([kernel, (bias + shift).astype(np.float32)])
             quantized[output] = _call(layer, [quantized[key] for key in keys])
@@ -61,17 +59,4 @@ def _call(layer: Any, inputs: list[Any]) -> Any:
 
 
 def _has_bias(layer: Any) -> bool:
-    return layer.trainable and any(isinstance(quantizer, QFXBias) for quantizer in getattr(layer, "quantizers", ()))
-
-
-@contextmanager
-def _in_float(layer: Any) -> Iterator[None]:
-    """Within, the layer's quantizers let values pass as they are."""
-    quantizers = [q for q in (*getattr(layer, "quantizers", ()), getattr(layer, "quantizer", None)) if hasattr(q, "active")]
-    for quantizer in quantizers:
-        quantizer.active = False
-    try:
-        yield
-    finally:
-        for quantizer in quantizers:
-            quantizer.active = True
+    return layer.trainable and any(isinstance(quantizer, QFXBias) for quantizer in quantizers_of(layer))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.graph.check import WEIGHT_STEP
-from edgekit.keras_models.backend import tf_keras
+from edgekit.keras_models.backend import tf, tf_keras
 from edgekit.keras_models.binary_point import BinaryPoint
 from edgekit.keras_models.precision import SIX_BITS, WeightPrecision
 from edgekit.keras_models.qfx import QFXActivation, QFXLookup, QFXWeight
@@ -75,7 +75,7 @@ def _calibrate_activations(model: QFXModel, images: npt.NDArray[np.float32], not
     with unquantized(model):
         for number, batch in enumerate(batches, 1):
             note(f"images {min(number * BATCH, len(images))} of {len(images)}")
-            for kept, one, values in zip(samples, observed, _listed(probe(batch, training=False)), strict=True):
+            for kept, one, values in zip(samples, observed, tf.nest.flatten(probe(batch, training=False)), strict=True):
                 flat = _clamped(one.quantizer, np.asarray(values, np.float64).ravel())
                 if not np.isfinite(flat).all():
                     raise EdgekitError(f"layer '{one.layer.name}' gives infinities or NaN on the calibration images; look at the weights")
@@ -94,10 +94,6 @@ def _calibrate_activations(model: QFXModel, images: npt.NDArray[np.float32], not
     for key, point in points.items():
         step = 0 if point is last else int(np.argmin(errors[key]))
         point.assign(float(_coarsest(largest[key], 1.0) + step))
-
-
-def _listed(outputs: Any) -> list[Any]:
-    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
 def _clamped(quantizer: Any, x: Any) -> Any:

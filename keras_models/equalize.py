@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.keras_models.backend import tf_keras
+from edgekit.keras_models.backend import tf, tf_keras
 from edgekit.keras_models.keras_reader import key_of, nodes_of
 from edgekit.keras_models.qfx import QFXActivation
 from edgekit.keras_models.qfx_model import QFXModel, unquantized
@@ -59,8 +59,7 @@ def equalize(model: QFXModel, images: npt.NDArray[np.float32]) -> tuple[str, ...
         return ()
     probe = tf_keras.Model(model.inputs, [pair.requantize.output for pair in pairs])
     with unquantized(model):
-        outputs = probe(images[:IMAGES], training=False)
-    values = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        values = tf.nest.flatten(probe(images[:IMAGES], training=False))
     # a pair's factors leave the ranges that other pairs see as they are: B undoes them
     ranges = [np.abs(np.asarray(one)).reshape(-1, one.shape[-1]).max(axis=0) for one in values]
     return tuple(pair.first.name for pair, found in zip(pairs, ranges, strict=True) if _balance(pair, found))
@@ -90,18 +89,19 @@ def factors(activations: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> 
         activations: the largest magnitude of each channel, (channels,).
         weights: that of each channel's weights in B, or None where B has a binary point a channel.
     """
-    ratio = activations / max(float(activations.max()), np.finfo(np.float32).tiny)
+    activations = activations.astype(np.float64)  # a ratio of two float32 may be below all of them
+    alive = activations > 0 if weights is None else (activations > 0) & (weights > 0)
+    if not alive.any():
+        return np.ones(len(activations), np.float32)
+    largest = activations.max()
+    ratio = np.where(alive, activations, 1.0) / largest
     if weights is not None:
-        ratio = np.sqrt(ratio / np.maximum(weights / max(float(weights.max()), np.finfo(np.float32).tiny), np.finfo(np.float32).tiny))
-    alive = (activations > 0) & (ratio > 0)
-    if weights is not None:
-        alive &= weights > 0
-    exponents = np.clip(np.rint(np.log2(np.where(alive, ratio, 1.0))), -MOST_DOUBLINGS, MOST_DOUBLINGS)
-    exponents = np.where(alive, exponents, 0)
+        ratio = np.sqrt(ratio / (np.where(alive, weights, 1.0) / weights.max()))
+    exponents = np.clip(np.rint(np.log2(ratio)), -MOST_DOUBLINGS, MOST_DOUBLINGS).astype(int)
     # the largest value of the tensor stays where it is, so that nothing is gained or lost for all channels together
-    largest = np.max(np.where(alive, np.ldexp(activations, -exponents.astype(int)), 0.0))
-    shift = np.rint(np.log2(largest / activations.max())) if alive.any() else 0.0
-    return np.ldexp(np.float32(1.0), (np.where(alive, exponents + shift, 0)).astype(int))
+    scaled = np.ldexp(activations, -exponents)[alive].max()
+    shift = int(np.rint(np.log2(scaled / largest)))
+    return np.ldexp(np.float32(1.0), np.where(alive, exponents + shift, 0))
 
 
 def _pairs(model: QFXModel) -> list[Pair]:
@@ -113,7 +113,7 @@ def _pairs(model: QFXModel) -> list[Pair]:
     ends = {key_of(tensor) for tensor in model.outputs}
     found = []
     for node in nodes:
-        if not _has_weights(node.layer) or node.layer.bias_quantizer_internal is None:
+        if not _has_weights(node.layer) or _one_point_for_all(node.layer):
             continue
         after = readers[key_of(node.outputs)]
         if len(after) != 1 or not _is_homogeneous(after[0].layer):
@@ -123,7 +123,7 @@ def _pairs(model: QFXModel) -> list[Pair]:
             last = readers[key_of(last.outputs)][0]
             if not _lets_factors_through(last.layer):
                 break
-        if _has_weights(last.layer) and last.layer is not node.layer and not _one_point_for_all(node.layer):
+        if _has_weights(last.layer):
             found.append(Pair(node.layer, after[0].layer, last.layer))
     return found
 

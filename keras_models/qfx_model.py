@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from edgekit.keras_models.backend import qkeras, tf_keras
@@ -46,28 +46,39 @@ CUSTOM_OBJECTS: dict[str, Any] = {cls.__name__: cls for cls in (QFXModel, QActiv
 def quantizers(model: Any) -> Iterator[Any]:
     """Every QFX quantizer of the model's layers, in layer order."""
     for layer in model.layers:
-        for quantizer in (*getattr(layer, "quantizers", ()), getattr(layer, "quantizer", None)):
-            if isinstance(quantizer, QUANTIZERS):
-                yield quantizer
+        yield from quantizers_of(layer)
+
+
+def quantizers_of(layer: Any) -> Iterator[Any]:
+    """The QFX quantizers of one layer: of its weights, and of its activation."""
+    for quantizer in (*getattr(layer, "quantizers", ()), getattr(layer, "quantizer", None)):
+        if isinstance(quantizer, QUANTIZERS):
+            yield quantizer
 
 
 def binary_points(model: Any) -> list[BinaryPoint]:
     """Every binary point that training may move, each once. A layer that is not trainable keeps its own."""
     found: dict[int, BinaryPoint] = {}
     for layer in model.layers:
-        for quantizer in (*getattr(layer, "quantizers", ()), getattr(layer, "quantizer", None)):
+        for quantizer in quantizers_of(layer):
             if layer.trainable and isinstance(quantizer, QFXActivation | QFXWeight | QFXLookup):
                 found.setdefault(id(quantizer.point.root), quantizer.point.root)
     return list(found.values())
 
 
 @contextmanager
-def unquantized(model: Any) -> Iterator[None]:
-    """Within, the model called eagerly computes in float."""
-    for quantizer in quantizers(model):
+def switched_off(chosen: Iterable[Any]) -> Iterator[None]:
+    """Within, these quantizers let values pass as they are."""
+    quantizers = list(chosen)
+    for quantizer in quantizers:
         quantizer.active = False
     try:
         yield
     finally:
-        for quantizer in quantizers(model):
+        for quantizer in quantizers:
             quantizer.active = True
+
+
+def unquantized(model: Any) -> AbstractContextManager[None]:
+    """Within, the model called eagerly computes in float."""
+    return switched_off(quantizers(model))

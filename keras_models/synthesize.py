@@ -72,7 +72,7 @@ def synthesize(
         def step() -> Any:
             with tf.GradientTape() as tape:
                 loss = tf.add_n(
-                    [_distance(x, mean, spread) for x, mean, spread in zip(_listed(probe(images)), means, deviations, strict=True)]
+                    [_distance(x, mean, spread) for x, mean, spread in zip(tf.nest.flatten(probe(images)), means, deviations, strict=True)]
                 )
             optimizer.apply_gradients([(tape.gradient(loss, images), images)])
             images.assign(tf.clip_by_value(images, bottom, top))
@@ -85,10 +85,6 @@ def synthesize(
         return images.numpy()
 
     return np.concatenate([batch(number, size) for number, size in enumerate(sizes, 1)])
-
-
-def _listed(outputs: Any) -> list[Any]:
-    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
 def _distance(x: Any, mean: Any, deviation: Any) -> Any:
