@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import Images
+from edgekit.keras_models.data import Images, Rows
 
 PREDICT_BATCH = 256
 
@@ -60,8 +61,13 @@ def taught(data: Images, teacher: Teacher) -> Images:
     wanted = tuple(teacher.model.inputs[0].shape[1:])
     if data.images.shape[1:] != wanted:
         raise EdgekitError(f"the teacher takes images of shape {wanted}, not {data.images.shape[1:]}; a teacher has its student's size")
-    outputs = teacher.model.predict(data.images, batch_size=PREDICT_BATCH, verbose=0)
-    return replace(data, labels=outputs.reshape(len(data), -1).argmax(axis=1).astype(np.int64))
+    return replace(data, labels=predicted(teacher.model, data.images))
+
+
+def predicted(model: Any, images: Rows) -> npt.NDArray[np.int64]:
+    """The class that a model sees in each image, (count,). Images are read batch by batch."""
+    batches = [model.predict_on_batch(images[start : start + PREDICT_BATCH]) for start in range(0, len(images), PREDICT_BATCH)]
+    return np.concatenate(batches).reshape(len(images), -1).argmax(axis=1).astype(np.int64)
 
 
 def logits(model: Any, images: Any, training: bool) -> Any:

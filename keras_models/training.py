@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.batches import epoch_batches
-from edgekit.keras_models.data import Images
-from edgekit.keras_models.distillation import PREDICT_BATCH, Teacher, check_teacher, cross_entropy, distillation_loss, logits
+from edgekit.keras_models.data import Images, Rows
+from edgekit.keras_models.distillation import Teacher, check_teacher, cross_entropy, distillation_loss, logits, predicted
 from edgekit.keras_models.exact_layers import progressive_norms, set_norm_mix
 from edgekit.keras_models.legacy_keras import import_keras
 from edgekit.keras_models.random_weights import measure_statistics
@@ -148,10 +148,9 @@ def fit(
     return Fitted(tuple(history), best_epoch(_measured(history)) if best else len(history), resumed_after)
 
 
-def accuracy(model: Any, images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
+def accuracy(model: Any, images: Rows, labels: npt.NDArray[Any]) -> float:
     """The part, 0..1, of the images whose largest logit is their label's."""
-    batches = [model.predict_on_batch(images[start : start + PREDICT_BATCH]) for start in range(0, len(images), PREDICT_BATCH)]
-    return float(np.mean(np.concatenate(batches).argmax(axis=-1) == labels))
+    return float(np.mean(predicted(model, images) == labels))
 
 
 def best_epoch(measured: Sequence[float]) -> int:
