@@ -87,19 +87,22 @@ def estimate(graph: IntegerGraph, plan: FoldingPlan, board: Board) -> Estimates:
 
 def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board) -> Estimates:
     """With the shortest interval of PAUSES whose FIFOs fit the board, or the one that exceeds it least."""
-    found: list[Estimates] = []
+    finished, least = _finishing_cycles(pipe), slowest(pipe)
+    found: list[tuple[float, Estimates]] = []
     for pause in PAUSES:
-        found.append(_estimate_at(graph, plan, pipe, board, ceil(slowest(pipe) * pause)))
-        if not over_budget(found[-1], board.part.planned):
+        one = _estimate_at(graph, plan, pipe, board, ceil(least * pause), finished)
+        found.append((max(over_budget(one, board.part.planned).values(), default=0.0), one))
+        if not found[-1][0]:
             break
-    return min(found, key=lambda one: max(over_budget(one, board.part.planned).values(), default=0.0))
+    return min(found, key=lambda rated: rated[0])[1]
 
 
-def _estimate_at(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board, least: int) -> Estimates:
-    """`least`: cycles a frame, if memory does not take longer."""
+def _estimate_at(
+    graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board, least: int, finished: Mapping[str, float]
+) -> Estimates:
+    """`least`: cycles a frame, if memory does not take longer. `finished`: by stage, which does not depend on FIFOs."""
     depths = fifo_depths(pipe, least)
     clock_hz = board.clock_mhz * 1e6
-    finished = _finishing_cycles(pipe)
     costs = stage_costs(pipe, depths)
     total = sum(costs.values(), SYSTEM + Cost(ddr_bytes=io_bytes(graph)))
     longest = max(pipe.stages, key=lambda stage: stage.cycles)
