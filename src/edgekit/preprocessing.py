@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 from typing import Any, TypeAlias
 
@@ -42,9 +43,12 @@ def normalized(preprocessing: Preprocessing, channels: int) -> list[list[Fractio
     return [[(pixel - mean[c]) / std[c] for pixel in range(PIXEL_MAX + 1)] for c in range(channels)]
 
 
+@lru_cache(maxsize=16)
 def float_table(preprocessing: Preprocessing, channels: int) -> npt.NDArray[np.float32]:
-    """What a float network takes for each pixel, (channels, 256)."""
-    return np.array([[float(value) for value in row] for row in normalized(preprocessing, channels)], np.float32)
+    """What a float network takes for each pixel, (channels, 256), read-only: every batch of a training asks for it."""
+    table = np.array([[float(value) for value in row] for row in normalized(preprocessing, channels)], np.float32)
+    table.flags.writeable = False
+    return table
 
 
 def integer_table(
