@@ -97,7 +97,7 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     from edgekit.keras_models.training import Options, accuracy, fit
     from edgekit.keras_models.vocabulary import Form
     from edgekit.pipeline.source import as_taken
-    from edgekit.pipeline.train import LEARNING_RATE, QFX_LEARNING_RATE
+    from edgekit.pipeline.train import QFX_LEARNING_RATE, default_learning_rate
     from edgekit.preprocessing import float_table
 
     preprocessing = NETWORKS[member.network].preprocessing
@@ -115,7 +115,7 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     import_keras().utils.set_random_seed(seed)
     network = build_model(member.network, alpha=member.alpha, size=member.size, classes=10, form=Form.EXACT)
     set_norm_mix(network, 1)
-    fit(network, split.train, Options(member.epochs, LEARNING_RATE, seed))
+    fit(network, split.train, Options(member.epochs, default_learning_rate(network), seed))
     yield "float", top1(network)
     images = split.train.images[:64]
     yield "images", top1(quantize(network, images).model)

@@ -21,7 +21,8 @@ from edgekit.hls.estimates import Estimates, estimate
 from edgekit.hls.folding import Folding
 from edgekit.hls.planner import DoesNotFit, plan
 from edgekit.hls.resources import ARITHMETIC_FACTOR, CONTROL_LUTS, SYSTEM, memory_cost
-from edgekit.hls.stages import MatVec, Memory, Window
+from edgekit.hls.stages import MatVec, Memory
+from edgekit.hls.window_stage import Window
 from edgekit.targets.boards import at_clock, board
 
 DPU_FPS = {"mobilenet_v1": 187, "mobilenet_v2": 104}

@@ -26,7 +26,8 @@ import numpy.typing as npt
 from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
 from edgekit.hls.pipeline import FIFO_DEPTH, Pipeline, Stream
 from edgekit.hls.product_stages import Gate, HeldProduct, Product
-from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Stage, Sum, WeightReader, Window
+from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Stage, Sum, WeightReader
+from edgekit.hls.window_stage import Window
 
 Line: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Corners of what is read or written of a frame: cycles from the stage's start, ascending, and the share of the frame's tokens by then."""
@@ -177,27 +178,22 @@ def _reads_always(stage: Stage) -> bool:
 
 
 def _window_pace(stage: Window, interval: int, span: float) -> _Pace:
-    """A window reads the rows that row y + 1 of windows needs while it writes row y, and first those for row 0.
+    """A window reads at one pace until the map ends, and then writes its last row or so from what it has.
 
-    It keeps step with the rows that come, so that it is silent at the end when they are, where the interval has the time for that.
+    It keeps step with the tokens that come, so that it is silent at the end when they are, where the interval has the time for that.
     """
-    needed = [min(stage.rows, max(0, y * stage.strides[0] - stage.padding.top + stage.span)) for y in range(stage.out_rows + 1)]
-    least_fill, written = stage.fill_rows * stage.columns * stage.groups, stage.out_columns * stage.groups * stage.taps
-    in_step = min(span / stage.rows, interval / (stage.fill_rows + stage.out_rows * stage.strides[0]))
-    row = max(float(stage.row_cycles), in_step * stage.strides[0])
-    fill = min(max(float(least_fill), in_step * stage.fill_rows), interval - row * stage.out_rows)
-    reads, writes = [(0.0, 0.0), (fill, float(stage.fill_rows))], [(0.0, 0.0), (fill, 0.0)]
+    fill_rows = stage.fill / stage.row_tokens
+    in_step = min(span * stage.row_tokens / stage.tokens, interval / (fill_rows + stage.out_rows))
+    row = max(float(stage.row_cycles), in_step)
+    fill = min(max(float(stage.fill), in_step * fill_rows), interval - row * stage.out_rows)
+    share = stage.fill / stage.tokens
+    come, from_row = stage.coming_rows, stage.coming_rows - (1 - share) * stage.tokens / stage.row_tokens
+    reads = [(0.0, 0.0), (fill, share), (fill + from_row * row, share), (fill + come * row, 1.0)]
+    writes = [(0.0, 0.0), (fill, 0.0)]
     for y in range(stage.out_rows):
         begin = fill + y * row
-        reads.append((begin + row, needed[y + 1]))
-        writes += [(begin, y), (begin + written * row / stage.row_cycles, y + 1)]
-    read_rows, written_rows = needed[-1], stage.out_rows
-    return _Pace(
-        (_line(*((at, rows / read_rows) for at, rows in reads)),),
-        (1.0,),
-        _line(*((at, rows / written_rows) for at, rows in writes)),
-        1.0,
-    )
+        writes += [(begin, y), (begin + stage.read_cycles * row / stage.row_cycles, y + 1)]
+    return _Pace((_line(*reads),), (1.0,), _line(*((at, rows / stage.out_rows) for at, rows in writes)), 1.0)
 
 
 def _line(*corners: tuple[float, float]) -> Line:

@@ -22,7 +22,8 @@ from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.pipeline import Pipeline, pipeline
 from edgekit.hls.product_stages import HeldProduct
 from edgekit.hls.resources import SYSTEM, Cost, fifo_cost, stage_cost
-from edgekit.hls.stages import HeldMatVec, MatVec, Stage, Window
+from edgekit.hls.stages import HeldMatVec, MatVec, Stage
+from edgekit.hls.window_stage import Window
 from edgekit.targets.boards import Board, Resources
 
 STAGE_CYCLES = 12
@@ -156,7 +157,7 @@ def over_budget(found: Estimates, budget: Resources) -> dict[str, float]:
 def _first_needs(stage: Stage) -> float:
     """The part of an input, if it is none that is held, that a stage must have read before it writes anything."""
     if isinstance(stage, Window):
-        return stage.fill_rows / stage.rows
+        return stage.fill / stage.tokens
     return 1.0 / stage.positions if isinstance(stage, MatVec) else 0.0
 
 
@@ -201,7 +202,7 @@ def _tail(stage: Stage) -> float:
         return stage.output_groups * stage.term_groups
     if isinstance(stage, Upsample):
         return stage.cycles / stage.rows
-    return stage.row_cycles if isinstance(stage, Window) else 0.0
+    return stage.cycles_after_input if isinstance(stage, Window) else 0.0
 
 
 def _layers(

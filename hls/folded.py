@@ -50,8 +50,8 @@ from edgekit.hls.stages import (
     Table,
     TokenStage,
     WeightReader,
-    Window,
 )
+from edgekit.hls.window_stage import Window
 
 INPUT = "network_input"
 Int64: TypeAlias = npt.NDArray[np.int64]
@@ -208,9 +208,9 @@ def _window(graph: IntegerGraph, op: Op, stage: Window, index: int) -> Call:
         "int pad_left": stage.padding.left,
         "int out_rows": stage.out_rows,
         "int out_columns": stage.out_columns,
-        "int span_rows": stage.span,
-        "int buffer_rows": stage.buffer_rows,
-        "int fill_rows": stage.fill_rows,
+        "int words": stage.words,
+        "int fill": stage.fill,
+        "int reach": stage.reach,
         "int row_cycles": stage.row_cycles,
         "int pad_value": stage.pad_value,
     }

@@ -49,8 +49,8 @@ from edgekit.hls.stages import (
     Sum,
     Table,
     WeightReader,
-    Window,
 )
+from edgekit.hls.window_stage import Window
 
 K_HOT_MAX = 2
 """Weights of at most so many set bits are multiplied by shifts and adds."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph, Op, Reshape, check, op_inputs
-from edgekit.hls.estimates import Estimates, estimate_pipeline, io_bytes, over_budget
+from edgekit.hls.estimates import PAUSES, Estimates, estimate_pipeline, io_bytes, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, read_tokens, refusal
 from edgekit.hls.limits import limits, spent, time_by_memory, weight_readers
 from edgekit.hls.pipeline import build, needed, op_stages
@@ -167,7 +167,7 @@ class _Search:
         self.tried: dict[int, Planned | None] = {}
         self.known: dict[tuple[Folding, ...], Planned] = {}
         shortest = max((int(one.cycles.min()) for one in choices), default=1)
-        longest = max((int(one.cycles.max()) for one in choices), default=1)
+        longest = ceil(max((int(one.cycles.max()) for one in choices), default=1) * PAUSES[-1])
         most_bytes = io_bytes(graph) + sum(float(one.costs[:, PRICED.index("ddr")].max()) for one in choices)
         longest = max(longest, ceil(most_bytes / board.ddr_bytes_per_s * board.clock_mhz * 1e6))
         self.times = _ladder(max(1, shortest), max(1, longest), STEP)

@@ -27,8 +27,8 @@ from edgekit.hls.stages import (
     Sum,
     Table,
     WeightReader,
-    Window,
 )
+from edgekit.hls.window_stage import Window
 
 BRAM18_DEPTHS = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}
 """Words of an 18-kbit block RAM by its width."""
@@ -36,8 +36,7 @@ LUTS_FOR_BRAM18 = 112
 """A memory that takes no more LUTs than so many for each half block RAM that it would take is made of LUTs. An assumption: the
 kernels leave the choice to the tools. A board has some 160 LUTs and more for each half block RAM, so where memory runs out this
 is a good exchange, where LUTs run out it is not; it is one number for all. It was
-picked from 80, 96, 100, 112 and 128 with MobileNetV2 0.35 on a Pynq-Z2 in view, as were the lowest control LUTs, when FIFOs were too
-short to keep the interval; with those of today that network fits there at 96 x 96, and at 128 x 128 does not (docs/estimates.md)."""
+picked from 80, 96, 100, 112 and 128 with MobileNetV2 0.35 on a Pynq-Z2 in view, as were the lowest control LUTs (docs/estimates.md)."""
 LUT_BITS = 64
 FIFO_LUTS, SHIFT_REGISTER_WORDS = 12, 32
 """A FIFO of so few tokens is made of shift registers: a LUT is one of 32 bits or two of 16."""

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from math import gcd, prod
-
-from edgekit.graph import Padding
-from edgekit.graph.ir import Pair
+from math import gcd
 
 VALUE_BITS = 8
 
@@ -72,61 +69,6 @@ class Stage:
     def ddr_bytes(self) -> int:
         """Read from memory a frame."""
         return 0
-
-
-@dataclass(frozen=True)
-class Window(Stage):
-    """The cells under a sliding window, from a line buffer: for each position, channel group, tap (row-major) one token.
-
-    While the windows of one row are read, the rows that the next ones need are written.
-    """
-
-    rows: int
-    columns: int
-    channels: int
-    token: int
-    kernel: Pair
-    strides: Pair
-    dilation: Pair
-    padding: Padding
-    out_rows: int
-    out_columns: int
-    pad_value: int = 0
-
-    @property
-    def groups(self) -> int:
-        return self.channels // self.token
-
-    @property
-    def taps(self) -> int:
-        return prod(self.kernel)
-
-    @property
-    def span(self) -> int:
-        """Rows from a window's first to its last."""
-        return (self.kernel[0] - 1) * self.dilation[0] + 1
-
-    @property
-    def buffer_rows(self) -> int:
-        return min(self.rows, self.span + self.strides[0])
-
-    @property
-    def fill_rows(self) -> int:
-        """Rows that must be there before the first window."""
-        return min(self.rows, max(0, self.span - self.padding.top))
-
-    @property
-    def row_cycles(self) -> int:
-        """Reads of a row of windows, or writes of the rows for the next one: the longer."""
-        return max(self.out_columns * self.groups * self.taps, self.strides[0] * self.columns * self.groups)
-
-    @property
-    def cycles(self) -> int:
-        return self.fill_rows * self.columns * self.groups + self.out_rows * self.row_cycles
-
-    @property
-    def memories(self) -> tuple[Memory, ...]:
-        return (Memory("line buffer", self.buffer_rows * self.columns * self.groups, self.token * VALUE_BITS),)
 
 
 @dataclass(frozen=True)

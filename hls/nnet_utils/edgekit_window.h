@@ -1,15 +1,15 @@
-// The cells under a sliding window, from a line buffer of as many rows as one row of windows and the next need.
+// The cells under a sliding window, from a line buffer of little more than span_rows - 1 rows.
 //
 // Loops, all of initiation interval 1:
-//     Fill     fill_rows * columns * groups iterations: the rows that the first windows need
+//     Fill     fill iterations: what the first row of windows needs before it begins
 //     Row      out_rows times
 //       Cell   row_cycles iterations, the larger of
 //                  out_columns * groups * taps       reads: for each position, channel group and tap one token
-//                  stride_rows * columns * groups    writes: the rows that the next row of windows needs in addition
+//                  stride_rows * columns * groups    writes: as many rows as the windows then go down
 //
-// The tokens of the rows to come are read at even distances over the row, so that whoever writes them need not stop meanwhile.
-// A row that is written never takes the place of one that is read: buffer_rows = min(rows, span_rows + stride_rows).
-// Cells outside the map are pad_value.
+// Tokens come at even distances over a row, so that whoever writes them need not stop meanwhile, and just in time: when a row of
+// windows begins, `reach` of them have come from the first one of the row of the map where these windows have their top. The buffer
+// has `words` places, which are used in turn; hls/window_stage.py finds both numbers. Cells outside the map are pad_value.
 
 #ifndef EDGEKIT_WINDOW_H_
 #define EDGEKIT_WINDOW_H_
@@ -34,42 +34,44 @@ struct window_config {
     static const int pad_left = 0;
     static const int out_rows = 1;
     static const int out_columns = 1;
-    static const int span_rows = 1; // from a window's first row to its last
-    static const int buffer_rows = 1;
-    static const int fill_rows = 1;
+    static const int words = 1;
+    static const int fill = 1;
+    static const int reach = 1;
     static const int row_cycles = 1;
     static const int pad_value = 0;
 };
 
-// Rows that must have arrived before row `y` of windows can be read.
-template <typename CONFIG_T> int rows_needed(const int y) {
+// The place after `steps` places more, steps <= words.
+template <typename CONFIG_T> int place_after(const int place, const int steps) {
     #pragma HLS INLINE
-    const int last = y * CONFIG_T::stride_rows - CONFIG_T::pad_top + CONFIG_T::span_rows;
-    return last < 0 ? 0 : last < CONFIG_T::rows ? last : CONFIG_T::rows;
+    const int next = place + steps;
+    return next >= CONFIG_T::words ? next - CONFIG_T::words : next;
 }
 
 template <typename CONFIG_T, class data_T> void window(hls::stream<data_T> &data, hls::stream<data_T> &res) {
-    const int words = CONFIG_T::buffer_rows * CONFIG_T::columns * CONFIG_T::groups;
-    data_T lines[words];
+    const int row_tokens = CONFIG_T::columns * CONFIG_T::groups, tokens = CONFIG_T::rows * row_tokens;
+    const int arriving = CONFIG_T::stride_rows * row_tokens, above = CONFIG_T::pad_top * row_tokens;
+    data_T lines[CONFIG_T::words];
     #pragma HLS AGGREGATE variable=lines
     #pragma HLS BIND_STORAGE variable=lines type=ram_s2p
 
-    int written = 0; // where the next token goes
+    int written = 0; // the place of the next token
 Fill:
-    for (int i = 0; i < CONFIG_T::fill_rows * CONFIG_T::columns * CONFIG_T::groups; i++) {
+    for (int i = 0; i < CONFIG_T::fill; i++) {
         #pragma HLS PIPELINE II=1
         EDGEKIT_ITERATION(CONFIG_T);
         lines[written] = data.read();
-        written = written + 1 == words ? 0 : written + 1;
+        written = place_after<CONFIG_T>(written, 1);
     }
 
-    int top = -CONFIG_T::pad_top; // the window's first row in the map, and that row's place in the buffer
-    int top_slot = (CONFIG_T::buffer_rows - CONFIG_T::pad_top % CONFIG_T::buffer_rows) % CONFIG_T::buffer_rows;
+    int next = CONFIG_T::reach - above; // the token that is due next, which the map may not have
+    int top = -CONFIG_T::pad_top;        // the windows' first row in the map, and the place of that row's first token
+    int top_place = (CONFIG_T::words - above % CONFIG_T::words) % CONFIG_T::words;
 Row:
     for (int y = 0; y < CONFIG_T::out_rows; y++) {
-        const int arriving = (rows_needed<CONFIG_T>(y + 1) - rows_needed<CONFIG_T>(y)) * CONFIG_T::columns * CONFIG_T::groups;
-        int due = 0; // of a token, in parts of row_cycles
-        int x = 0, left = -CONFIG_T::pad_left, group = 0, i = 0, j = 0; // position, its first column, and the tap (i, j)
+        int due = 0;                                             // of a token, in parts of row_cycles
+        int left = -CONFIG_T::pad_left, left_place = top_place; // the window's first column, and the place of its first one in the map
+        int x = 0, group = 0, i = 0, j = 0;
     Cell:
         for (int cycle = 0; cycle < CONFIG_T::row_cycles; cycle++) {
             #pragma HLS PIPELINE II=1
@@ -77,17 +79,15 @@ Row:
             EDGEKIT_ITERATION(CONFIG_T);
             if (x < CONFIG_T::out_columns) {
                 const int row = top + i * CONFIG_T::dilation_rows, column = left + j * CONFIG_T::dilation_columns;
-                const bool inside = row >= 0 && row < CONFIG_T::rows && column >= 0 && column < CONFIG_T::columns;
-                // A buffer that holds the whole map never wraps; in a larger map a window is no higher than the buffer.
-                int slot = top_slot + i * CONFIG_T::dilation_rows;
-                if (CONFIG_T::buffer_rows == CONFIG_T::rows) {
-                    slot = row;
-                } else if (slot >= CONFIG_T::buffer_rows) {
-                    slot -= CONFIG_T::buffer_rows;
-                }
                 data_T cell;
-                if (inside) {
-                    cell = lines[(slot * CONFIG_T::columns + column) * CONFIG_T::groups + group];
+                if (row >= 0 && row < CONFIG_T::rows && column >= 0 && column < CONFIG_T::columns) {
+                    if (CONFIG_T::words == tokens) { // nothing is written over, and a window may be larger than the map
+                        cell = lines[row * row_tokens + column * CONFIG_T::groups + group];
+                    } else {
+                        const int beside = left < 0 ? column : j * CONFIG_T::dilation_columns;
+                        const int behind = i * CONFIG_T::dilation_rows * row_tokens + beside * CONFIG_T::groups + group;
+                        cell = lines[place_after<CONFIG_T>(left_place, behind)];
+                    }
                 } else {
                     for (unsigned c = 0; c < data_T::size; c++) {
                         #pragma HLS UNROLL
@@ -109,7 +109,12 @@ Row:
                         } else {
                             group = 0;
                             x++;
-                            left += CONFIG_T::stride_columns;
+                            const int right = left + CONFIG_T::stride_columns;
+                            if (right > 0) {
+                                const int columns = left < 0 ? right : CONFIG_T::stride_columns;
+                                left_place = place_after<CONFIG_T>(left_place, columns * CONFIG_T::groups);
+                            }
+                            left = right;
                         }
                     }
                 }
@@ -117,15 +122,15 @@ Row:
             due += arriving;
             if (due >= CONFIG_T::row_cycles) {
                 due -= CONFIG_T::row_cycles;
-                lines[written] = data.read();
-                written = written + 1 == words ? 0 : written + 1;
+                if (next >= 0 && next < tokens) {
+                    lines[written] = data.read();
+                    written = place_after<CONFIG_T>(written, 1);
+                }
+                next++;
             }
         }
         top += CONFIG_T::stride_rows;
-        top_slot += CONFIG_T::stride_rows;
-        if (top_slot >= CONFIG_T::buffer_rows) {
-            top_slot -= CONFIG_T::buffer_rows;
-        }
+        top_place = place_after<CONFIG_T>(top_place, arriving % CONFIG_T::words);
     }
 }
 

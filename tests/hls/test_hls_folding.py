@@ -17,7 +17,8 @@ from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.folded import coded
 from edgekit.hls.folding import DDR_WORD_BITS_MAX, Folding, WeightPlacement, check_plan, legal_foldings, moderate_foldings, refusal
 from edgekit.hls.pipeline import ample_depths, op_stages, pipeline, weight_code
-from edgekit.hls.stages import Arithmetic, Fork, HeldMatVec, Join, MatVec, Resize, WeightReader, Window
+from edgekit.hls.stages import Arithmetic, Fork, HeldMatVec, Join, MatVec, Resize, WeightReader
+from edgekit.hls.window_stage import Window
 
 DDR = WeightPlacement.DDR
 
@@ -29,12 +30,14 @@ def one_conv(rng: np.random.Generator, **options: object) -> IntegerGraph:
 
 
 def test_cycles_and_memories_of_a_convolution(rng: np.random.Generator) -> None:
-    """A 6 x 5 x 4 map, 3 x 3, 6 outputs, PE 2, SIMD 2: the window fills 2 rows of 5 * 2 words, then 6 rows of 5 * 2 * 9 reads."""
+    """A 6 x 5 x 4 map, 3 x 3, 6 outputs, PE 2, SIMD 2: the window fills a row and 2 cells of 2 words each, and one for window 1, which
+    needs two more by iteration 18 - 8, when one has come; then 6 rows of 5 * 2 * 9 reads. Its line buffer has 2 rows and 5 words, and
+    what comes in addition by iteration 36 + 8, when window 1 was read from column 0."""
     graph = one_conv(rng)
     window, matvec = op_stages(graph, graph.ops[0], Folding(pe=2, simd=2))
     assert isinstance(window, Window) and isinstance(matvec, MatVec)
-    assert window.cycles == 2 * 5 * 2 + 6 * (5 * 2 * 9)
-    assert [(memory.words, memory.word_bits) for memory in window.memories] == [(4 * 5 * 2, 16)]
+    assert window.cycles == (5 + 2) * 2 + 1 + 6 * (5 * 2 * 9)
+    assert [(memory.words, memory.word_bits) for memory in window.memories] == [(2 * 5 * 2 + 5 + 44 // 9, 16)]
     assert matvec.cycles == 6 * 5 * (6 // 2) * (9 * 4 // 2)
     weights, requantize, vector = matvec.memories
     assert (weights.words, weights.word_bits, weights.rom) == (3 * 18, 2 * 2 * 6, True)

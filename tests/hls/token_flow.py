@@ -12,7 +12,8 @@ from itertools import product
 from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
 from edgekit.hls.pipeline import Pipeline
 from edgekit.hls.product_stages import Gate, HeldProduct
-from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Resize, Stage, WeightReader, Window
+from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Resize, Stage, WeightReader
+from edgekit.hls.window_stage import Window
 
 READ, NOT = True, False
 
@@ -116,15 +117,11 @@ def _loops(stage: Stage) -> Iterator[tuple[bool | tuple[bool, ...], bool]]:
 
 
 def _window(stage: Window) -> Iterator[tuple[bool, bool]]:
-    row = stage.columns * stage.groups
-    for _ in range(stage.fill_rows * row):
+    for _ in range(stage.fill):
         yield READ, NOT
-
-    def needed(y: int) -> int:
-        return min(stage.rows, max(0, y * stage.strides[0] - stage.padding.top + stage.span))
-
-    for y in range(stage.out_rows):
-        arriving = (needed(y + 1) - needed(y)) * row
+    due = stage.reach - stage.padding.top * stage.columns * stage.groups
+    for _ in range(stage.out_rows):
         for cycle in range(stage.row_cycles):
-            due = (cycle + 1) * arriving // stage.row_cycles > cycle * arriving // stage.row_cycles
-            yield due, cycle < stage.out_columns * stage.groups * stage.taps
+            comes = (cycle + 1) * stage.row_tokens // stage.row_cycles > cycle * stage.row_tokens // stage.row_cycles
+            yield comes and 0 <= due < stage.tokens, cycle < stage.read_cycles
+            due += comes

@@ -38,7 +38,10 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default="20; 8 with --qfx")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="The highest one; it falls along half a cosine.", show_default="0.02; 0.0005 with --qfx")
+        float | None,
+        typer.Option(
+            min=0, help="The highest one; it falls along half a cosine.", show_default="0.02; 0.002 with attention; 0.0005 with --qfx"
+        ),
     ] = None,
     patience: Annotated[
         int | None,

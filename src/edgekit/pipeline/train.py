@@ -25,6 +25,9 @@ Progress: TypeAlias = Callable[[Any], None]
 """Told each edgekit.keras_models.training.Step."""
 
 EPOCHS, LEARNING_RATE = 20, 0.02
+ATTENTION_LEARNING_RATE = 0.002
+"""Of a network with attention: at 0.02 SBCFormer-XS had 94.7 % of the held-out digits right after 12 epochs, at 0.002 99.6 %, while
+MobileNetV1 and V2 had 4 to 6 points less at 0.002 than at 0.02."""
 QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
 CHECKPOINT_SUFFIX = ".checkpoint"
 TEACHER_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -132,7 +135,7 @@ def train_model(
     path = output or Path(f"{start.name}-{Path(data).name}{'-qfx' if qfx_model else ''}.keras")
     options = Options(
         epochs or (QFX_EPOCHS if qfx_model else EPOCHS),
-        learning_rate or (QFX_LEARNING_RATE if qfx_model else LEARNING_RATE),
+        learning_rate or default_learning_rate(model),
         request.seed,
         patience,
     )
@@ -163,6 +166,15 @@ def train_model(
         after,
         notes,
     )
+
+
+def default_learning_rate(model: Any) -> float:
+    """The highest one of a training, that suits a float model or a QFX model."""
+    from edgekit.keras_models.custom_layers import OffsetAttention
+
+    if _is_qfx(model):
+        return QFX_LEARNING_RATE
+    return ATTENTION_LEARNING_RATE if any(isinstance(layer, OffsetAttention) for layer in model.layers) else LEARNING_RATE
 
 
 def _prepare(request: ModelRequest, data: str, master: Source | None, exact: bool, note: Note) -> _Start:
