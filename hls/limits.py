@@ -48,5 +48,7 @@ def limits(found: Estimates, board: Board, time: int) -> list[str]:
             f" layer '{most.name}' reads most, {most.ddr_bytes:,}."
         )
     if found.interval_cycles > time and memory <= time:
-        lines.append(f"Cycles: layer '{found.slowest_layer}' takes {found.interval_cycles:,} a frame, {time:,} are allowed.")
+        slowest = next(layer for layer in found.layers if layer.name == found.slowest_layer)
+        pauses = f", and with FIFOs this short a frame takes {found.interval_cycles:,}" if found.interval_cycles > slowest.cycles else ""
+        lines.append(f"Cycles: layer '{slowest.name}' takes {slowest.cycles:,} a frame{pauses}; {time:,} are allowed.")
     return lines

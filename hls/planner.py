@@ -2,10 +2,11 @@
 
 For a time T, in cycles a frame, each op has the foldings that take at most T. Of those the planner takes the one that costs
 least, each resource having a price; so no op is faster than the slowest has to be, but by what divisors leave. Where a
-resource runs out, its price rises, and single ops are exchanged in the end. The least T for which a choice fits is the answer
-to "as fast as can be". For a wished T, the answer is the cheapest choice over all shorter times of a ladder that starts at the
-least T, so that a wish for more frames never costs less than one for fewer. No randomness: the same graph, board and wish give
-the same plan.
+resource runs out, its price rises, and single ops are exchanged in the end. The interval of the plan may be longer than T, where
+memory takes longer or short FIFOs make stages pause. So times from the least one for which a choice fits are tried up to the shortest
+interval that was found: that is the answer to "as fast as can be". For a wished interval, the answer is the cheapest choice over all
+shorter times of a ladder that starts at the least, so that a wish for more frames never costs less than one for fewer. No randomness:
+the same graph, board and wish give the same plan.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph, Op, Reshape, check, op_inputs
+from edgekit.hls.choices import PRICED, Choices, choices_of, shares
 from edgekit.hls.estimates import PAUSES, Estimates, estimate_pipeline, io_bytes, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, read_tokens, refusal
 from edgekit.hls.limits import limits, spent, time_by_memory, weight_readers
@@ -29,8 +31,6 @@ from edgekit.hls.resources import SYSTEM, Cost, stage_cost
 from edgekit.hls.stages import Resize
 from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
 
-PRICED = ("lut", "dsp", "bram36", "ddr", "readers")
-"""The resources that a plan spends; flip-flops follow the LUTs and are checked at the end. Readers: layers with weights in memory."""
 PRICES = tuple(
     np.array(prices, np.float64) for prices in ((1, 1, 1, 1, 1), (4, 1, 1, 1, 1), (1, 1, 4, 1, 1), (4, 1, 16, 1, 1), (16, 1, 4, 1, 1))
 )
@@ -68,19 +68,6 @@ class DoesNotFit(EdgekitError):
         self.nearest, self.best = nearest, best
 
 
-@dataclass(frozen=True)
-class _Choices:
-    """The foldings of one op that are worth a look. Arrays of one entry a folding; `costs` (foldings, len(PRICED)) in shares of a
-    board's budget but for DDR, which is in bytes a frame."""
-
-    op: Op
-    foldings: tuple[Folding, ...]
-    cycles: npt.NDArray[np.int64]
-    costs: npt.NDArray[np.float64]
-    reads: npt.NDArray[np.int64]
-    """(foldings, inputs): values of the tokens that a folding reads."""
-
-
 def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned: Mapping[str, Folding] = MappingProxyType({})) -> Planned:
     """The plan for a board, at the board's clock.
 
@@ -95,7 +82,7 @@ def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned:
         ContractError: the graph breaks the contract.
     """
     check(graph)
-    search = _Search(graph, board, _choices(graph, board, pinned))
+    search = _Search(graph, board, choices_of(graph, board, pinned))
     if fps is None:
         best = search.fastest()
         if best is None:
@@ -110,67 +97,25 @@ def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned:
     return Planned(found.folding, found.estimates, tuple(sorted(pinned)))
 
 
-def _choices(graph: IntegerGraph, board: Board, pinned: Mapping[str, Folding]) -> tuple[_Choices, ...]:
-    ops = {op.name: op for op in graph.ops if not isinstance(op, Reshape)}
-    for name, folding in pinned.items():
-        if name not in ops:
-            raise UnknownName("layer to fold", name, ops)
-        reason = refusal(graph, ops[name], folding)
-        if reason is not None:
-            raise EdgekitError(reason)
-    wanted = {op.name for op in needed(graph)}
-    return tuple(_op_choices(graph, board, op, pinned.get(name), name in wanted) for name, op in ops.items())
-
-
-def _op_choices(graph: IntegerGraph, board: Board, op: Op, pinned: Folding | None, needed: bool) -> _Choices:
-    foldings = (pinned,) if pinned else tuple(legal_foldings(graph, op))
-    if not needed:
-        foldings = foldings[:1]
-    cycles, costs, reads = [], [], []
-    for folding in foldings:
-        stages = op_stages(graph, op, folding)
-        cost = sum((stage_cost(stage) for stage in stages), Cost())
-        cycles.append(max(stage.cycles for stage in stages) if needed else 0)
-        costs.append(_shares(cost, board) if needed else np.zeros(len(PRICED)))
-        reads.append(read_tokens(op, folding))
-    return _pareto(_Choices(op, foldings, np.array(cycles), np.array(costs), np.array(reads)))
-
-
 def _badness(use: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(..., resources) -> what is used beyond what there is, and a little of what is used at all."""
     return np.maximum(use - 1, 0).sum(axis=-1) + 1e-3 * use.sum(axis=-1)
 
 
-def _shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
-    may = board.part.planned
-    reads = min(cost.ddr_bytes, 1) / WEIGHT_READERS_MAX
-    return np.array([cost.lut / may.lut, cost.dsp / may.dsp, cost.bram36 / may.bram36, cost.ddr_bytes, reads])
-
-
-def _pareto(choices: _Choices) -> _Choices:
-    """Without foldings that another one with the same tokens beats or equals in time and in every resource."""
-    table = np.column_stack([choices.cycles, choices.costs])
-    tokens = [(folding.pe, *reads) for folding, reads in zip(choices.foldings, choices.reads.tolist(), strict=True)]
-    kept = []
-    for i in range(len(table)):
-        rivals = [j for j in range(len(table)) if j != i and tokens[j] == tokens[i]]
-        if not any((table[j] <= table[i]).all() and ((table[j] < table[i]).any() or j < i) for j in rivals):
-            kept.append(i)
-    return _Choices(choices.op, tuple(choices.foldings[i] for i in kept), choices.cycles[kept], choices.costs[kept], choices.reads[kept])
-
-
 class _Search:
     """Plans by time. Remembers what it tried."""
 
-    def __init__(self, graph: IntegerGraph, board: Board, choices: tuple[_Choices, ...]):
+    def __init__(self, graph: IntegerGraph, board: Board, choices: tuple[Choices, ...]):
         self.graph, self.board, self.choices = graph, board, choices
-        self.tried: dict[int, Planned | None] = {}
+        self.tried: dict[int, list[Planned]] = {}
         self.known: dict[tuple[Folding, ...], Planned] = {}
         shortest = max((int(one.cycles.min()) for one in choices), default=1)
         longest = ceil(max((int(one.cycles.max()) for one in choices), default=1) * PAUSES[-1])
         most_bytes = io_bytes(graph) + sum(float(one.costs[:, PRICED.index("ddr")].max()) for one in choices)
         longest = max(longest, ceil(most_bytes / board.ddr_bytes_per_s * board.clock_mhz * 1e6))
         self.times = _ladder(max(1, shortest), max(1, longest), STEP)
+        self.least = self.times[-1]
+        """The least time that fits, once the fastest plan was looked for."""
         self.luts = board.part.planned.lut
         self.carriers = _carriers(graph)
         self.producers = {one.op.output: one.op.name for one in choices}
@@ -181,29 +126,41 @@ class _Search:
                 self.readers.setdefault(self.carriers.get(tensor, tensor), []).append((one.op, place))
 
     def fastest(self) -> Planned | None:
-        """Halves the ladder of times until one fits and the one before it does not."""
+        """Halves the ladder of times until one fits and the one before it does not; times after it may leave room for longer FIFOs."""
         low, high = 0, len(self.times) - 1
-        if self.fit(self.times[high]) is None:
+        if not self.fitting(self.times[high]):
             return None
         while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if self.fit(self.times[middle]) is not None else (middle + 1, high)
-        return self.fit(self.times[high])
+            low, high = (low, middle) if self.fitting(self.times[middle]) else (middle + 1, high)
+        self.least = self.times[high]
+        best = self.shortest(self.least)
+        for time in _ladder(self.least, self.times[-1], RUNG):
+            if time >= best.estimates.interval_cycles:
+                break
+            if self.fitting(time):
+                best = min(best, self.shortest(time), key=lambda one: one.estimates.interval_cycles)
+        return best
+
+    def shortest(self, time: int) -> Planned:
+        """Of the plans for a time that fit, the fastest; of equals the cheapest."""
+        return min(self.fitting(time), key=lambda one: (one.estimates.interval_cycles, self.price(one)))
 
     def cheapest(self, wished: int) -> Planned | None:
-        """Of all plans for times of the ladder from the fastest plan's to the wished one."""
+        """Of all plans for times of the ladder from the least to the wished one, those that keep it."""
         fastest = self.fastest()
         if fastest is None:
             return None
-        times = _ladder(fastest.estimates.interval_cycles, self.times[-1], RUNG)
-        fits = [found for time in times if time <= wished and (found := self.fit(time)) is not None]
-        return min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
+        plans = [fastest, *(one for time in _ladder(self.least, self.times[-1], RUNG) if time <= wished for one in self.fitting(time))]
+        return min((one for one in plans if one.estimates.interval_cycles <= wished), key=self.price, default=None)
 
-    def fit(self, time: int) -> Planned | None:
-        """The cheapest plan for a time that holds the shares, or None."""
+    def price(self, planned: Planned) -> float:
+        return sum(spent(planned.estimates, self.board).values())
+
+    def fitting(self, time: int) -> list[Planned]:
+        """Plans whose ops take at most a time and that hold the shares."""
         if time not in self.tried:
-            fits = [one for one in self.attempts(time) if self.excess(one, time) <= 1]
-            self.tried[time] = min(fits, key=lambda found: sum(spent(found.estimates, self.board).values()), default=None)
+            self.tried[time] = [one for one in self.attempts(time) if self.excess(one) <= 1]
         return self.tried[time]
 
     def nearest(self, time: int) -> Planned | None:
@@ -211,7 +168,12 @@ class _Search:
         found, in_rom = self.attempts(time), self.choose(time, NO_READERS)
         if in_rom is not None:
             found.append(self.measured(in_rom))
-        return min(found, key=lambda one: (max(weight_readers(one.estimates), WEIGHT_READERS_MAX), self.excess(one, time)), default=None)
+
+        def far(one: Planned) -> tuple[int, float]:
+            readers = max(weight_readers(one.estimates), WEIGHT_READERS_MAX)
+            return readers, max(self.excess(one), one.estimates.interval_cycles / time)
+
+        return min(found, key=far, default=None)
 
     def attempts(self, time: int) -> list[Planned]:
         """Plans for a time at several prices, which rise for what runs out; then single ops changed, one after the other."""
@@ -230,13 +192,13 @@ class _Search:
                 if use.max() <= 1 or use.min() > 1:
                     break
                 prices = prices * np.maximum(use, 0.5) ** 2
-        starts = sorted(found.values(), key=lambda one: self.excess(one, time))
+        starts = sorted(found.values(), key=self.rank)
         for best in starts[:STARTS]:
             for _ in range(EXCHANGES):
-                if self.excess(best, time) <= 1:
+                if self.rank(best) <= (1, time):
                     return list(found.values())
                 better = note(self.exchange(best, time))
-                if self.excess(better, time) >= self.excess(best, time):
+                if self.rank(better) >= self.rank(best):
                     break
                 best = better
         return list(found.values())
@@ -263,7 +225,7 @@ class _Search:
             folding[one.op.name] = one.foldings[index]
         return folding
 
-    def joins(self, one: _Choices, folding: Mapping[str, Folding], time: int) -> npt.NDArray[np.float64]:
+    def joins(self, one: Choices, folding: Mapping[str, Folding], time: int) -> npt.NDArray[np.float64]:
         """What it costs, in shares of LUTs, to join each folding of an op to its neighbours' tokens; infinite where it takes too long."""
         costs = np.zeros(len(one.foldings))
         for place, tensor in enumerate(op_inputs(one.op)):
@@ -298,17 +260,20 @@ class _Search:
             return inf
         weights, best = np.ones(len(PRICED)) / len(PRICED), 0.0
         for _ in range(BOUND_ROUNDS):
-            use = _shares(SYSTEM, self.board) + sum(one[(one @ weights).argmin()] for one in costs)
+            use = shares(SYSTEM, self.board) + sum(one[(one @ weights).argmin()] for one in costs)
             best = max(best, float(use @ weights))
             weights = weights * np.exp(0.2 * (use / use.max() - 1))
             weights /= weights.sum()
         return best
 
-    def excess(self, planned: Planned, time: int) -> float:
+    def rank(self, planned: Planned) -> tuple[float, int]:
+        """Less is better: what fits before what does not, and then what is faster."""
+        return max(1.0, self.excess(planned)), planned.estimates.interval_cycles
+
+    def excess(self, planned: Planned) -> float:
         """The worst of the resources, as a multiple of what there is."""
-        found = planned.estimates
-        memory, readers = time_by_memory(found, self.board) / time, weight_readers(found) / WEIGHT_READERS_MAX
-        return max(found.interval_cycles / time, memory, readers, *over_budget(found, self.board.part.planned).values())
+        readers = weight_readers(planned.estimates) / WEIGHT_READERS_MAX
+        return max(readers, *over_budget(planned.estimates, self.board.part.planned).values(), 0.0)
 
     def choose(self, time: int, prices: npt.NDArray[np.float64]) -> dict[str, Folding] | None:
         """The cheapest folding of each op in its turn, at these prices; None where an op cannot be so fast."""

@@ -18,8 +18,10 @@ from test_hls_project import write
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, run, same_padding
 from edgekit.hls.csim import compiler, missing_compiler, open_simulation
+from edgekit.hls.estimates import over_budget
 from edgekit.hls.executors import EXECUTORS
 from edgekit.hls.folding import WeightPlacement, moderate_foldings
+from edgekit.hls.planner import plan
 from edgekit.hls.project import plan_simulation
 from edgekit.targets.boards import board
 
@@ -58,10 +60,10 @@ def test_a_small_mobilenet_with_weights_on_chip_and_in_memory(rng: np.random.Gen
     """The last layers, which have most of the weights, read them from memory."""
     graph = small_mobilenet(rng)
     inputs = extreme_images(graph.tensors[graph.input], rng, noise=4)
-    plan = moderate_foldings(graph)
+    foldings = moderate_foldings(graph)
     large = [op.name for op in graph.ops if isinstance(op, Conv2D | Dense) and op.weights.size >= 1024]
-    plan |= {name: replace(plan[name], weights=WeightPlacement.DDR) for name in (*large, "logits")}
-    with open_simulation(write(plan_simulation(graph, board("ultra96"), plan), tmp_path), lambda _: None) as execute:
+    foldings |= {name: replace(foldings[name], weights=WeightPlacement.DDR) for name in (*large, "logits")}
+    with open_simulation(write(plan_simulation(graph, board("ultra96"), foldings), tmp_path), lambda _: None) as execute:
         assert_equal(graph, inputs, execute(inputs))
 
 
@@ -83,6 +85,23 @@ def test_networks_of_the_zoo_on_photographs_and_extremes(name: str, alpha: float
     graph, preprocessing = zoo(name, alpha, size)
     inputs = make_inputs(graph_input(graph), preprocessing, count=8, seed=0).values
     with FOLDED.open(Artifact(graph), lambda _: None) as execute:
+        assert_equal(graph, inputs, execute(inputs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board_name", ["ultra96", "pynq_z2"])
+@pytest.mark.parametrize("size", [96, 128])
+@pytest.mark.parametrize(("name", "alpha"), [("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v2", 0.35)])
+def test_planned_networks_hold_the_shares_and_are_exact(name: str, alpha: float, size: int, board_name: str, tmp_path: Path) -> None:
+    """By our estimate; `plan` raises where they do not."""
+    from edgekit.verify.inputs import graph_input, make_inputs
+
+    graph, preprocessing = zoo(name, alpha, size)
+    place = board(board_name)
+    found = plan(graph, place)
+    assert not over_budget(found.estimates, place.part.planned)
+    inputs = make_inputs(graph_input(graph), preprocessing, count=8, seed=0).values
+    with open_simulation(write(plan_simulation(graph, place, found.folding), tmp_path), lambda _: None) as execute:
         assert_equal(graph, inputs, execute(inputs))
 
 
