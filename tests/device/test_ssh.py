@@ -23,6 +23,7 @@ from edgekit.connections.address import session_on, ssh_address
 from edgekit.connections.session import DeviceLost
 from edgekit.connections.ssh import FOLDER, SshAddress
 from edgekit.errors import EdgekitError
+from edgekit.pipeline.evaluate import evaluate
 from edgekit.targets.devices import DEVICES
 from edgekit.verify import verify
 
@@ -191,3 +192,11 @@ def test_verify_and_bench_on_a_device_over_ssh(server, home, make_bundle):
 def test_another_architecture_is_refused_before_anything_is_copied(server, make_bundle):
     with pytest.raises(EdgekitError, match="is x86_64; the bundle is for Raspberry Pi 4, aarch64"):
         bench(make_bundle("rpi4"), server)
+
+
+def test_accuracy_on_a_device_is_that_of_this_machine(server, make_bundle):
+    folder = str(make_bundle().folder)
+    here = evaluate([folder], data="digits", limit=20)
+    there = evaluate([folder], data="digits", limit=20, on=server, executors=["tflite-reference", "tflite-xnnpack"])
+    assert len(there.rows) == 2 and {row.top1 for row in there.rows} == {here.rows[0].top1}
+    assert there.rows[1].differing == 0 and there.passed
