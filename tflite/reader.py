@@ -57,17 +57,34 @@ def parse(tflite: bytes) -> Any:
 def probe(tflite: bytes, names: Collection[str] | None = None) -> bytes:
     """A copy of the file in which every op output (whose name is in `names`) is an output of the first subgraph as well.
 
-    Delegates hide what is between their first and last op; an output they cannot hide.
+    Delegates hide what is between their first and last op; an output they cannot hide. What is computed of constants alone (float32
+    weights of float16 ones) stays hidden: a delegate that has taken it in leaves whatever was in memory.
     """
     model = parse(tflite)
     subgraph = model.subgraphs[0]
-    outputs = list(_indices(subgraph.outputs))
+    outputs, constants = list(_indices(subgraph.outputs)), _constants(model)
     for op in subgraph.operators or []:
         for index in _indices(op.outputs):
-            if index not in outputs and (names is None or _text(subgraph.tensors[index].name) in names):
+            if index not in outputs and index not in constants and (names is None or _text(subgraph.tensors[index].name) in names):
                 outputs.append(index)
     subgraph.outputs = np.array(outputs, np.int32)
     return pack(model)
+
+
+def _constants(model: Any) -> set[int]:
+    """Tensors of the first subgraph that the file stores, or that ops compute of those alone."""
+    subgraph = model.subgraphs[0]
+
+    def stored(tensor: Any) -> bool:
+        data = model.buffers[tensor.buffer].data
+        return data is not None and len(data) > 0
+
+    found = {index for index, tensor in enumerate(subgraph.tensors) if stored(tensor)}
+    for op in subgraph.operators or []:
+        inputs = [index for index in _indices(op.inputs) if index != OPTIONAL]
+        if inputs and all(index in found for index in inputs):
+            found.update(_indices(op.outputs))
+    return found
 
 
 def smallest_softmax_scale(tflite: bytes) -> float | None:

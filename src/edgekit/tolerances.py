@@ -5,9 +5,10 @@ Integers have no tolerance: executors of an integer graph are compared with equa
 
 from __future__ import annotations
 
-FLOAT_KERNELS = 1e-4
+FLOAT_KERNELS = 1e-3
 """Largest distance of a float32 or float16 TFLite file's output between two kernel sets, relative to the largest value (or 1):
-the same sums in another order. Measured on an untrained MobileNetV2: 5e-6."""
+the same sums in another order. Measured on an untrained MobileNetV2: 5e-6; on an untrained MobileNetV3, whose gates clamp sums a
+thousand times as large as their range and so amplify what they differ in: 2.9e-4."""
 
 DYNAMIC_KERNELS = 0.5
 """The same for a dynamic-range file: each layer quantizes its input to 8 bits anew, so a rounding that differs moves a whole step

@@ -96,3 +96,15 @@ def test_inputs_of_another_range_or_shape_are_refused(rng):
 
 def test_nothing_to_run_is_named():
     assert all(executor.missing(Artifact()) == "there is no TFLite file" for executor in EXECUTORS)
+
+
+def test_what_is_computed_of_constants_is_no_output_of_the_probe():
+    """A delegate that has taken in the float32 form of float16 weights leaves whatever was in memory where they would be."""
+    import edgekit
+    from edgekit.tflite.stock import Precision, convert
+
+    tflite = convert(edgekit.build_model("mobilenet_v1", alpha=0.25, size=32, classes=3), Precision.FLOAT16)
+    names = [op.name for op in describe(tflite)]
+    outputs = parse(probe(tflite)).subgraphs[0].outputs
+    assert names.count("DEQUANTIZE") > 0
+    assert len(outputs) == len(names) - names.count("DEQUANTIZE")
