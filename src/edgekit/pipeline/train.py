@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from edgekit.accuracy import Accuracy
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, SUFFIXES, Images, Split, image_folder
+from edgekit.keras_models.data import SUFFIXES, Split
 from edgekit.keras_models.networks import NETWORKS
 from edgekit.keras_models.precision import Precisions
-from edgekit.pipeline.dataset import DIGITS, load_dataset
+from edgekit.pipeline.dataset import DIGITS, load_dataset, load_unlabelled
 from edgekit.pipeline.source import CALIBRATION_COUNT, ModelRequest, Note, Source, as_taken, load_source
 from edgekit.preprocessing import Preprocessing
 
@@ -221,15 +219,7 @@ def _fresh(request: ModelRequest, data: str, master: Source | None, exact: bool,
 
 def _load(data: str, size: int, note: Note) -> Split:
     """As load_dataset; images without classes too."""
-    if not _is_unlabelled(data):
-        return load_dataset(data, size, note)
-    from sklearn.model_selection import train_test_split
-
-    images = image_folder(Path(data), size)
-    if len(images) < 2:
-        raise EdgekitError(f"'{data}' has one image; training needs at least two, one of them held out")
-    parts = train_test_split(np.arange(len(images)), test_size=max(1, round(HELD_OUT * len(images))), random_state=SPLIT_SEED)
-    return Split(*(Images(images.images[part], images.labels[part]) for part in parts))
+    return load_unlabelled(Path(data), size, note) if _is_unlabelled(data) else load_dataset(data, size, note)
 
 
 def _is_unlabelled(data: str) -> bool:
