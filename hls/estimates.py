@@ -107,7 +107,7 @@ def _estimate_at(
     costs = stage_costs(pipe, depths)
     total = sum(costs.values(), SYSTEM + Cost(ddr_bytes=io_bytes(graph)))
     longest = max(pipe.stages, key=lambda stage: stage.cycles)
-    by_memory = total.ddr_bytes * clock_hz / board.ddr_bytes_per_s
+    by_memory = cycles_by_memory(total.ddr_bytes, board)
     interval = max(least, ceil(by_memory))
     lut, ff = ceil(total.lut), ceil(total.ff)
     used = {"lut": lut, "ff": ff, "bram36": total.bram36, "dsp": total.dsp}
@@ -133,6 +133,11 @@ def _estimate_at(
         layers=tuple(_layers(graph, plan, pipe, costs, finished, clock_hz)),
         fifo_depths=depths,
     )
+
+
+def cycles_by_memory(ddr_bytes: float, board: Board) -> float:
+    """That memory needs for so many bytes, at the board's clock."""
+    return ddr_bytes / board.ddr_bytes_per_s * board.clock_mhz * 1e6
 
 
 def io_bytes(graph: IntegerGraph) -> int:

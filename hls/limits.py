@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from edgekit.hls.estimates import Estimates, over_budget
+from edgekit.hls.estimates import Estimates, cycles_by_memory, over_budget
 from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
 
 WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
@@ -14,12 +14,7 @@ def spent(found: Estimates, board: Board) -> dict[str, float]:
     """Of each resource, the share of what may be planned with; their sum is what a plan costs."""
     may = board.part.planned
     shares = {name: getattr(found, name) / getattr(may, name) for name in ("lut", "dsp", "bram36")}
-    return shares | {"ddr": found.ddr_bytes_per_frame / (board.ddr_bytes_per_s / (board.clock_mhz * 1e6)) / found.interval_cycles}
-
-
-def time_by_memory(found: Estimates, board: Board) -> float:
-    """Cycles a frame that memory needs."""
-    return found.ddr_bytes_per_frame / board.ddr_bytes_per_s * board.clock_mhz * 1e6
+    return shares | {"ddr": cycles_by_memory(found.ddr_bytes_per_frame, board) / found.interval_cycles}
 
 
 def weight_readers(found: Estimates) -> int:
@@ -40,7 +35,7 @@ def limits(found: Estimates, board: Board, time: int) -> list[str]:
         )
     if (readers := weight_readers(found)) > WEIGHT_READERS_MAX:
         lines.append(f"Memory masters: {readers} layers read their weights from DDR; the interconnect has room for {WEIGHT_READERS_MAX}.")
-    memory = time_by_memory(found, board)
+    memory = cycles_by_memory(found.ddr_bytes_per_frame, board)
     if memory > time:
         most = max(found.layers, key=lambda layer: layer.ddr_bytes)
         lines.append(

@@ -23,9 +23,9 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph, Op, Reshape, check, op_inputs
 from edgekit.hls.choices import PRICED, Choices, choices_of, shares
-from edgekit.hls.estimates import PAUSES, Estimates, estimate_pipeline, io_bytes, over_budget
+from edgekit.hls.estimates import PAUSES, Estimates, cycles_by_memory, estimate_pipeline, io_bytes, over_budget
 from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, read_tokens, refusal
-from edgekit.hls.limits import limits, spent, time_by_memory, weight_readers
+from edgekit.hls.limits import limits, spent, weight_readers
 from edgekit.hls.pipeline import build, needed, op_stages
 from edgekit.hls.resources import SYSTEM, Cost, stage_cost
 from edgekit.hls.stages import Resize
@@ -112,7 +112,7 @@ class _Search:
         shortest = max((int(one.cycles.min()) for one in choices), default=1)
         longest = ceil(max((int(one.cycles.max()) for one in choices), default=1) * PAUSES[-1])
         most_bytes = io_bytes(graph) + sum(float(one.costs[:, PRICED.index("ddr")].max()) for one in choices)
-        longest = max(longest, ceil(most_bytes / board.ddr_bytes_per_s * board.clock_mhz * 1e6))
+        longest = max(longest, ceil(cycles_by_memory(most_bytes, board)))
         self.times = _ladder(max(1, shortest), max(1, longest), STEP)
         self.least = self.times[-1]
         """The least time that fits, once the fastest plan was looked for."""
@@ -241,12 +241,12 @@ class _Search:
         """Of each resource, the share of what may be planned with."""
         found, may = planned.estimates, self.board.part.planned
         luts = max(found.lut / may.lut, found.ff / may.ff)
-        memory = time_by_memory(found, self.board) / time
+        memory = cycles_by_memory(found.ddr_bytes_per_frame, self.board) / time
         return np.array([luts, found.dsp / may.dsp, found.bram36 / may.bram36, memory, weight_readers(found) / WEIGHT_READERS_MAX])
 
     def scale(self, time: int) -> npt.NDArray[np.float64]:
         """What the costs of a folding are divided by to be shares of a board, in a time."""
-        return np.array([1, 1, 1, self.board.ddr_bytes_per_s * time / (self.board.clock_mhz * 1e6), 1])
+        return np.array([1, 1, 1, time / cycles_by_memory(1, self.board), 1])
 
     def bound(self, time: int) -> float:
         """No plan for a time can use less than this share of the resource that it uses most.
