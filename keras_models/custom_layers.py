@@ -142,10 +142,13 @@ def _by_head(x: Tensor, heads: int) -> Tensor:
 
 
 class UnitNorm(tf_keras.layers.Layer):  # type: ignore[misc]
-    """A layer norm without scale and shift in two ops, a 1x1 convolution and L2 normalization, for a layer that does the rest.
+    """A layer norm without scale and shift in three ops, a 1x1 convolution, an addition and L2 normalization, for a layer that does the rest.
 
         (x - mean) / sqrt(variance + epsilon) = sqrt(C) * c / sqrt(sum(c**2) + C * epsilon),   c = x - mean = x (I - 1/C)
         sum((c + d)**2) = sum(c**2) + C * d**2,   as sum(c) = 0: so d = sqrt(epsilon) brings the epsilon in
+
+    The convolution has one output, d - mean, which is added to all channels. To convolve with I - 1/C would be one op less but C times
+    the products, and 1/C beside 1 is nothing in int8. A single vector, whose products do not count, is multiplied so.
 
     The result is (c + d) / sqrt(sum((c + d)**2)). The layer that reads it multiplies by sqrt(C), and takes d out again: the mean of the
     result's channels is d's share in each, so kernel columns of sum 0, (I - 1/C) times the kernel, do not see it.
@@ -156,9 +159,11 @@ class UnitNorm(tf_keras.layers.Layer):  # type: ignore[misc]
         self.epsilon = epsilon
 
     def call(self, x: Tensor) -> Tensor:
-        center = centering(x.shape[-1]).astype(np.float32)
-        centered = tf.matmul(x, center) if len(x.shape) == 2 else tf.nn.conv2d(x, center[None, None], 1, "VALID")
-        return tf.math.l2_normalize(centered + np.float32(np.sqrt(self.epsilon)), axis=-1)
+        channels, d = x.shape[-1], np.float32(np.sqrt(self.epsilon))
+        if len(x.shape) == 2:
+            return tf.math.l2_normalize(tf.matmul(x, centering(channels).astype(np.float32)) + d, axis=-1)
+        away_from_mean = np.full((1, 1, channels, 1), -1 / channels, np.float32)
+        return tf.math.l2_normalize(x + (tf.nn.conv2d(x, away_from_mean, 1, "VALID") + d), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
