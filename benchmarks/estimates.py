@@ -29,9 +29,10 @@ DPU_FPS = {"mobilenet_v1": 187, "mobilenet_v2": 104}
 """Vitis AI DPU B1600 on an Ultra96-V1, several threads."""
 WHAT_DOMINATES = (
     "",
-    "A kernel a layer does not fit, and block RAM is why: a layer keeps either all its weights on chip or, to read each weight once a",
-    "frame, its whole input and output map, and all layers hold theirs at the same time. conv_pw_7 to 11 of MobileNetV1 (14 x 14 x 512)",
-    "take 43 block RAMs each with weights on chip and some 45 with maps held, so DDR does not help them; only the last layers gain.",
+    "A kernel a layer does not fit the smaller boards, and block RAM is why: a layer keeps either all its weights on chip or, to read",
+    "each weight once a frame, its whole input and output map, and all layers hold theirs at the same time. conv_pw_7 to 11 of",
+    "MobileNetV1 (14 x 14 x 512) take 43 block RAMs each with weights on chip and some 45 with maps held, so DDR does not help them;",
+    "only the last layers gain.",
     "MobileNetV2 has twice as many layers, whose control alone takes the LUTs of a ZU3EG. DDR and DSP slices do not limit.",
     "So layers have to share: one engine that runs a block at a time needs the largest layer's memory, not the sum of all.",
 )
@@ -212,7 +213,7 @@ def verdicts(graphs: Path | None, clock_mhz: float) -> list[str]:
     lines = []
     for name, fps in DPU_FPS.items():
         graph = graph_of(name, 1.0, 224, graphs)
-        for target in ("ultra96", "zcu104", "kv260"):
+        for target in ("ultra96", "zcu104", "kv260", "zcu102"):
             try:
                 found = plan(graph, at_clock(board(target), clock_mhz)).estimates
                 text = f"fits: {found.fps:.0f} frames/s at {clock_mhz:g} MHz ({found.fps / fps:.1f} times the DPU's {fps} on an Ultra96)."
