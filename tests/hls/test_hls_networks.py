@@ -28,6 +28,7 @@ from edgekit.targets.boards import board
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
 FOLDED, STOCK = EXECUTORS
 TIMES_FASTER = 20
+SMALL = (("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v2", 0.35))
 
 
 def small_mobilenet(rng: np.random.Generator, size: int = 32, widths: tuple[int, ...] = (8, 16, 32, 32)) -> IntegerGraph:
@@ -89,9 +90,14 @@ def test_networks_of_the_zoo_on_photographs_and_extremes(name: str, alpha: float
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("board_name", ["ultra96", "pynq_z2"])
-@pytest.mark.parametrize("size", [96, 128])
-@pytest.mark.parametrize(("name", "alpha"), [("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v2", 0.35)])
+@pytest.mark.parametrize(
+    ("name", "alpha", "size", "board_name"),
+    [
+        *((*network, size, name) for network in SMALL for size in (96, 128) for name in ("ultra96", "pynq_z2")),
+        ("mobilenet_v1", 1.0, 224, "zcu102"),
+        ("mobilenet_v2", 1.0, 224, "zcu102"),
+    ],
+)
 def test_planned_networks_hold_the_shares_and_are_exact(name: str, alpha: float, size: int, board_name: str, tmp_path: Path) -> None:
     """By our estimate; `plan` raises where they do not."""
     from edgekit.verify.inputs import graph_input, make_inputs
