@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -61,10 +62,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"the file of JSON lines (default {RESULTS})")
     options = parser.parse_args()
     options.results.parent.mkdir(parents=True, exist_ok=True)
-    for seed in range(options.seeds):
-        for member in MEMBERS:
-            if not options.network or member.network in options.network:
-                measure(member, seed, options.results)
+    members = [member for member in MEMBERS if not options.network or member.network in options.network]
+    jobs = [(member, seed, options.results) for seed in range(options.seeds) for member in members]
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:  # TensorFlow keeps a gigabyte and more of every network
+        pool.starmap(measure, jobs, chunksize=1)
     found = table(read(options.results))
     DOCUMENT.write_text(HEAD.read_text(encoding="utf-8") + found, encoding="utf-8")
     print(found)

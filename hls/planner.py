@@ -20,14 +20,14 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import EdgekitError, UnknownName
+from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, Op, Reshape, check, op_inputs
 from edgekit.hls.choices import PRICED, Choices, choices_of, shares
 from edgekit.hls.estimates import PAUSES, Estimates, cycles_by_memory, estimate_pipeline, io_bytes, over_budget
-from edgekit.hls.folding import Folding, FoldingPlan, legal_foldings, read_tokens, refusal
+from edgekit.hls.folding import Folding, FoldingPlan, read_tokens
 from edgekit.hls.limits import limits, spent, weight_readers
-from edgekit.hls.pipeline import build, needed, op_stages
-from edgekit.hls.resources import SYSTEM, Cost, stage_cost
+from edgekit.hls.pipeline import build
+from edgekit.hls.resources import SYSTEM, stage_cost
 from edgekit.hls.stages import Resize
 from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
 

@@ -142,7 +142,7 @@ def _by_head(x: Tensor, heads: int) -> Tensor:
 
 
 class UnitNorm(tf_keras.layers.Layer):  # type: ignore[misc]
-    """A layer norm without scale and shift in three ops, a 1x1 convolution, an addition and L2 normalization, for a layer that does the rest.
+    """A layer norm without scale and shift in three ops, 1x1 convolution, addition and L2 normalization, for a layer that does the rest.
 
         (x - mean) / sqrt(variance + epsilon) = sqrt(C) * c / sqrt(sum(c**2) + C * epsilon),   c = x - mean = x (I - 1/C)
         sum((c + d)**2) = sum(c**2) + C * d**2,   as sum(c) = 0: so d = sqrt(epsilon) brings the epsilon in
