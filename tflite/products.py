@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.graph import IntegerGraph, MatMul, Multiply, Tensor, requantize_of
+from edgekit.graph import IntegerGraph, MatMul, Multiply, Tensor, lowest, requantize_of
 from edgekit.graph.ir import IntArray, ProductOp
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.tensors import ADD_INT32, CAST, STORED_LOW, constant_int32, map_tensor, quantization, reshape, reshape_to, transpose_to
@@ -51,9 +51,19 @@ def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul) -> None:
     factors = [_heads(builder, x, op.heads, "rows"), _heads(builder, y, op.heads, "rows" if op.transpose_y else "columns")]
     rows, columns = builder.shape(factors[0])[2], builder.shape(factors[1])[2]
     shape = (op.heads, rows, columns)
+
+    def product_of(name: str, left: str) -> str:
+        builder.tensor(name, (1, *shape), np.int32, quantization(x.scale * y.scale))
+        builder.operator(BATCH_MATMUL, [left, factors[1]], name, schema.BatchMatMulOptionsT(adjY=True))
+        return name
+
     product = f"{op.name}/product"
-    builder.tensor(product, (1, *shape), np.int32, quantization(x.scale * y.scale))
-    builder.operator(BATCH_MATMUL, factors, product, schema.BatchMatMulOptionsT(adjY=True))
+    if all(lowest(graph, name) == STORED_LOW for name in op.inputs):
+        raised, below = _apart(builder, f"{op.name}/x", factors[0], x)
+        parts = [product_of(f"{product}/raised", raised), product_of(f"{product}/below", below)]
+        _step(builder, SUB_INT32, product, parts, (1, *shape), schema.SubOptionsT())
+    else:
+        product_of(product, factors[0])
     bias = op.bias
     if bias.size > 1:
         bias = bias.reshape(1, rows, op.heads, columns).transpose(0, 2, 1, 3)
@@ -64,6 +74,27 @@ def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul) -> None:
     if op.heads > 1:
         heads = transpose_to(builder, heads, f"{op.name}/cells", (0, 2, 1, 3), output)
     reshape(builder, op.name, heads, op.output, output.shape)
+
+
+def _apart(builder: ModelBuilder, name: str, x: str, like: Tensor) -> tuple[str, str]:
+    """Two int8 tensors whose difference is x: x with -127 for each -128, and 1 where that was, else 0.
+
+    Arm kernels add two neighbouring int8 products in 16 bits, where 2 * -128 * -128 is -2**15: in tflite-runtime 2.14 a BATCH_MATMUL of
+    maps that are all -128 is wrong. With -127 in one of them two products are within 2 * 127 * 128.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    types, shape = schema.TensorType, builder.shape(x)
+    wide = _step(builder, CAST, f"{name}/wide", [x], shape, schema.CastOptionsT(types.INT8, types.INT32))
+    below = _minus(builder, f"{name}/is_lowest", STORED_LOW + 1, wide, relu=True)
+    raised = _step(builder, ADD_INT32, f"{name}/raised", [wide, below], shape, schema.AddOptionsT())
+
+    def narrow(value: str) -> str:
+        result = map_tensor(builder, f"{value}/int8", shape[1:], like)
+        builder.operator(CAST, [value], result, schema.CastOptionsT(types.INT32, types.INT8))
+        return result
+
+    return narrow(raised), narrow(below)
 
 
 def _widen(builder: ModelBuilder, name: str, tensor: Tensor) -> str:

@@ -14,6 +14,7 @@ from edgekit.connections.emulator import python_command
 from edgekit.connections.folder import emulated_session
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
+from edgekit.graph import IntegerGraph, MatMul, Tensor
 from edgekit.graph import run as reference
 from edgekit.targets.devices import AI_EDGE_LITERT, DEVICES, TFLITE_RUNTIME
 from edgekit.targets.emulators import EMULATORS
@@ -39,6 +40,18 @@ def test_every_runtime_and_kernel_set_gives_the_references_integers(executor, rn
     assert set(actual) == set(graph.tensors), "every tensor of the graph is seen, not only the output"
     for name in graph.tensors:
         np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda one: one.name)
+def test_a_product_of_the_lowest_integers_is_right(executor):
+    """Arm kernels of tflite-runtime add two int8 products in 16 bits, where 2 * -128 * -128 overflows: from 16 terms on."""
+    x, y = Tensor("x", (4, 4, 32), True, 3), Tensor("y", (4, 4, 32), True, -4)
+    op = MatMul("scores", ("x", "x"), "y", 2, True, np.zeros((1, 1, 1), np.int32))
+    graph = IntegerGraph("lowest", {"x": x, "y": y}, (op,), "x", ("y",))
+    inputs = np.full((2, 4, 4, 32), -128, np.int8)
+    inputs[1, :2] = 127
+    with executor.open(Artifact(graph), lambda text: None) as run:
+        np.testing.assert_array_equal(run(inputs)["y"], reference(graph, inputs)["y"])
 
 
 def test_the_registry_lists_exactly_these_executors():

@@ -136,9 +136,10 @@ def test_matrix_products_at_ties_and_ends():
 
 
 def test_two_heads_of_attention_are_transposed_as_little_as_can_be():
-    """Queries and keys in front of the scores (one map here, so once), values, and each result back: the scores' heads are not undone."""
-    ops = Counter(ops_of(attention(2)))
-    assert ops == {"RESHAPE": 4, "TRANSPOSE": 4, "BATCH_MATMUL": 2, "ADD": 2, "RIGHT_SHIFT": 2, "SUB": 4, "CAST": 2}
+    """Queries and keys in front of the scores (one map here, so once), values, and each result back: the scores' heads are not undone.
+    The first product is two, with CAST, SUB, ADD, CAST, CAST in front and a SUB behind; scores behind a relu have no -128."""
+    ops = Counter(ops_of(attention(2, Activation.RELU)))
+    assert ops == {"RESHAPE": 4, "TRANSPOSE": 4, "BATCH_MATMUL": 3, "ADD": 3, "RIGHT_SHIFT": 2, "SUB": 6, "CAST": 5}
 
 
 def test_one_head_moves_nothing_but_the_values():
@@ -198,3 +199,18 @@ def test_up_sampling_with_large_biases(bias, rng):
         graph = up_sampling((2, 2), False, bias=np.full(2, value, np.int32), weight_binary_points=(16, 13))
         check(graph)
         assert_equal_everywhere(graph, random_inputs(rng, graph, 4))
+
+
+@pytest.mark.parametrize(("activation", "products"), [(Activation.NONE, 2), (Activation.RELU, 1)])
+def test_only_a_product_of_two_lowest_integers_is_taken_in_two(activation, products):
+    """x is a product itself, so that its clamp says how low it is: a relu's map has no -128."""
+    tensors = [Tensor("input", (3, 3, 4), True, 3), Tensor("x", (3, 3, 9), True, 0), Tensor("y", (3, 3, 4), True, 0)]
+    ops = (
+        MatMul("first", ("input", "input"), "x", 1, True, NO_BIAS, activation),
+        MatMul("second", ("x", "input"), "y", 1, False, NO_BIAS),
+    )
+    graph = IntegerGraph("two_products", {t.name: t for t in tensors}, ops, "input", ("y",))
+    check(graph)
+    assert ops_of(graph).count("BATCH_MATMUL") == 2 + products
+    levels = np.array([-128, -128, -127, 0, 127], np.int8)
+    assert_equal_everywhere(graph, np.random.default_rng(0).choice(levels, (16, 3, 3, 4)))
