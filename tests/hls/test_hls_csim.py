@@ -45,6 +45,7 @@ def test_convolutions(csim: Executor, rng: np.random.Generator) -> None:
     # The largest accumulators that the lattice allows: 27 taps of 124 on inputs of -128.
     b.conv("largest", x, (3, 3), 5, padding=Padding(1, 1, 1, 1), fill=124, shifts=(12, 13), binary_point=0)
     b.conv("lowest", x, (2, 2), 1, fill=-124, shifts=(11,), signed=False)
+    x = b.max_pool("again", x, (1, 1), (1, 1))  # hls4ml copies a stream 7 times at most
     # Weights of one and of two set bits, which the folded kernels take as shifts and adds.
     b.conv("one_bit", x, (3, 3), 2, fill=-64, shifts=(10,))
     b.conv("two_bits", x, (3, 3), 2, fill=-36, shifts=(9,))
