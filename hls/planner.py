@@ -114,8 +114,6 @@ class _Search:
         most_bytes = io_bytes(graph) + sum(float(one.costs[:, PRICED.index("ddr")].max()) for one in choices)
         longest = max(longest, ceil(cycles_by_memory(most_bytes, board)))
         self.times = _ladder(max(1, shortest), max(1, longest), STEP)
-        self.least = self.times[-1]
-        """The least time that fits, once the fastest plan was looked for."""
         self.luts = board.part.planned.lut
         self.carriers = _carriers(graph)
         self.producers = {one.op.output: one.op.name for one in choices}
@@ -125,17 +123,23 @@ class _Search:
             for place, tensor in enumerate(op_inputs(one.op)):
                 self.readers.setdefault(self.carriers.get(tensor, tensor), []).append((one.op, place))
 
-    def fastest(self) -> Planned | None:
-        """Halves the ladder of times until one fits and the one before it does not; times after it may leave room for longer FIFOs."""
+    def least(self) -> int | None:
+        """Halves the ladder of times until one fits and the one before it does not."""
         low, high = 0, len(self.times) - 1
         if not self.fitting(self.times[high]):
             return None
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if self.fitting(self.times[middle]) else (middle + 1, high)
-        self.least = self.times[high]
-        best = self.shortest(self.least)
-        for time in _ladder(self.least, self.times[-1], RUNG):
+        return self.times[high]
+
+    def fastest(self) -> Planned | None:
+        """Of the least time and those after it, which may leave room for longer FIFOs and so for shorter pauses."""
+        least = self.least()
+        if least is None:
+            return None
+        best = self.shortest(least)
+        for time in _ladder(least, self.times[-1], RUNG):
             if time >= best.estimates.interval_cycles:
                 break
             if self.fitting(time):
@@ -148,10 +152,10 @@ class _Search:
 
     def cheapest(self, wished: int) -> Planned | None:
         """Of all plans for times of the ladder from the least to the wished one, those that keep it."""
-        fastest = self.fastest()
-        if fastest is None:
+        least, fastest = self.least(), self.fastest()
+        if least is None or fastest is None:
             return None
-        plans = [fastest, *(one for time in _ladder(self.least, self.times[-1], RUNG) if time <= wished for one in self.fitting(time))]
+        plans = [fastest, *(one for time in _ladder(least, self.times[-1], RUNG) if time <= wished for one in self.fitting(time))]
         return min((one for one in plans if one.estimates.interval_cycles <= wished), key=self.price, default=None)
 
     def price(self, planned: Planned) -> float:
