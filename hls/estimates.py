@@ -87,15 +87,19 @@ def estimate(graph: IntegerGraph, plan: FoldingPlan, board: Board) -> Estimates:
 
 
 def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board) -> Estimates:
-    """With the shortest interval of PAUSES whose FIFOs fit the board, or the one that exceeds it least."""
+    """With the shortest interval of PAUSES whose FIFOs fit the board; where not even the longest one's do, of these two the better."""
     finished, least = _finishing_cycles(pipe), slowest(pipe)
-    found: list[tuple[float, Estimates]] = []
-    for pause in PAUSES:
+
+    def at(pause: float) -> tuple[float, Estimates]:
         one = _estimate_at(graph, plan, pipe, board, ceil(least * pause), finished)
-        found.append((max(over_budget(one, board.part.planned).values(), default=0.0), one))
-        if not found[-1][0]:
-            break
-    return min(found, key=lambda rated: rated[0])[1]
+        return max(over_budget(one, board.part.planned).values(), default=0.0), one
+
+    first, last = at(PAUSES[0]), None
+    if first[0]:
+        last = at(PAUSES[-1])
+    if last is None or last[0]:
+        return min(filter(None, (first, last)), key=lambda rated: rated[0])[1]
+    return next((found for excess, found in map(at, PAUSES[1:-1]) if not excess), last[1])
 
 
 def _estimate_at(
@@ -147,10 +151,11 @@ def io_bytes(graph: IntegerGraph) -> int:
 
 def stage_costs(pipe: Pipeline, depths: Mapping[str, int]) -> dict[str, Cost]:
     """Stage name -> its cost, with the FIFOs that it reads."""
-    return {
-        stage.name: sum((fifo_cost(stream, depths[stream.name]) for stream in pipe.inputs(stage)), stage_cost(stage))
-        for stage in pipe.stages
-    }
+    costs = {stage.name: stage_cost(stage) for stage in pipe.stages}
+    for stream in pipe.streams:
+        if stream.consumer:
+            costs[stream.consumer] += fifo_cost(stream, depths[stream.name])
+    return costs
 
 
 def over_budget(found: Estimates, budget: Resources) -> dict[str, float]:

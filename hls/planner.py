@@ -114,6 +114,7 @@ class _Search:
         most_bytes = io_bytes(graph) + sum(float(one.costs[:, PRICED.index("ddr")].max()) for one in choices)
         longest = max(longest, ceil(cycles_by_memory(most_bytes, board)))
         self.times = _ladder(max(1, shortest), max(1, longest), STEP)
+        self.resized: dict[tuple[str, int, bytes, int], npt.NDArray[np.float64]] = {}
         self.luts = board.part.planned.lut
         self.carriers = _carriers(graph)
         self.producers = {one.op.output: one.op.name for one in choices}
@@ -164,7 +165,8 @@ class _Search:
     def fitting(self, time: int) -> list[Planned]:
         """Plans whose ops take at most a time and that hold the shares."""
         if time not in self.tried:
-            self.tried[time] = [one for one in self.attempts(time) if self.excess(one) <= 1]
+            possible = self.bound(time) <= 1
+            self.tried[time] = [one for one in self.attempts(time) if self.excess(one) <= 1] if possible else []
         return self.tried[time]
 
     def nearest(self, time: int) -> Planned | None:
@@ -306,10 +308,12 @@ class _Search:
 
     def resizes(self, tensor: str, token: int, others: npt.NDArray[np.int64], time: int) -> npt.NDArray[np.float64]:
         """What it costs, in shares of LUTs, to change tokens to or from other sizes: infinite where it takes longer than `time`."""
-        cycles = prod(self.graph.tensors[tensor].shape) // np.gcd(token, others)
-        luts = np.array([_resize_luts(token, other) for other in others.tolist()])
-        costs = np.where(cycles <= time, luts / self.luts, inf)
-        return np.where(others == token, 0.0, costs)
+        key = (tensor, token, others.tobytes(), time)
+        if key not in self.resized:
+            cycles = prod(self.graph.tensors[tensor].shape) // np.gcd(token, others)
+            luts = np.array([_resize_luts(token, other) for other in others.tolist()])
+            self.resized[key] = np.where(others == token, 0.0, np.where(cycles <= time, luts / self.luts, inf))
+        return self.resized[key]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -7,6 +7,7 @@ the numbers below aim at what is left after it. benchmarks/estimates.py compares
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
@@ -102,6 +103,7 @@ SYSTEM = Cost(lut=4_000, bram18=8)
 control registers (200), the interconnects of control (500) and memory (1,300), the reset (100)."""
 
 
+@lru_cache(maxsize=1 << 14)
 def stage_cost(stage: Stage) -> Cost:
     total = Cost(lut=CONTROL_LUTS[type(stage)] + _arithmetic_luts(stage), dsp=_dsp(stage), ddr_bytes=stage.ddr_bytes)
     if isinstance(stage, WeightReader):
