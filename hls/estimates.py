@@ -33,6 +33,7 @@ STAGE_CYCLES = 12
 PAUSES = (1.0, 1.1, 1.25, 1.6, 2.5)
 """Intervals that are tried, as multiples of the slowest stage's cycles: with time to pause all stages wait for each other, and FIFOs
 that bridge the pauses of windows are short."""
+PAUSES_WORTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -87,19 +88,21 @@ def estimate(graph: IntegerGraph, plan: FoldingPlan, board: Board) -> Estimates:
 
 
 def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board) -> Estimates:
-    """With the shortest interval of PAUSES whose FIFOs fit the board; where not even the longest one's do, of these two the better."""
+    """With the shortest interval of PAUSES whose FIFOs fit the board. Where not even the longest one's do, it is the longest if that
+    lowers what is exceeded by PAUSES_WORTH, else the shortest."""
     finished, least = _finishing_cycles(pipe), slowest(pipe)
 
     def at(pause: float) -> tuple[float, Estimates]:
         one = _estimate_at(graph, plan, pipe, board, ceil(least * pause), finished)
         return max(over_budget(one, board.part.planned).values(), default=0.0), one
 
-    first, last = at(PAUSES[0]), None
-    if first[0]:
-        last = at(PAUSES[-1])
-    if last is None or last[0]:
-        return min(filter(None, (first, last)), key=lambda rated: rated[0])[1]
-    return next((found for excess, found in map(at, PAUSES[1:-1]) if not excess), last[1])
+    excess, shortest = at(PAUSES[0])
+    if not excess:
+        return shortest
+    rest, longest = at(PAUSES[-1])
+    if rest:
+        return longest if rest < excess * (1 - PAUSES_WORTH) else shortest
+    return next((found for excess, found in map(at, PAUSES[1:-1]) if not excess), longest)
 
 
 def _estimate_at(
