@@ -88,8 +88,8 @@ def _run(project: Path, program: Path, description: Description, inputs: npt.NDA
     batch = inputs.astype(source.dtype)
     parts = np.array_split(batch, max(1, min(len(batch), os.cpu_count() or 1)))
     children: list[subprocess.Popen[str]] = []
-    try:
-        with tempfile.TemporaryDirectory(dir=folder) as name:
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        try:
             files = [(Path(name) / f"inputs{i}", Path(name) / f"outputs{i}") for i in range(len(parts))]
             for part, (given, taken) in zip(parts, files, strict=True):
                 given.write_bytes(part.tobytes())
@@ -100,10 +100,10 @@ def _run(project: Path, program: Path, description: Description, inputs: npt.NDA
                 _wait(child, len(part))
             written = [_table(description, taken, len(part)) for part, (_, taken) in zip(parts, files, strict=True)]
             return {source.name: batch, **_unpack(description, written)}
-    finally:
-        for child in children:
-            child.kill()
-            child.wait()
+        finally:  # before the folder goes: where one has failed, the others still write
+            for child in children:
+                child.kill()
+                child.wait()
 
 
 def _wait(child: subprocess.Popen[str], images: int) -> None:
