@@ -58,14 +58,13 @@ def alone(network: str, file: bytes, base: Callable[[], object]) -> Row:
 
 
 def single_ops(file: bytes) -> Iterator[Callable[[], object]]:
-    for number, op in enumerate(describe(file)):
-        if op.name in FIXED:
-            model = parse(file)
-            subgraph = model.subgraphs[0]
-            subgraph.operators = [subgraph.operators[number]]
-            subgraph.inputs = np.array(subgraph.operators[0].inputs[:1], np.int32)
-            subgraph.outputs = np.array(subgraph.operators[0].outputs, np.int32)
-            model.signatureDefs = []
+    model, kinds = parse(file), describe(file)
+    model.signatureDefs = []
+    subgraph = model.subgraphs[0]
+    for op, kind in zip(subgraph.operators, kinds, strict=True):
+        if kind.name in FIXED:
+            subgraph.operators = [op]
+            subgraph.inputs, subgraph.outputs = np.array(op.inputs[:1], np.int32), np.array(op.outputs, np.int32)
             yield runner(pack(model))
 
 

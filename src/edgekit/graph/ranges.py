@@ -7,12 +7,12 @@ from edgekit.graph.ir import Activation, Concat, IntegerGraph, Lookup, MaxPool, 
 
 def lowest(graph: IntegerGraph, name: str) -> int:
     """No integer of the tensor is below it, whatever the graph's input is."""
-    producers = {op.output: op for op in graph.ops}
-    if name not in producers:
-        return graph.tensors[name].low
-    op = producers[name]
-    if isinstance(op, Lookup):
-        return int(op.table.min())
-    if isinstance(op, Concat | MaxPool | Reshape | Slice):
-        return min(lowest(graph, source) for source in op_inputs(op))
-    return clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[name])[0]
+    found = {graph.input: graph.tensors[graph.input].low}
+    for op in graph.ops:
+        if isinstance(op, Lookup):
+            found[op.output] = int(op.table.min())
+        elif isinstance(op, Concat | MaxPool | Reshape | Slice):
+            found[op.output] = min(found[source] for source in op_inputs(op))
+        else:
+            found[op.output] = clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])[0]
+    return found[name]

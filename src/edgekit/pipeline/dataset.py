@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import HELD_OUT, SPLIT_SEED, Images, Split, digits, image_folder, split_rows
+from edgekit.keras_models.data import HELD_OUT, Images, Split, digits, image_folder, split_rows
 from edgekit.keras_models.stored_images import stored_folder
 from edgekit.pipeline.source import Note, as_pixels
 
@@ -32,8 +32,7 @@ def load_dataset(data: str, size: int, note: Note = lambda _: None) -> Split:
     if counts.min() < 2:
         raise EdgekitError(f"class '{images.classes[int(counts.argmin())]}' of '{data}' has one image; each class needs at least two")
     held = max(len(images.classes), round(HELD_OUT * len(images)))
-    parts = split_rows(images.labels, held)
-    return Split(*(Images(images.images.only(part), images.labels[part], images.classes) for part in parts))
+    return _split(images, held)
 
 
 def load_unlabelled(folder: Path, size: int, note: Note = lambda _: None) -> Split:
@@ -45,9 +44,13 @@ def load_unlabelled(folder: Path, size: int, note: Note = lambda _: None) -> Spl
     images = stored_folder(folder, size, note)
     if len(images) < 2:
         raise EdgekitError(f"'{folder}' has one image; training needs at least two, one of them held out")
-    rows = np.random.default_rng(SPLIT_SEED).permutation(len(images))
-    held = max(1, round(HELD_OUT * len(images)))
-    return Split(*(Images(images.images.only(np.sort(part)), images.labels[part]) for part in (rows[held:], rows[:held])))
+    return _split(images, max(1, round(HELD_OUT * len(images))))
+
+
+def _split(images: Images, held: int) -> Split:
+    """So many images of a stored folder held out; nothing is read."""
+    parts = split_rows(images.labels, held)
+    return Split(*(Images(images.images.only(part), images.labels[part], images.classes) for part in parts))
 
 
 def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.uint8]:
