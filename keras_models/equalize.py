@@ -89,7 +89,9 @@ def factors(activations: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> 
         activations: the largest magnitude of each channel, (channels,).
         weights: that of each channel's weights in B, or None where B has a binary point a channel.
     """
-    activations = activations.astype(np.float64)  # a ratio of two float32 may be below all of them
+    # a ratio of two float32 may be below all of them, or above
+    activations = activations.astype(np.float64)
+    weights = None if weights is None else weights.astype(np.float64)
     alive = activations > 0 if weights is None else (activations > 0) & (weights > 0)
     if not alive.any():
         return np.ones(len(activations), np.float32)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import zlib
 
+import hypothesis
 import numpy as np
 import pytest
+
+# What hypothesis draws follows from the test's name too, on every machine. A deadline would time a machine, not the code.
+hypothesis.settings.register_profile("edgekit", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("edgekit")
 
 
 @pytest.fixture

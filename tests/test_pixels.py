@@ -57,7 +57,7 @@ def test_the_weights_of_halving() -> None:
     assert first.tolist() == [0, 1] and weights[:, :3].tolist() == [[6, 6, 2], [2, 6, 6]] and not weights[:, 3:].any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 999))
 def test_it_is_the_triangle_filter_rounded_half_up_after_each_axis(height: int, width: int, rows: int, columns: int, seed: int) -> None:
     image = draw(height, width, seed, 1)
@@ -67,7 +67,7 @@ def test_it_is_the_triangle_filter_rounded_half_up_after_each_axis(height: int, 
     np.testing.assert_array_equal(resize(image, rows, columns)[..., 0], wanted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 999))
 def test_what_holds_for_every_image(height: int, width: int, rows: int, columns: int, seed: int) -> None:
     image = draw(height, width, seed)

@@ -207,7 +207,7 @@ def test_the_bound_is_reached_by_an_input(rng):
     assert accumulator_bound(graph, op).tolist() == worst.tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(integer_graphs())
 def test_random_graphs_lose_the_contract_with_one_weight(graph):
     """One weight of one layer moved by one LSB: refused under rule 1, at that layer's tensor."""

@@ -30,7 +30,7 @@ from edgekit.graph.ir import OP_TYPES
 from edgekit.verify.onnxruntime import open_onnxruntime
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(integer_graphs(OP_TYPES, length=8))
 def test_written_and_read_back_is_equal(graph):
     data = write_onnx(graph)
@@ -44,7 +44,7 @@ def test_onnx_itself_accepts_the_file(rng):
         onnx.checker.check_model(write_onnx(random_graph(rng, OP_TYPES, length=8)), full_check=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(integer_graphs(OP_TYPES), st.integers(0, 2**32 - 1))
 def test_unoptimized_onnxruntime_is_equal(graph, seed):
     """The QDQ form as it stands: the float32 arithmetic that the standard prescribes."""

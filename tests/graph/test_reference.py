@@ -137,7 +137,7 @@ def naive_clamp(activation, output, value):
     return min(max(value, low), high)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     integer_graphs(OP_TYPES, length=4).filter(lambda g: max(np.prod(t.shape) for t in g.tensors.values()) < 200),
     st.integers(0, 2**32 - 1),

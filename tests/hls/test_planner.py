@@ -63,7 +63,7 @@ def tiny(share: float) -> Board:
     return replace(SMALL, part=replace(SMALL.part, resources=scaled))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(integer_graphs(OP_TYPES), st.sampled_from([0.15, 0.3, 1.0]))
 def test_a_plan_is_legal_and_within_the_shares(graph: IntegerGraph, share: float) -> None:
     target = tiny(share)
@@ -78,7 +78,7 @@ def test_a_plan_is_legal_and_within_the_shares(graph: IntegerGraph, share: float
     assert plan(graph, target) == found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(integer_graphs(OP_TYPES), st.lists(st.floats(0.02, 1.0), min_size=2, max_size=3))
 def test_more_frames_never_cost_less(graph: IntegerGraph, parts: list[float]) -> None:
     fastest = plan(graph, SMALL).estimates.fps

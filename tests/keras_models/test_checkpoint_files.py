@@ -308,7 +308,7 @@ def only_edgekit_error(path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("name", [*TORCH_FILES, "tiny_state_dict.npz", "tiny.safetensors"])
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_cut_and_changed_files(name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
     whole = safetensors(EXPECTED) if name == "tiny.safetensors" else (GOLDEN / name).read_bytes()
@@ -328,7 +328,7 @@ def test_every_cut_is_refused(name: str, tmp_path: Path) -> None:
 
 
 @given(pickled=st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_random_opcodes(pickled: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = archive(tmp_path_factory.getbasetemp() / "random.pth", pickled)
     only_edgekit_error(path, path.read_bytes())
@@ -337,7 +337,7 @@ def test_random_opcodes(pickled: bytes, tmp_path_factory: pytest.TempPathFactory
 @given(
     pieces=st.lists(st.sampled_from([bytes([code]) for code in b"(012)]}tlduasebQR\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x94N"]), max_size=40)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_opcodes_in_any_order(pieces: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = archive(tmp_path_factory.getbasetemp() / "shuffled.pth", b"".join(pieces))
     only_edgekit_error(path, path.read_bytes())

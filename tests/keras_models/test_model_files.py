@@ -156,7 +156,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.integers(0, 1 << 30), value=JSON)
 def test_a_configuration_with_anything_in_it_gives_one_clear_error(path: int, value: Any, tmp_path: Path) -> None:
     def change(config: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ def test_ties_of_1_hot(w: float, expected: int, reason: str) -> None:
     assert integers([w], 6, 1) == [expected], reason
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), bits=st.integers(3, 6), k_hot=st.sampled_from([1, 2, 3]))
 def test_a_k_hot_weight_is_the_nearest_one(seed: int, bits: int, k_hot: int) -> None:
     rng = np.random.default_rng(seed)

@@ -41,7 +41,7 @@ from edgekit.keras_models.vocabulary import LINEAR, Act
 Layers = tf_keras.layers
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(-(2**24), 2**24), st.integers(0, 30))
 def test_half_up_is_the_graphs_shift(accumulator: int, n: int) -> None:
     real = tf.constant(np.ldexp(np.float32(accumulator), -n))
@@ -85,7 +85,7 @@ def test_a_bias_of_a_matrix_product_is_any_whole_number() -> None:
 PRODUCTS = (Multiply, MatMul, Slice, DepthwiseConv2DTranspose, DepthwiseConv2D)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(graph=integer_graphs(PRODUCTS, length=4), seed=st.integers(0, 2**32 - 1))
 def test_keras_gives_the_references_integers(graph: IntegerGraph, seed: int) -> None:
     keras, artifact = EXECUTORS[0], Artifact(graph=graph)

@@ -55,7 +55,7 @@ def test_relu6_clamps_at_six_not_at_the_end_of_the_type() -> None:
     assert float(fine(tf.constant(5.0))) == 255 / 64  # the type ends before 6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(f_in=st.integers(-8, 12), f_w=st.integers(-30, 40), f_out=st.integers(-8, 12))
 def test_a_weights_binary_point_is_always_legal_and_moved_as_little_as_can_be(f_in: int, f_w: int, f_out: int) -> None:
     legal = float(legal_weight_point(tf.constant(float(f_w)), tf.constant(float(f_in)), tf.constant(float(f_out))))
@@ -64,7 +64,7 @@ def test_a_weights_binary_point_is_always_legal_and_moved_as_little_as_can_be(f_
     assert abs(legal - f_w) == min(abs(n - f_in + f_out - f_w) for n in allowed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), k_hot=st.sampled_from([None, 1, 2, 3]))
 def test_weights_and_biases_are_on_the_lattice(data: st.DataObject, k_hot: int | None) -> None:
     seed = data.draw(st.integers(0, 2**32 - 1))

@@ -123,7 +123,7 @@ def weight_error(w: Any, f: Any) -> float:
     return float(np.sum((w - np.clip(np.rint(w / step), -31, 31) * step) ** 2))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.integers(-12, 12))
 def test_a_weights_binary_point_loses_no_more_than_that_of_its_maximum(seed: int, scale: int) -> None:
     rng = np.random.default_rng(seed)
@@ -195,7 +195,7 @@ def test_calibration_needs_images_and_finite_numbers() -> None:
 # --- the executor ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(graph=integer_graphs(length=5), seed=st.integers(0, 2**32 - 1))
 def test_keras_gives_the_references_integers_on_random_graphs(graph: Any, seed: int) -> None:
     keras = EXECUTORS[0]

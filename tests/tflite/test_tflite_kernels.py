@@ -31,7 +31,7 @@ from edgekit.tflite.reader import describe
 from edgekit.tflite.writer import write_tflite, write_unchecked
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(integer_graphs(OP_TYPES, length=8), st.integers(0, 2**32 - 1))
 def test_random_graphs_are_equal_on_every_engine(graph, seed):
     assert_equal_everywhere(graph, random_inputs(np.random.default_rng(seed), graph))

@@ -62,7 +62,7 @@ def ops_of(graph: IntegerGraph) -> list[str]:
     return [op.name for op in describe(write_tflite(graph))]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(integer_graphs(OP_TYPES, length=8))
 def test_files_are_deterministic_and_ask_for_no_newer_op_than_needed(graph):
     data = write_tflite(graph)

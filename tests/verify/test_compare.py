@@ -58,7 +58,7 @@ def test_floats_differ_bit_by_bit() -> None:
     assert math.isinf(count(np.array([one]), np.array([nan])).largest)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_counts_equal_a_loop_over_all_values(data: st.DataObject) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, max_side=4))

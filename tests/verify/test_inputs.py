@@ -42,7 +42,7 @@ def test_photographs_are_what_the_preprocessing_makes_of_pixels(graph: IntegerGr
     assert (dark == -128).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.one_of(st.tuples(*[st.integers(1, 9)] * 3), st.tuples(st.integers(1, 30)), st.tuples(*[st.integers(1, 4)] * 4)),
     count=st.integers(1, 70),
