@@ -16,7 +16,8 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from exporting import export_ratios
 from latency import latency_ratios
@@ -24,11 +25,20 @@ from networks import network_ratios
 from simulating import simulation_times
 from timing import Row
 
+from edgekit.keras_models.networks import NETWORKS
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("only", nargs="*", metavar="PART", help="export, latency, simulation (these by default), networks")
     parser.add_argument("--network", action="append", default=[], help="of the part networks, only this one; may be repeated")
+    parser.add_argument(
+        "--yardstick",
+        action="append",
+        default=[],
+        metavar="NETWORK=FILE",
+        help="of the part networks, another .tflite to time beside it",
+    )
     parser.add_argument("--full", action="store_true", help="simulate MobileNetV2 1.0 at 96 as well")
     parser.add_argument("--rounds", type=int, default=60, help="of a latency ratio (default 60)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -37,21 +47,26 @@ def main() -> None:
     known = usual | {"networks"}
     if not set(options.only) <= known or options.rounds < 1:
         parser.error(f"parts are {', '.join(sorted(known))}; rounds are 1 or more")
+    yardsticks = {network: Path(file) for network, _, file in (one.partition("=") for one in options.yardstick)}
+    if missing := [str(file) for file in yardsticks.values() if not file.is_file()]:
+        parser.error(f"--yardstick takes NETWORK=FILE; there is no file {missing[0] or '(none given)'}")
+    if unknown := (set(options.network) | set(yardsticks)) - set(NETWORKS):
+        parser.error(f"no network is called {', '.join(sorted(unknown))}; `edgekit models` lists them")
     rows = []
-    for row in measure(set(options.only) or usual, tuple(options.network), options.full, options.rounds):
+    for row in measure(set(options.only) or usual, tuple(options.network), yardsticks, options.full, options.rounds):
         rows.append(row)
         print(row.line(), file=sys.stderr if options.json else sys.stdout, flush=True)
     if options.json:
         print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
 
 
-def measure(parts: set[str], networks: tuple[str, ...], full: bool, rounds: int) -> Iterator[Row]:
+def measure(parts: set[str], networks: tuple[str, ...], yardsticks: Mapping[str, Path], full: bool, rounds: int) -> Iterator[Row]:
     if "export" in parts:
         yield from export_ratios()
     if "latency" in parts:
         yield from latency_ratios(rounds)
     if "networks" in parts:
-        yield from network_ratios(networks, rounds)
+        yield from network_ratios(networks, yardsticks, rounds)
     if "simulation" in parts:
         yield from simulation_times(0.35)
         if full:

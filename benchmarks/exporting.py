@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from timing import Row, ratio
+from timing import Row, ratio, seconds_of
 
 from edgekit.keras_models.data import photographs
 from edgekit.pipeline import ModelRequest, export_model, load_source
@@ -32,4 +33,5 @@ def export_ratios() -> Iterator[Row]:
 
         for precision in ("qfx", "int8"):
             what = f"MobileNetV2 1.0 at {SIZE}: export {precision} / bare int8 converter"
-            yield ratio("export", what, (precision, lambda precision=precision: ours(precision)), ("bare", bare), rounds=2)
+            exported, converted = (precision, partial(seconds_of, partial(ours, precision))), ("bare", partial(seconds_of, bare))
+            yield ratio("export", what, exported, converted, rounds=2)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from timing import Row, ratio
+from running import runner
+from timing import Row, ratio, seconds_in_a_row
 
 from edgekit.pipeline import ModelRequest, export_model
 from edgekit.tflite.flatbuffer import pack
@@ -15,7 +17,6 @@ from edgekit.tflite.reader import parse
 
 NETWORKS, SIZE = ("mobilenet_v1", "mobilenet_v2"), 224
 KERNELS = {"xnnpack": "BUILTIN", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES"}
-WARM_UP = 5
 
 
 def latency_ratios(rounds: int) -> Iterator[Row]:
@@ -25,7 +26,7 @@ def latency_ratios(rounds: int) -> Iterator[Row]:
         heads = {precision: _head(file) for precision, file in files.items()}
         for kernels, resolver in KERNELS.items():
             for part, pair, times in (("", files, 1), (", mean and classifier only", heads, 10)):
-                exact, stock = (_runner(pair[precision], resolver) for precision in ("qfx", "int8"))
+                exact, stock = (partial(seconds_in_a_row, runner(pair[precision], resolver)) for precision in ("qfx", "int8"))
                 what = f"{network} 1.0 at {SIZE}, {kernels}{part}: qfx / int8"
                 yield ratio("latency", what, ("qfx", exact), ("int8", stock), rounds * times)
 
@@ -45,17 +46,3 @@ def _head(file: bytes) -> bytes:
     subgraph.inputs = np.array([subgraph.operators[0].inputs[0]], np.int32)
     model.signatureDefs = None
     return pack(model)
-
-
-def _runner(file: bytes, resolver: str) -> Callable[[], object]:
-    """Runs one image of noise, warmed up."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(model_content=file, experimental_op_resolver_type=OpResolverType[resolver], num_threads=1)
-    interpreter.allocate_tensors()
-    source = interpreter.get_input_details()[0]
-    noise = np.random.default_rng(0).integers(-128, 128, source["shape"]).astype(np.int8)
-    interpreter.set_tensor(source["index"], noise)
-    for _ in range(WARM_UP):
-        interpreter.invoke()
-    return interpreter.invoke

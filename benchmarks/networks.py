@@ -1,19 +1,24 @@
 """Every network at its default size, float32 and stock int8: ops, file size, and latency relative to MobileNetV2 in the same rounds.
 
-The yardstick is what users have today, the authors' PyTorch through litert-torch, measured on one x86 thread with LiteRT 2.3,
-XNNPACK, float32: SBCFormer-XS 1,073 ops and 6.49 ms, RapidNet-Ti 149 ops and 8.41 ms, where TensorFlow's MobileNetV2 took 3.2 ms.
-Beside those two stands what their convolutions and GELUs alone take: each op in a file of its own, again and again, so that its weights
-and maps are in the caches, which they are not in the network. Whatever form the rest is given, less than that it does not take.
+The yardstick is what users have today, the authors' PyTorch through litert-torch. Its ratio depends on the machine, as any does: give the
+files that litert-torch made as --yardstick NETWORK=FILE, and they are timed in the same rounds. Without them there is what was measured
+elsewhere, on one x86 thread with LiteRT 2.3, XNNPACK, float32: SBCFormer-XS 1,073 ops and 6.49 ms, RapidNet-Ti 149 ops and 8.41 ms, where
+TensorFlow's MobileNetV2 took 3.2 ms. Beside those two stands what their convolutions and GELUs alone take: each op in a file of its own,
+again and again, so that its weights and maps are in the caches, which they are not in the network. Whatever form the rest is given, less
+than that it does not take.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from timing import Row, ratio, seconds_of
+from running import runner
+from timing import Row, ratio, seconds_in_a_row, seconds_of
 
 from edgekit.keras_models.networks import NETWORKS
 from edgekit.pipeline import ModelRequest, export_model
@@ -22,25 +27,43 @@ from edgekit.tflite.reader import describe, parse
 
 BASELINE = "mobilenet_v2"
 YARDSTICKS = {"sbcformer_xs": (1073, 6.49 / 3.2), "rapidnet_ti": (149, 8.41 / 3.2)}
-"""Ops and latency relative to MobileNetV2, float32."""
+"""Ops and latency relative to MobileNetV2, float32, on another machine."""
 FIXED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "GELU")
-WARM_UP, REPEATS = 3, 30
+REPEATS = 30
 
 
-def network_ratios(names: tuple[str, ...], rounds: int) -> Iterator[Row]:
-    """Two rows a network. The latency is that of one thread with XNNPACK."""
+def network_ratios(names: tuple[str, ...], yardsticks: Mapping[str, Path], rounds: int) -> Iterator[Row]:
+    """Two rows a network, and one for its file in `yardsticks`. The latency is that of one thread with XNNPACK."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for precision in ("float32", "int8"):
             base = runner(export(BASELINE, precision, folder))
             for network in names or tuple(NETWORKS):
                 file = export(network, precision, folder)
-                what = f"{network} {precision}: {len(describe(file))} ops, {len(file) / 1e6:.1f} MB; / {BASELINE}"
+                what = f"{network} {precision}: {size(file)}; / {BASELINE}"
                 if precision == "float32" and network in YARDSTICKS:
-                    what += " (yardstick {} ops, {:.2f})".format(*YARDSTICKS[network])
-                yield ratio("networks", what, (network, runner(file)), (f"{BASELINE} (base)", base), rounds)
+                    what += " (elsewhere a yardstick of {} ops, {:.2f})".format(*YARDSTICKS[network])
+                yield beside(what, (network, run := runner(file)), (f"{BASELINE} (base)", base), rounds)
+                if precision == "float32" and network in yardsticks:
+                    other = yardsticks[network].read_bytes()
+                    what = f"{network} {yardsticks[network].name}: {size(other)}; / {BASELINE}"
+                    yield beside(what, (network, run_other := runner(other)), (f"{BASELINE} (base)", base), rounds)
+                    what = f"{network} float32; / {yardsticks[network].name}"
+                    yield beside(what, (network, run), (yardsticks[network].name, run_other), rounds)
                 if precision == "float32" and network in YARDSTICKS:
                     yield alone(network, file, base)
+
+
+Side: TypeAlias = tuple[str, Callable[[], object]]
+
+
+def beside(what: str, candidate: Side, baseline: Side, rounds: int) -> Row:
+    sides = ((name, partial(seconds_in_a_row, run)) for name, run in (candidate, baseline))
+    return ratio("networks", what, *sides, rounds)
+
+
+def size(file: bytes) -> str:
+    return f"{len(describe(file))} ops, {len(file) / 1e6:.1f} MB"
 
 
 def export(network: str, precision: str, folder: Path) -> bytes:
@@ -70,15 +93,3 @@ def single_ops(file: bytes) -> Iterator[Callable[[], object]]:
 
 def median(run: Callable[[], object]) -> float:
     return float(np.median([seconds_of(run) for _ in range(REPEATS)]))
-
-
-def runner(file: bytes) -> Callable[[], object]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=file, num_threads=1)
-    interpreter.allocate_tensors()
-    for detail in interpreter.get_input_details():
-        interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
-    for _ in range(WARM_UP):
-        interpreter.invoke()
-    return interpreter.invoke  # type: ignore[no-any-return]

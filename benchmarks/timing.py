@@ -31,15 +31,13 @@ def _readable(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
 
 
-def ratio(
-    part: str, what: str, candidate: tuple[str, Callable[[], object]], baseline: tuple[str, Callable[[], object]], rounds: int
-) -> Row:
-    """candidate's time / baseline's, a ratio each round; the two swap places every round."""
+def ratio(part: str, what: str, candidate: tuple[str, Callable[[], float]], baseline: tuple[str, Callable[[], float]], rounds: int) -> Row:
+    """candidate's time / baseline's, a ratio each round, of two that measure their seconds; they swap places every round."""
     sides = (candidate, baseline)
     times: dict[str, list[float]] = {name: [] for name, _ in sides}
     for number in range(rounds):
-        for name, run in sides if number % 2 else reversed(sides):
-            times[name].append(seconds_of(run))
+        for name, measure in sides if number % 2 else reversed(sides):
+            times[name].append(measure())
     each = np.array(times[candidate[0]]) / np.array(times[baseline[0]])
     low, median, high = (float(np.quantile(each, q)) for q in (0.25, 0.5, 0.75))
     return Row(part, what, median, low, high, "ratio", {name: float(np.median(values)) for name, values in times.items()})
@@ -49,3 +47,9 @@ def seconds_of(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
+
+
+def seconds_in_a_row(run: Callable[[], object]) -> float:
+    """Of a run behind another one, as in a stream of images: what the other side left in the caches is gone."""
+    run()
+    return seconds_of(run)

@@ -86,6 +86,21 @@ class InferenceLayers(KerasLayers):
             x, name, filters, kernel, strides=strides, padding=padding, dilation=dilation, activation=activation, use_bias=True
         )
 
+    def pointwise_mean(self, x: KerasTensor, name: str, filters: int, pool_name: str, *, keep_map: bool) -> KerasTensor:
+        """The mean first: one cell is left to convolve."""
+        self._take_in(x, name)
+        pooled = self.global_pool(x, pool_name, keep_map=keep_map)
+        if keep_map:
+            return self.conv(pooled, name, filters, (1, 1))
+        arrange = self.arrange.get(name, _as_folded)
+
+        def of_dense(weights: FoldedWeights) -> Arrays:
+            kernel, bias = arrange(weights)
+            return [kernel.reshape(-1, filters), bias]
+
+        self.arrange[name] = of_dense
+        return self._layers.Dense(filters, name=name)(pooled)
+
     def _take_in(self, x: KerasTensor, name: str) -> None:
         """A layer that reads a UnitNorm."""
         if not isinstance(x._keras_history.layer, self._custom["UnitNorm"]):

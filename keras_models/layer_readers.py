@@ -99,15 +99,20 @@ def _conv2d(reading: Reading, layer: Any, x: Any) -> Any:
 
 
 def _conv_verb(reading: Reading, name: str, x: Any, weights: FoldedWeights, window: dict[str, Any]) -> Pending:
+    rows, columns, _, filters = weights.kernel.shape
+
     def emit(activation: Act) -> Any:
-        rows, columns, _, filters = weights.kernel.shape
         return reading.layers.conv(x, name, filters, (rows, columns), activation=activation, use_bias=True, **window)
 
     def part(part_name: str, start: int, count: int) -> Pending:
         some = slice(start, start + count)
         return _conv_verb(reading, part_name, x, FoldedWeights(weights.kernel[..., some], weights.bias[some]), window)
 
-    return Pending(name, emit, weights, part=part)
+    def mean(pool_name: str, keep_map: bool) -> Any:
+        return reading.layers.pointwise_mean(x, name, filters, pool_name, keep_map=keep_map)
+
+    of_each_cell = (rows, columns, *window.get("strides", (1, 1))) == (1, 1, 1, 1) and window.get("padding", NO_PADDING) == NO_PADDING
+    return Pending(name, emit, weights, part=part, mean=mean if of_each_cell else None)
 
 
 def _take_in(reading: Reading, x: Any, weights: FoldedWeights) -> tuple[Any, FoldedWeights]:
@@ -327,6 +332,9 @@ def _zero_padding(reading: Reading, layer: Any, x: Any) -> Any:
 
 
 def _global_pool(reading: Reading, layer: Any, x: Any) -> Any:
+    if isinstance(x, Pending) and x.mean is not None and x.weights is not None:
+        reading.weights[x.name] = x.weights
+        return x.mean(layer.name, layer.keepdims)
     return reading.layers.global_pool(reading.settle(x), layer.name, keep_map=layer.keepdims)
 
 

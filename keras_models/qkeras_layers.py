@@ -205,6 +205,9 @@ class QKerasLayers:
             rows = 1
         return self.average_pool(x, name, (rows, columns), strides=(1, 1))
 
+    def pointwise_mean(self, x: QValue, name: str, filters: int, pool_name: str, *, keep_map: bool) -> QValue:
+        return self.global_pool(self.conv(x, name, filters, (1, 1), use_bias=True), pool_name, keep_map=keep_map)
+
     def layer_scale(self, x: QValue, name: str, initial: float) -> QValue:
         """Folded into the weights before it, as batch norm is."""
         return x

@@ -58,6 +58,10 @@ class FoldedLayers(Layers, Protocol):
         """
         ...
 
+    def pointwise_mean(self, x: Value, name: str, filters: int, pool_name: str, *, keep_map: bool) -> Value:
+        """The mean over the map (`global_pool`) of a 1x1 convolution: the same, up to rounding, as the convolution of the mean."""
+        ...
+
     def max_pool(self, x: Value, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> Value: ...
 
     def reshape(self, x: Value, name: str, shape: tuple[int, ...]) -> Value: ...
@@ -75,8 +79,8 @@ class Pending:
 
     `input` is what a depthwise convolution that keeps its map's size reads, as `encode` builds the sum of both (the sum's name,
     activation); of a dense layer, `is_dense`, it is what the layer reads. `part` gives some channels (name, start, count) of a
-    convolution. `scaled` is what a 1x1 depthwise convolution reads that is only a factor and a shift a channel, as the next layer may
-    take them in.
+    convolution, `mean` the mean over the map (name, keep_map) of a 1x1 convolution. `scaled` is what a 1x1 depthwise convolution reads
+    that is only a factor and a shift a channel, as the next layer may take them in.
     """
 
     name: str
@@ -86,6 +90,7 @@ class Pending:
     encode: Callable[[str, Act], Any] | None = None
     is_dense: bool = False
     part: Callable[[str, int, int], Pending] | None = None
+    mean: Callable[[str, bool], Any] | None = None
     scaled: Any = None
 
 

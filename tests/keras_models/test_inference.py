@@ -76,6 +76,26 @@ def test_a_layer_norm_is_exact_where_the_variance_is_near_its_epsilon(rng: np.ra
     assert_same(inference_form(model)(cells).numpy(), model(cells).numpy())
 
 
+@pytest.mark.parametrize("keep_map", [False, True])
+@pytest.mark.parametrize("case", ["plain", "batch norm", "layer norm", "read twice", "stride", "activation", "3x3"])
+def test_the_mean_of_a_pointwise_convolution_is_taken_first(case: str, keep_map: bool, rng: np.random.Generator) -> None:
+    layers = import_keras().layers
+    inputs = layers.Input((7, 5, 6))
+    x = layers.LayerNormalization()(inputs) if case == "layer norm" else inputs
+    kernel, strides = (3, 3) if case == "3x3" else (1, 1), (2, 2) if case == "stride" else (1, 1)
+    y = layers.Conv2D(4, kernel, strides, activation="relu" if case == "activation" else None, name="conv")(x)
+    y = layers.BatchNormalization()(y) if case == "batch norm" else y
+    pooled = layers.GlobalAveragePooling2D(keepdims=keep_map)(y)
+    outputs = layers.Multiply()([y, layers.Reshape((1, 1, 4))(pooled)]) if case == "read twice" else pooled
+    model = import_keras().Model(inputs, outputs)
+    images = rng.standard_normal((8, 7, 5, 6)).astype(np.float32)
+    randomize(model, images, seed=1)
+    exported = inference_form(model)
+    assert_same(exported(images).numpy(), model(images).numpy())
+    first = {"plain", "batch norm", "layer norm"}
+    assert (exported.get_layer("conv").input_shape[1:-1] in [(), (1, 1)]) == (case in first)
+
+
 def test_layers_that_nothing_takes_in(rng: np.random.Generator) -> None:
     # A layer norm in front of a 3x3 convolution, a batch norm of the input, a layer norm that is read twice.
     layers = import_keras().layers
