@@ -17,8 +17,8 @@ from edgekit.keras_models.torch_files import Array, TorchFile, is_tensor, read_l
 
 NESTED_UNDER = ("model", "state_dict", "model_state_dict", "model_ema", "state_dict_ema", "ema")
 """Where training scripts keep the weights beside the optimizer's state; the first that is there is taken."""
-WRAPPERS = ("module.", "_orig_mod.")
-"""What DistributedDataParallel and torch.compile put before every name."""
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What DistributedDataParallel, torch.compile and Lightning put before every name."""
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".npz")
 DAMAGED = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, EOFError, OSError,
@@ -86,12 +86,11 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
 
 
 def _state_dict(file: TorchFile) -> tuple[dict[str, Array], str | None]:
-    weights, taken_from = file.root, None
-    if not _has_tensors(weights) and isinstance(weights, dict):
-        taken_from = next((key for key in NESTED_UNDER if _has_tensors(weights.get(key))), None)
-        weights = weights.get(taken_from, {})
-    if not isinstance(weights, dict):
+    if not isinstance(file.root, dict):
         return {}, None
+    # A dictionary of tensors is no tensor's name: the weights are there, whatever tensors (states of random generators) lie beside it.
+    taken_from = next((key for key in NESTED_UNDER if _has_tensors(file.root.get(key))), None)
+    weights = file.root if taken_from is None else file.root[taken_from]
     arrays, total = {}, 0
     for name, value in weights.items():
         if is_tensor(value):

@@ -8,6 +8,7 @@ other one ends the reading: no weights file needs it.
 from __future__ import annotations
 
 import pickletools
+import sys
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -65,7 +66,9 @@ class _Machine:
 
     def name(self, path: str) -> Global:
         if path not in self.allowed:
-            raise EdgekitError(f"it asks for '{path}', which no weights need; nothing of the file was run")
+            whole_model = path.partition(".")[0] not in sys.stdlib_module_names
+            advice = ". If it is a whole model, save its state_dict() instead" if whole_model else ""
+            raise EdgekitError(f"it asks for '{path}', which no weights need; nothing of the file was run{advice}")
         return Global(path)
 
     def step(self, opcode: str, argument: Any) -> None:

@@ -148,11 +148,19 @@ def test_plain_model_goes_before_its_average(tmp_path: Path) -> None:
     assert checkpoint.taken_from == "model" and checkpoint.arrays["w"] == 2
 
 
+def test_weights_are_found_beside_the_state_of_a_random_generator(tmp_path: Path) -> None:
+    pickled = dictionary(rng=tensor((1,), (1,), 2), state_dict=dictionary(w=tensor((1,), (1,), 2, offset=1)))
+    checkpoint = read_checkpoint(archive(tmp_path / "file.pth", pickled, {"0": floats(1, 2)}))
+    assert checkpoint.taken_from == "state_dict" and list(checkpoint.arrays) == ["w"] and checkpoint.arrays["w"] == 2
+
+
 def test_prefixes(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **{"module.stem.weight": np.ones(2), "module.head.bias": np.zeros(1)})
     assert list(read_arrays(tmp_path / "a.npz")) == ["stem.weight", "head.bias"]
     np.savez(tmp_path / "b.npz", **{"state_dict.module.head.bias": np.zeros(1), "epoch": np.array(3)})
     assert list(read_arrays(tmp_path / "b.npz")) == ["head.bias"]
+    pickled = dictionary(state_dict=b"}(" + text("model.head.bias") + tensor((1,), (1,), 1) + b"u")
+    assert list(read_arrays(archive(tmp_path / "lightning.ckpt", pickled, {"0": floats(1)}))) == ["head.bias"]
     np.savez(tmp_path / "c.npz", **{"module.bias": np.zeros(1), "head.bias": np.zeros(1)})  # a layer that is called module
     assert list(read_arrays(tmp_path / "c.npz")) == ["module.bias", "head.bias"]
 
