@@ -188,8 +188,9 @@ def _torchvision_mnasnet() -> Names:
 
 # --- all of them ------------------------------------------------------------------------------------------------------------------
 
-TENSORFLOW_PORT = "tf_"
-"""timm's file names of ports of TensorFlow's weights start so; the names inside are the same."""
+TENSORFLOW_PORT = "tf_mobilenetv3_"
+"""So timm's names of its ports of TensorFlow's weights start, and the file, or a folder that it was downloaded into, has the model's name
+(models--timm--tf_mobilenetv3_large_100.in1k/.../model.safetensors). The names inside are those of timm's own."""
 
 
 def _of_timm(names: Names, preprocessing: Preprocessing = IMAGENET) -> Scheme:
@@ -197,7 +198,7 @@ def _of_timm(names: Names, preprocessing: Preprocessing = IMAGENET) -> Scheme:
 
 
 def _port_in_timm(names: Mapping[str, str]) -> Scheme:
-    return Scheme(f"timm ({TENSORFLOW_PORT})", AS_WRITTEN, MINUS_ONE_TO_ONE, names)
+    return Scheme("timm (tf_)", AS_WRITTEN, MINUS_ONE_TO_ONE, names)
 
 
 def _of_torchvision(names: Names, convention: Convention = TORCH) -> Scheme:
@@ -235,10 +236,10 @@ def schemes_of(network: Network) -> tuple[Scheme, ...]:
     return SCHEMES.get(network.name) or tuple(scheme for family, scheme in AUTHORS.items() if family == network.family)
 
 
-def choose_scheme(schemes: Iterable[Scheme], tensors: Iterable[str], file_name: str) -> Scheme | None:
+def choose_scheme(schemes: Iterable[Scheme], tensors: Iterable[str], path: str) -> Scheme | None:
     """The scheme with most of whose names a file's tensors agree; None if with no name of any.
 
-    `file_name` tells timm's ports of TensorFlow's MobileNetV3 (tf_mobilenetv3_...) from its own checkpoints.
+    The file's path tells timm's ports of TensorFlow's MobileNetV3 from its own checkpoints.
     """
     modules = {tensor.rpartition(".")[0] for tensor in tensors}
 
@@ -248,6 +249,6 @@ def choose_scheme(schemes: Iterable[Scheme], tensors: Iterable[str], file_name: 
     best = max(schemes, key=agreeing, default=None)
     if best is None or not agreeing(best):
         return None
-    if best.collection == "timm" and file_name.startswith(TENSORFLOW_PORT):
+    if best.collection == "timm" and TENSORFLOW_PORT in path:
         return _port_in_timm(best.modules)
     return best

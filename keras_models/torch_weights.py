@@ -93,7 +93,7 @@ def _scheme(network: Network, arrays: Mapping[str, Array], source: Path) -> Sche
     schemes = schemes_of(network)
     if not schemes:
         raise EdgekitError(f"no PyTorch checkpoint with {network.title}'s arithmetic is known, so '{source}' cannot be read for it")
-    scheme = choose_scheme(schemes, arrays, source.name)
+    scheme = choose_scheme(schemes, arrays, str(source.absolute()))
     if scheme is None:
         known = " or ".join(scheme.collection for scheme in schemes)
         some = ", ".join(f"'{name}'" for name in list(arrays)[:3])

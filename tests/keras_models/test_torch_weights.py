@@ -64,6 +64,16 @@ def test_published_checkpoints_give_the_libraries_logits(entry: dict[str, Any], 
     assert_close(model(images()).numpy(), entry["logits"])
 
 
+def test_a_port_of_tensorflows_weights_is_known_by_the_folder_it_was_downloaded_into(tmp_path: Path) -> None:
+    entry = published("tf_mobilenetv3_small_100.pth")
+    folder = tmp_path / "models--timm--tf_mobilenetv3_small_100.in1k" / "snapshots" / "a0"
+    folder.mkdir(parents=True)
+    np.savez(folder / "model.npz", **tensors_of(entry))
+    model = small(entry["network"], entry["alpha"])
+    assert import_weights(model, folder / "model.npz").collection == "timm (tf_)"
+    assert_close(model(images()).numpy(), entry["logits"])
+
+
 @pytest.mark.parametrize("name", ["rapidnet_ti", "mnasnet_b1_torchvision"])
 def test_authors_checkpoints_give_the_authors_logits(name: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "file.npz", **golden.checkpoint(name))
