@@ -1,4 +1,4 @@
-"""The exact TFLite file of an integer graph, op by op; products of activations are in products.py.
+"""The exact TFLite file of an integer graph, op by op; products of activations are in products.py, tables in tables.py.
 
 How tensors are stored, tensors.py says.
 """
@@ -36,16 +36,14 @@ from edgekit.graph import (
 from edgekit.graph.ir import ConvOp, IntArray, WeightedOp
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.products import matmul, multiply
+from edgekit.tflite.tables import lookup
 from edgekit.tflite.tensors import (
-    ADD_INT32,
-    CAST,
     STORED_LOW,
     constant_int32,
     map_tensor,
     quantization,
     reshape,
     reshape_to,
-    stored,
     transpose_to,
 )
 
@@ -56,7 +54,6 @@ CONV_2D = OpKind("CONV_2D", 3)
 DEPTHWISE_CONV_2D = OpKind("DEPTHWISE_CONV_2D", 3)
 DEPTH_TO_SPACE = OpKind("DEPTH_TO_SPACE", 1, (2, 1, 0))
 FULLY_CONNECTED = OpKind("FULLY_CONNECTED", 4)
-GATHER = OpKind("GATHER", 2)
 MAX_POOL_2D = OpKind("MAX_POOL_2D", 2)
 PAD = OpKind("PAD", 2)
 PADV2 = OpKind("PADV2", 2)
@@ -251,22 +248,6 @@ def _max_pool(builder: ModelBuilder, graph: IntegerGraph, op: MaxPool) -> None:
     builder.operator(MAX_POOL_2D, [x], op.output, options)
 
 
-def _lookup(builder: ModelBuilder, graph: IntegerGraph, op: Lookup) -> None:
-    """table[stored + 128]: integer ops, the same on every kernel set."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    source, output = graph.tensors[op.input], graph.tensors[op.output]
-    types = schema.TensorType
-    wide = builder.tensor(f"{op.name}/int32", (1, *source.shape), np.int32)
-    builder.operator(CAST, [op.input], wide, schema.CastOptionsT(types.INT8, types.INT32))
-    first = constant_int32(builder, f"{op.name}/first", -STORED_LOW)
-    index = builder.tensor(f"{op.name}/index", (1, *source.shape), np.int32)
-    builder.operator(ADD_INT32, [wide, first], index, schema.AddOptionsT())
-    points = quantization(output.scale, STORED_LOW - output.low)
-    table = builder.tensor(f"{op.name}/table", op.table.shape, np.int8, points, stored(output, op.table))
-    builder.operator(GATHER, [table, index], op.output, schema.GatherOptionsT(axis=0))
-
-
 def _reshape_op(builder: ModelBuilder, graph: IntegerGraph, op: Reshape) -> None:
     reshape(builder, op.name, op.input, op.output, graph.tensors[op.output].shape)
 
@@ -282,6 +263,6 @@ _LOWER: dict[type, Callable[[ModelBuilder, IntegerGraph, Any], None]] = {
     Concat: _concat,
     Slice: _slice,
     MaxPool: _max_pool,
-    Lookup: _lookup,
+    Lookup: lookup,
     Reshape: _reshape_op,
 }
