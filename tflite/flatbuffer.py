@@ -54,7 +54,7 @@ class ModelBuilder:
         self,
         name: str,
         shape: Sequence[int],
-        dtype: type[np.int8] | type[np.int32],
+        dtype: type[np.int8] | type[np.int32] | type[np.float32],
         quantization: Any = None,
         data: npt.NDArray[Any] | None = None,
     ) -> str:
@@ -63,7 +63,8 @@ class ModelBuilder:
 
         if name in self.index:
             raise EdgekitError(f"two tensors of the TFLite file would be called '{name}'; rename the graph's tensor of that name")
-        kind = schema.TensorType.INT8 if dtype is np.int8 else schema.TensorType.INT32
+        types = schema.TensorType
+        kind = {np.int8: types.INT8, np.int32: types.INT32, np.float32: types.FLOAT32}[dtype]
         self.index[name] = len(self.tensors)
         self.tensors.append(
             schema.TensorT(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.graph import Tensor
+from edgekit.graph import Activation, Tensor, clamp_range
 from edgekit.graph.ir import IntArray
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 
@@ -36,6 +36,16 @@ def logical(tensor: Tensor, values: IntArray) -> IntArray:
 def constant_int32(builder: ModelBuilder, name: str, *values: int) -> str:
     """A vector, or a number that broadcasts."""
     return builder.tensor(name, (len(values),), np.int32, data=np.array(values))
+
+
+def fused_activation(activation: Activation, output: Tensor) -> int:
+    """ReLU6 whose 6 lies above the type's highest integer is written as ReLU: runtimes refuse a 6 that leaves int32."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.ActivationFunctionType
+    if activation is Activation.NONE:
+        return int(kinds.NONE)
+    return int(kinds.RELU6 if clamp_range(activation, output)[1] < output.high else kinds.RELU)
 
 
 def quantization(scales: Any, zero_point: int = 0, axis: int = 0) -> Any:

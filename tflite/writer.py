@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from edgekit.graph import (
-    Activation,
     Add,
     Concat,
     Conv2D,
@@ -30,7 +29,6 @@ from edgekit.graph import (
     Slice,
     Tensor,
     check,
-    clamp_range,
     same_padding,
 )
 from edgekit.graph.ir import ConvOp, IntArray, WeightedOp
@@ -40,6 +38,7 @@ from edgekit.tflite.tables import lookup
 from edgekit.tflite.tensors import (
     STORED_LOW,
     constant_int32,
+    fused_activation,
     map_tensor,
     quantization,
     reshape,
@@ -78,16 +77,6 @@ def write_unchecked(graph: IntegerGraph) -> bytes:
     for op in graph.ops:
         _LOWER[type(op)](builder, graph, op)
     return builder.pack(graph.name, [graph.input], graph.outputs, "edgekit: equal integers on every kernel")
-
-
-def _activation(op: WeightedOp | Add, output: Tensor) -> int:
-    """ReLU6 whose 6 lies above the type's highest integer is written as ReLU: runtimes refuse a 6 that leaves int32."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    kinds = schema.ActivationFunctionType
-    if op.activation is Activation.NONE:
-        return int(kinds.NONE)
-    return int(kinds.RELU6 if clamp_range(op.activation, output)[1] < output.high else kinds.RELU)
 
 
 def _weights_and_bias(
@@ -145,7 +134,7 @@ def _conv(builder: ModelBuilder, graph: IntegerGraph, op: ConvOp) -> None:
         "strideW": op.strides[1],
         "dilationHFactor": op.dilation[0],
         "dilationWFactor": op.dilation[1],
-        "fusedActivationFunction": _activation(op, output),
+        "fusedActivationFunction": fused_activation(op.activation, output),
     }
     if isinstance(op, Conv2D):
         constants = _weights_and_bias(builder, graph, op, op.weights.transpose(3, 0, 1, 2), axis=0)
@@ -173,7 +162,11 @@ def _depthwise_transpose(builder: ModelBuilder, graph: IntegerGraph, op: Depthwi
         builder.operator(CONCATENATION, [op.input] * taps, x, schema.ConcatenationOptionsT(axis=3))
     constants = _weights_and_bias(builder, graph, _side_by_side(op), op.weights.reshape(1, 1, 1, -1), axis=3)
     options = schema.DepthwiseConv2DOptionsT(
-        padding=schema.Padding.VALID, strideH=1, strideW=1, depthMultiplier=1, fusedActivationFunction=_activation(op, output)
+        padding=schema.Padding.VALID,
+        strideH=1,
+        strideW=1,
+        depthMultiplier=1,
+        fusedActivationFunction=fused_activation(op.activation, output),
     )
     blocks = op.output if taps == 1 else map_tensor(builder, f"{op.name}/blocks", shape, output)
     builder.operator(DEPTHWISE_CONV_2D, [x, *constants], blocks, options)
@@ -199,7 +192,7 @@ def _dense(builder: ModelBuilder, graph: IntegerGraph, op: Dense) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     source, output = graph.tensors[op.input], graph.tensors[op.output]
-    activation = _activation(op, output)
+    activation = fused_activation(op.activation, output)
     if len(set(op.weight_binary_points)) == 1:
         constants = _weights_and_bias(builder, graph, op, op.weights.T, axis=0, per_tensor=True)
         options = schema.FullyConnectedOptionsT(fusedActivationFunction=activation)
@@ -219,7 +212,7 @@ def _dense(builder: ModelBuilder, graph: IntegerGraph, op: Dense) -> None:
 def _add(builder: ModelBuilder, graph: IntegerGraph, op: Add) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    options = schema.AddOptionsT(fusedActivationFunction=_activation(op, graph.tensors[op.output]))
+    options = schema.AddOptionsT(fusedActivationFunction=fused_activation(op.activation, graph.tensors[op.output]))
     builder.operator(ADD, op.inputs, op.output, options)
 
 

@@ -23,11 +23,25 @@ from edgekit.graph import (
     check,
     run,
 )
+from edgekit.tflite import float32_products
+from edgekit.tflite.float32_products import holds
 from edgekit.tflite.reader import describe
 from edgekit.tflite.writer import write_tflite
 
 NO_BIAS = np.zeros((1, 1, 1), np.int32)
 SIGNS = (True, False)
+
+
+@pytest.fixture
+def int32(monkeypatch):
+    """Products as they are where float32 does not hold them."""
+    monkeypatch.setattr(float32_products, "holds", lambda graph, op: False)
+
+
+@pytest.fixture(params=["float32", "int32"])
+def arithmetic(request):
+    if request.param == "int32":
+        request.getfixturevalue("int32")
 
 
 def ops_of(graph: IntegerGraph) -> list[str]:
@@ -52,6 +66,7 @@ def every_pair(x_signed: bool, y_signed: bool, signed: bool, shift: int) -> tupl
 
 
 @pytest.mark.parametrize("shift", [0, 1, 2, 7, 8, 16, 23])
+@pytest.mark.usefixtures("arithmetic")
 def test_all_products_of_all_types_are_equal_on_every_engine(shift):
     """Every tie, both ends of every clamp, and every way to leave a clamp out are among them. 23 is the largest shift that has room."""
     for x_signed, y_signed, signed in itertools.product(SIGNS, SIGNS, SIGNS):
@@ -80,11 +95,22 @@ def test_half_way_products_round_up():
         (False, True, False, 8, ["CAST", "ADD", "CAST", "MUL", "ADD", "RIGHT_SHIFT", "ADD", "CAST"]),
     ],
 )
+@pytest.mark.usefixtures("int32")
 def test_clamps_that_nothing_reaches_are_left_out(x_signed, y_signed, signed, shift, expected):
     ops = ops_of(every_pair(x_signed, y_signed, signed, shift)[0])
     assert ops[2 * len(["SLICE", "CAST", "ADD", "GATHER"]) :] == expected
 
 
+@pytest.mark.parametrize(
+    ("shift", "expected"),
+    [(8, ["DEQUANTIZE", "DEQUANTIZE", "MUL", "ADD", "QUANTIZE"]), (0, ["DEQUANTIZE", "DEQUANTIZE", "MUL", "QUANTIZE"])],
+)
+def test_in_float32_a_product_is_rounded_and_clamped_by_one_op(shift, expected):
+    for signs in itertools.product(SIGNS, SIGNS, SIGNS):
+        assert ops_of(every_pair(*signs, shift)[0])[-len(expected) :] == expected
+
+
+@pytest.mark.usefixtures("arithmetic")
 def test_a_gate_of_one_number_a_channel(rng):
     """As in squeeze-and-excite: the gate is broadcast over the map. Here the map is made of the gate, by a kernel of its size."""
     for signed in SIGNS:
@@ -107,6 +133,7 @@ def attention(heads: int, activation: Activation = Activation.NONE, bias: np.nda
     return IntegerGraph("attention", {t.name: t for t in (source, scores, output)}, ops, "x", ("y",))
 
 
+@pytest.mark.usefixtures("arithmetic")
 @pytest.mark.parametrize("heads", [1, 2, 4])
 @pytest.mark.parametrize("activation", Activation)
 def test_attention_is_equal_on_every_engine(heads, activation, rng):
@@ -117,6 +144,7 @@ def test_attention_is_equal_on_every_engine(heads, activation, rng):
         assert_equal_everywhere(graph, random_inputs(rng, graph, 12))
 
 
+@pytest.mark.usefixtures("arithmetic")
 def test_matrix_products_at_ties_and_ends():
     """Cells 1 and -1: products 1 and -1. With a bias of each kind, halved: 1.5 -> 2, 0.5 -> 1, -0.5 -> 0, -1.5 -> -1.
 
@@ -136,10 +164,54 @@ def test_matrix_products_at_ties_and_ends():
 
 
 def test_two_heads_of_attention_are_transposed_as_little_as_can_be():
-    """Queries and keys in front of the scores (one map here, so once), values, and each result back: the scores' heads are not undone.
-    The first product is two, with CAST, SUB, ADD, CAST, CAST in front and a SUB behind; scores behind a relu have no -128."""
+    """Queries and keys in front of the scores (one map here, so once), values, and each result back: the scores' heads are not undone."""
+    ops = Counter(ops_of(attention(2, Activation.RELU)))
+    assert ops == {"RESHAPE": 4, "TRANSPOSE": 4, "DEQUANTIZE": 3, "BATCH_MATMUL": 2, "ADD": 2, "QUANTIZE": 2}
+
+
+@pytest.mark.usefixtures("int32")
+def test_the_same_in_int32():
+    """The first product is two, with CAST, SUB, ADD, CAST, CAST in front and a SUB behind; scores behind a relu have no -128."""
     ops = Counter(ops_of(attention(2, Activation.RELU)))
     assert ops == {"RESHAPE": 4, "TRANSPOSE": 4, "BATCH_MATMUL": 3, "ADD": 3, "RIGHT_SHIFT": 2, "SUB": 6, "CAST": 5}
+
+
+def sums_of(terms: int, shift: int, bias: int = 0) -> IntegerGraph:
+    """Scores of two cells of `terms` channels with each other."""
+    source, output = Tensor("x", (1, 2, terms), True, 0), Tensor("y", (1, 2, 2), True, -shift)
+    op = MatMul("scores", ("x", "x"), "y", 1, True, np.full((1, 1, 1), bias, np.int32))
+    return IntegerGraph("sums", {"x": source, "y": output}, (op,), "x", ("y",))
+
+
+@pytest.mark.parametrize(
+    ("terms", "shift", "bias", "in_float32"),
+    [
+        (511, 14, 0, True),  # 2 * 511 * 2**14 + 1 + 2**14 = 2**24 - 2**14 + 1
+        (511, 15, 0, False),  # 2**24 + 1
+        (512, 1, 0, False),
+        (256, 8, 2**20, True),  # the bias counts twice: with the sum, and alone
+        (256, 8, 2**21, False),
+    ],
+)
+def test_the_largest_sums_of_float32(terms, shift, bias, in_float32, rng):
+    """All lowest, all highest, both, and noise: the sums reach both ends of what is held."""
+    graph = sums_of(terms, shift, bias)
+    assert holds(graph, graph.ops[0]) == in_float32
+    ends = np.array([[-128, -128], [127, 127], [-128, 127], [127, -127]], np.int8)
+    inputs = np.concatenate([np.repeat(ends[:, np.newaxis, :, np.newaxis], terms, axis=-1), random_inputs(rng, graph, 8)])
+    assert_equal_everywhere(graph, inputs)
+
+
+def test_beyond_them_float32_would_be_wrong(monkeypatch):
+    """1032 products of 2**14 and one of -1 are 2**24 + 2**17 - 1; at n = 18 64.5 less a little. float32 has 64.5, which becomes 65."""
+    graph = sums_of(1033, 18)
+    inputs = np.full((1, 1, 2, 1033), -128, np.int8)
+    inputs[0, 0, :, -1] = 1, -1
+    assert run(graph, inputs)["y"].ravel().tolist() == [65, 64, 64, 65]
+    assert_equal_everywhere(graph, inputs)
+    monkeypatch.setattr(float32_products, "holds", lambda graph, op: True)
+    with pytest.raises(AssertionError):
+        assert_equal_everywhere(graph, inputs)
 
 
 def test_one_head_moves_nothing_but_the_values():
@@ -201,6 +273,7 @@ def test_up_sampling_with_large_biases(bias, rng):
         assert_equal_everywhere(graph, random_inputs(rng, graph, 4))
 
 
+@pytest.mark.usefixtures("int32")
 @pytest.mark.parametrize(("activation", "products"), [(Activation.NONE, 2), (Activation.RELU, 1)])
 def test_only_a_product_of_two_lowest_integers_is_taken_in_two(activation, products):
     """x is a product itself, so that its clamp says how low it is: a relu's map has no -128."""

@@ -31,19 +31,22 @@ from edgekit.tflite.writer import write_tflite
 X, Y = Tensor("x", (5, 5, 4), False, 3), Tensor("y", (5, 5, 4), True, 2)
 
 LOWEST_FOR_INT8 = {
-    "ADD": (1, 2),  # 1 is int32 addition
-    "BATCH_MATMUL": (2,),
+    "ADD": (1, 2),  # 1 is int32 and float32 addition
+    "BATCH_MATMUL": (1, 2),  # 1 is float32
     "CAST": (3,),
     "CONCATENATION": (2,),
     "CONV_2D": (3,),
     "DEPTHWISE_CONV_2D": (3,),
     "DEPTH_TO_SPACE": (1,),
+    "DEQUANTIZE": (2,),
     "FULLY_CONNECTED": (4,),
     "GATHER": (2,),
+    "GELU": (2,),
     "MAX_POOL_2D": (2,),
-    "MUL": (1,),  # int32
+    "MUL": (1,),  # int32 and float32
     "PAD": (2,),
     "PADV2": (2,),
+    "QUANTIZE": (1,),
     "RESHAPE": (1,),
     "RIGHT_SHIFT": (1,),
     "SLICE": (2,),
