@@ -23,13 +23,11 @@ import numpy as np
 from edgekit.graph import Activation, IntegerGraph, MatMul, Multiply, accumulator_range, requantize_of
 from edgekit.graph.ir import IntArray, ProductOp
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
-from edgekit.tflite.tensors import fused_activation
+from edgekit.tflite.tensors import float32_step, fused_activation, quantize, real
 
 ADD = OpKind("ADD", 1)
 BATCH_MATMUL = OpKind("BATCH_MATMUL", 1, (2, 3, 0))
-DEQUANTIZE = OpKind("DEQUANTIZE", 2)
 MUL = OpKind("MUL", 1)
-QUANTIZE = OpKind("QUANTIZE", 1)
 
 FLOAT32_INTEGERS = 1 << 24
 LARGEST_EXPONENT = 100
@@ -49,8 +47,8 @@ def holds(graph: IntegerGraph, op: ProductOp) -> bool:
 def multiply(builder: ModelBuilder, graph: IntegerGraph, op: Multiply) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    factors = [_real(builder, name) for name in op.inputs]
-    product = _step(builder, MUL, f"{op.name}/product", factors, builder.shape(op.output), schema.MulOptionsT())
+    factors = [real(builder, name) for name in op.inputs]
+    product = _product(builder, MUL, f"{op.name}/product", factors, builder.shape(op.output), schema.MulOptionsT())
     _requantize(builder, graph, op, product, np.zeros(1, np.int32), op.output)
 
 
@@ -58,8 +56,8 @@ def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul, x: str, y: st
     """x * y^T of matrices, the last two dimensions; all are int8."""
     from ai_edge_litert import schema_py_generated as schema
 
-    factors = [_real(builder, x), _real(builder, y)]
-    product = _step(builder, BATCH_MATMUL, f"{op.name}/product", factors, builder.shape(result), schema.BatchMatMulOptionsT(adjY=True))
+    factors = [real(builder, x), real(builder, y)]
+    product = _product(builder, BATCH_MATMUL, f"{op.name}/product", factors, builder.shape(result), schema.BatchMatMulOptionsT(adjY=True))
     _requantize(builder, graph, op, product, bias, result)
 
 
@@ -74,21 +72,11 @@ def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, produ
         constant = np.ldexp(halves.astype(np.float32), -point - 1)
         inputs = [product, builder.tensor(f"{op.name}/bias", constant.shape, np.float32, data=constant)]
         options = schema.AddOptionsT(fusedActivationFunction=fused_activation(activation, graph.tensors[op.output]))
-        product = _step(builder, ADD, f"{op.name}/sum", inputs, builder.shape(product), options)
-    builder.operator(QUANTIZE, [product], result, schema.QuantizeOptionsT())
+        product = float32_step(builder, ADD, f"{op.name}/sum", inputs, options)
+    quantize(builder, product, result)
 
 
-def _real(builder: ModelBuilder, name: str) -> str:
-    """An int8 tensor's numbers, made where they are first needed."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    real = f"{name}/real"
-    if real in builder.index:
-        return real
-    return _step(builder, DEQUANTIZE, real, [name], builder.shape(name), schema.DequantizeOptionsT())
-
-
-def _step(builder: ModelBuilder, kind: OpKind, name: str, inputs: list[str], shape: tuple[int, ...], options: Any) -> str:
-    """An op whose output is a new float32 tensor of the given shape, batch included."""
-    builder.operator(kind, inputs, builder.tensor(name, shape, np.float32), options)
+def _product(builder: ModelBuilder, kind: OpKind, name: str, factors: list[str], shape: tuple[int, ...], options: Any) -> str:
+    """A new float32 tensor."""
+    builder.operator(kind, factors, builder.tensor(name, shape, np.float32), options)
     return name

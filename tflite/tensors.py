@@ -16,6 +16,8 @@ from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 
 ADD_INT32 = OpKind("ADD", 1)
 CAST = OpKind("CAST", 3, (2, 8, 0))
+DEQUANTIZE = OpKind("DEQUANTIZE", 2)
+QUANTIZE = OpKind("QUANTIZE", 1)
 RESHAPE = OpKind("RESHAPE", 1)
 TRANSPOSE = OpKind("TRANSPOSE", 2)
 
@@ -83,3 +85,26 @@ def transpose_to(builder: ModelBuilder, source: str, name: str, axes: tuple[int,
     map_tensor(builder, name, tuple(shape[axis] for axis in axes[1:]), like)
     builder.operator(TRANSPOSE, [source, constant_int32(builder, f"{name}/axes", *axes)], name, schema.TransposeOptionsT())
     return name
+
+
+def float32_step(builder: ModelBuilder, kind: OpKind, name: str, inputs: list[str], options: Any = None) -> str:
+    """An op whose output is a new float32 tensor of its first input's shape."""
+    builder.operator(kind, inputs, builder.tensor(name, builder.shape(inputs[0]), np.float32), options)
+    return name
+
+
+def real(builder: ModelBuilder, name: str) -> str:
+    """An int8 tensor's numbers in float32, made where they are first needed."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    numbers = f"{name}/real"
+    if numbers in builder.index:
+        return numbers
+    return float32_step(builder, DEQUANTIZE, numbers, [name], schema.DequantizeOptionsT())
+
+
+def quantize(builder: ModelBuilder, numbers: str, result: str) -> None:
+    """The integers of the int8 tensor `result` next to float32 numbers, clamped to its type."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    builder.operator(QUANTIZE, [numbers], result, schema.QuantizeOptionsT())

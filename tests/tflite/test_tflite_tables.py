@@ -1,8 +1,9 @@
-"""Tables in TFLite: the GELU op where all kernels provably fill the same one, int32 and GATHER elsewhere."""
+"""Tables in TFLite: the ops of GELU and hard-swish where all kernels provably give the same one, int32 and GATHER elsewhere."""
 
 from __future__ import annotations
 
-from math import erfc, sqrt
+from fractions import Fraction
+from math import erfc, floor, sqrt
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from edgekit.graph import IntegerGraph, Lookup, Tensor, run
 from edgekit.tflite import tables
 from edgekit.tflite.executors import EXECUTORS
 from edgekit.tflite.reader import describe
-from edgekit.tflite.tables import is_gelu
+from edgekit.tflite.tables import hard_swish_raised, is_gelu
 from edgekit.tflite.writer import write_tflite
 
 SIDE = (16, 16, 1)
@@ -88,3 +89,55 @@ def test_a_table_that_differs_in_one_entry_is_gathered(entry: int) -> None:
 def test_extreme_binary_points_are_no_trouble(points: tuple[int, int]) -> None:
     source, output = Tensor("x", SIDE, True, points[0]), Tensor("y", SIDE, True, points[1])
     is_gelu(source, output, np.zeros(256, np.int8))  # no warning, which would be an error
+
+
+def hard_swish_table(source: Tensor, output: Tensor, halves_up: bool = True) -> np.ndarray:
+    """In fractions, so that a half is one."""
+    entries = []
+    for q in range(source.low, source.high + 1):
+        x = Fraction(q) / Fraction(2) ** source.binary_point
+        v = x * min(max(x + 3, 0), 6) / 6 * Fraction(2) ** output.binary_point
+        entries.append(min(max(floor(v + Fraction(1, 2)) if halves_up else -floor(Fraction(1, 2) - v), output.low), output.high))
+    return np.array(entries).astype(output.dtype)
+
+
+def hard_swish_graph(f_in: int, points: list[int], halves_up: bool = True) -> IntegerGraph:
+    source, outputs = Tensor("x", SIDE, True, f_in), [Tensor(f"y_{point}", SIDE, True, point) for point in points]
+    ops = tuple(Lookup(f"act_{y.name}", "x", y.name, hard_swish_table(source, y, halves_up)) for y in outputs)
+    return IntegerGraph("hard_swish", {t.name: t for t in (source, *outputs)}, ops, "x", tuple(y.name for y in outputs))
+
+
+# With halves: f_out of the networks' maps. (3, 3) has none: 48 v = q (q + 24) is never 24 modulo 48.
+HARD_SWISH_OPS = {
+    (3, 3): ["DEQUANTIZE", "HARD_SWISH", "QUANTIZE"],
+    (3, 4): ["DEQUANTIZE", "HARD_SWISH", "ADD", "QUANTIZE"],
+    (4, 4): ["DEQUANTIZE", "HARD_SWISH", "ADD", "QUANTIZE"],
+    (5, 4): ["DEQUANTIZE", "HARD_SWISH", "ADD", "QUANTIZE"],
+}
+
+
+@pytest.mark.parametrize("points", HARD_SWISH_OPS)
+def test_hard_swish_is_three_ops_or_four(points: tuple[int, int]) -> None:
+    assert ops_of(hard_swish_graph(points[0], [points[1]])) == HARD_SWISH_OPS[points]
+
+
+@pytest.mark.parametrize("f_in", range(9))
+def test_hard_swish_gives_the_table_on_every_kernel_set(f_in: int) -> None:
+    """All 256 inputs at six binary points, by whichever ops: where 2**-8 would take others over a half, the table is gathered."""
+    graph = hard_swish_graph(f_in, list(range(f_in - 2, f_in + 4)))
+    assert "HARD_SWISH" in ops_of(graph)
+    assert_equal_everywhere(graph, all_inputs(graph.tensors["x"]))
+
+
+def test_halves_of_hard_swish_that_go_down_are_gathered() -> None:
+    graph = hard_swish_graph(4, [4], halves_up=False)
+    assert (graph.ops[0].table != hard_swish_graph(4, [4]).ops[0].table).sum() == 4
+    assert ops_of(graph) == GATHERED
+    assert_equal_everywhere(graph, all_inputs(graph.tensors["x"]))
+
+
+def test_what_2_to_the_minus_8_takes_over_a_half_is_seen() -> None:
+    """At f_in = 8 and f_out = 6 some v are halves, and others multiples of 1/6144 just below one."""
+    graph = hard_swish_graph(8, [6])
+    assert hard_swish_raised(graph.tensors["x"], graph.tensors["y_6"], graph.ops[0].table) is None
+    assert ops_of(graph) == GATHERED
