@@ -4,8 +4,8 @@ Seconds depend on the machine, and on who else uses it; the two sides of a ratio
 A ratio is the median over rounds; beside it stand the quartiles.
 
     export       edgekit export against TensorFlow's bare converter on the same Keras model (no start of Python or TensorFlow in either)
-    latency      the exact file against the stock int8 file of the same network, on the same kernels, one thread; and what follows the
-                 last convolution on its own, where the two files differ: the mean over the map and the classifier
+    latency      the exact file against the stock int8 file of the same network, on the same kernels, one thread; of MobileNetV1 and V2 also
+                 what follows the last convolution, the only place where the two files differ: the mean over the map and the classifier
     networks     every network at float32 and int8: ops, file size, latency relative to MobileNetV2 (minutes: not among the default parts)
     simulation   seconds an image of the C simulation and of the numpy reference, and g++'s compilation
 """
