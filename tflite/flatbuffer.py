@@ -39,6 +39,8 @@ class ModelBuilder:
     index: dict[str, int] = field(default_factory=dict)
     layouts: dict[tuple[str, int, str], str] = field(default_factory=dict)
     """Tensors that hold another one's integers by heads: (that one, heads, what its cells are) -> name."""
+    reals: dict[str, str] = field(default_factory=dict)
+    """Float32 tensors that hold an int8 one's numbers, by the name of that one."""
 
     def __post_init__(self) -> None:
         self.buffer(np.empty(0, np.uint8))  # by the schema's convention buffer 0 is empty and means "no data"

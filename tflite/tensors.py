@@ -97,10 +97,9 @@ def real(builder: ModelBuilder, name: str) -> str:
     """An int8 tensor's numbers in float32, made where they are first needed."""
     from ai_edge_litert import schema_py_generated as schema
 
-    numbers = f"{name}/real"
-    if numbers in builder.index:
-        return numbers
-    return float32_step(builder, DEQUANTIZE, numbers, [name], schema.DequantizeOptionsT())
+    if name not in builder.reals:
+        builder.reals[name] = float32_step(builder, DEQUANTIZE, f"{name}/real", [name], schema.DequantizeOptionsT())
+    return builder.reals[name]
 
 
 def quantize(builder: ModelBuilder, numbers: str, result: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from engines import assert_equal_everywhere
 from random_graphs import one_layer, random_inputs
 
+from edgekit.errors import EdgekitError
 from edgekit.graph import (
     Activation,
     DepthwiseConv2DTranspose,
@@ -108,6 +109,16 @@ def test_clamps_that_nothing_reaches_are_left_out(x_signed, y_signed, signed, sh
 def test_in_float32_a_product_is_rounded_and_clamped_by_one_op(shift, expected):
     for signs in itertools.product(SIGNS, SIGNS, SIGNS):
         assert ops_of(every_pair(*signs, shift)[0])[-len(expected) :] == expected
+
+
+def test_a_tensor_with_the_name_of_an_inner_one_is_refused_not_taken_for_it():
+    graph, _ = every_pair(True, True, True, 8)
+    renamed = {"x": "y/real"}  # the float32 numbers of y would be called so
+    tensors = {renamed.get(name, name): replace(t, name=renamed.get(name, name)) for name, t in graph.tensors.items()}
+    ops = [replace(op, output="y/real") if op.output == "x" else op for op in graph.ops]
+    ops[-1] = replace(ops[-1], inputs=("y/real", "y"))
+    with pytest.raises(EdgekitError, match="two tensors of the TFLite file would be called 'y/real'"):
+        write_tflite(replace(graph, tensors=tensors, ops=tuple(ops)))
 
 
 @pytest.mark.usefixtures("arithmetic")
