@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from activation_tables import all_inputs, gelu_graph, hard_swish_graph
 from random_graphs import graph_of_every_op, random_inputs
 
 from edgekit.bench import bench
@@ -18,10 +20,11 @@ from edgekit.graph import IntegerGraph, MatMul, Tensor
 from edgekit.graph import run as reference
 from edgekit.targets.devices import AI_EDGE_LITERT, DEVICES, TFLITE_RUNTIME
 from edgekit.targets.emulators import EMULATORS
+from edgekit.tflite import float32_products
 from edgekit.tflite.device_executors import EXECUTORS, prove_runs
 from edgekit.tflite.flatbuffer import pack
 from edgekit.tflite.op_versions import lacking
-from edgekit.tflite.reader import parse
+from edgekit.tflite.reader import describe, parse
 from edgekit.tflite.writer import write_tflite
 from edgekit.verify import verify
 from edgekit.verify.executors import ENTRIES, emulated_names
@@ -43,8 +46,24 @@ def test_every_runtime_and_kernel_set_gives_the_references_integers(executor, rn
 
 
 @pytest.mark.parametrize("executor", EXECUTORS, ids=lambda one: one.name)
-def test_a_product_of_the_lowest_integers_is_right(executor):
+def test_the_ops_of_gelu_and_hard_swish_give_their_tables(executor):
+    gelu, hard_swish = gelu_graph(4, [4, 5, 6]), hard_swish_graph(4, [4, 5])
+    graph = replace(
+        gelu, tensors={**gelu.tensors, **hard_swish.tensors}, ops=gelu.ops + hard_swish.ops, outputs=gelu.outputs + hard_swish.outputs
+    )
+    assert {op.name for op in describe(write_tflite(graph))} == {"GELU", "DEQUANTIZE", "HARD_SWISH", "ADD", "QUANTIZE"}
+    inputs = all_inputs(graph.tensors["x"])
+    expected = reference(graph, inputs)
+    with executor.open(Artifact(graph), lambda text: None) as run:
+        actual = run(inputs)
+    for name in graph.tensors:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda one: one.name)
+def test_a_product_of_the_lowest_integers_is_right_in_int32(executor, monkeypatch):
     """Arm kernels of tflite-runtime add two int8 products in 16 bits, where 2 * -128 * -128 overflows: from 16 terms on."""
+    monkeypatch.setattr(float32_products, "holds", lambda graph, op: False)
     x, y = Tensor("x", (4, 4, 32), True, 3), Tensor("y", (4, 4, 32), True, -4)
     op = MatMul("scores", ("x", "x"), "y", 2, True, np.zeros((1, 1, 1), np.int32))
     graph = IntegerGraph("lowest", {"x": x, "y": y}, (op,), "x", ("y",))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import erfc, floor, sqrt
-
 import numpy as np
 import pytest
+from activation_tables import SIDE, all_inputs, gelu_graph, gelu_table, hard_swish_graph
 from engines import assert_equal_everywhere, values_on
 
 from edgekit.executor import Artifact
@@ -17,29 +15,7 @@ from edgekit.tflite.reader import describe
 from edgekit.tflite.tables import hard_swish_raised, is_gelu
 from edgekit.tflite.writer import write_tflite
 
-SIDE = (16, 16, 1)
 GATHERED = ["CAST", "ADD", "GATHER"]
-
-
-def gelu_table(source: Tensor, output: Tensor) -> np.ndarray:
-    """By the formula, halves up, one entry after the other."""
-    entries = []
-    for q in range(source.low, source.high + 1):
-        x = q * 2.0**-source.binary_point
-        entries.append(min(max(np.floor(0.5 * x * erfc(-x / sqrt(2)) * 2.0**output.binary_point + 0.5), output.low), output.high))
-    return np.array(entries).astype(output.dtype)
-
-
-def all_inputs(tensor: Tensor) -> np.ndarray:
-    return np.arange(tensor.low, tensor.high + 1).astype(tensor.dtype).reshape(1, *SIDE)
-
-
-def graph_of(f_in: int, points: list[int], signed_in: bool = True) -> IntegerGraph:
-    """GELU from one input to a signed and an unsigned output at each binary point."""
-    source = Tensor("x", SIDE, signed_in, f_in)
-    outputs = [Tensor(f"y_{point}_{signed}", SIDE, signed, point) for point in points for signed in (True, False)]
-    ops = tuple(Lookup(f"gelu_{y.name}", "x", y.name, gelu_table(source, y)) for y in outputs)
-    return IntegerGraph("gelu", {t.name: t for t in (source, *outputs)}, ops, "x", tuple(y.name for y in outputs))
 
 
 def ops_of(graph: IntegerGraph) -> list[str]:
@@ -50,21 +26,21 @@ def ops_of(graph: IntegerGraph) -> list[str]:
 @pytest.mark.parametrize("f_in", range(-1, 10))
 def test_the_gelu_op_gives_the_table_on_every_kernel_set(f_in: int, signed: bool) -> None:
     """All 256 inputs, at every binary point for which the proof holds by the numbers of its docstring."""
-    graph = graph_of(f_in, list(range(f_in, f_in + 6)), signed)
+    graph = gelu_graph(f_in, list(range(f_in, f_in + 6)), signed)
     assert set(ops_of(graph)) == {"GELU"}
     assert_equal_everywhere(graph, all_inputs(graph.tensors["x"]))
 
 
 @pytest.mark.parametrize("f_in", range(5))
 def test_where_halves_are_near_the_table_is_gathered_and_exact(f_in: int) -> None:
-    graph = graph_of(f_in, [f_in - 1])
+    graph = gelu_graph(f_in, [f_in - 1])
     assert ops_of(graph) == 2 * GATHERED
     assert_equal_everywhere(graph, all_inputs(graph.tensors["x"]))
 
 
 def test_there_the_op_would_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """x = 5 + 1/8 at f_out = 2 is 20.5 less 3e-6; float32 knows no such number, and 20.5 becomes 21."""
-    graph = graph_of(3, [2])
+    graph = gelu_graph(3, [2])
     monkeypatch.setattr(tables, "is_gelu", lambda *_: True)
     assert ops_of(graph) == 2 * ["GELU"]
     expected = run(graph, all_inputs(graph.tensors["x"]))
@@ -89,22 +65,6 @@ def test_a_table_that_differs_in_one_entry_is_gathered(entry: int) -> None:
 def test_extreme_binary_points_are_no_trouble(points: tuple[int, int]) -> None:
     source, output = Tensor("x", SIDE, True, points[0]), Tensor("y", SIDE, True, points[1])
     is_gelu(source, output, np.zeros(256, np.int8))  # no warning, which would be an error
-
-
-def hard_swish_table(source: Tensor, output: Tensor, halves_up: bool = True) -> np.ndarray:
-    """In fractions, so that a half is one."""
-    entries = []
-    for q in range(source.low, source.high + 1):
-        x = Fraction(q) / Fraction(2) ** source.binary_point
-        v = x * min(max(x + 3, 0), 6) / 6 * Fraction(2) ** output.binary_point
-        entries.append(min(max(floor(v + Fraction(1, 2)) if halves_up else -floor(Fraction(1, 2) - v), output.low), output.high))
-    return np.array(entries).astype(output.dtype)
-
-
-def hard_swish_graph(f_in: int, points: list[int], halves_up: bool = True) -> IntegerGraph:
-    source, outputs = Tensor("x", SIDE, True, f_in), [Tensor(f"y_{point}", SIDE, True, point) for point in points]
-    ops = tuple(Lookup(f"act_{y.name}", "x", y.name, hard_swish_table(source, y, halves_up)) for y in outputs)
-    return IntegerGraph("hard_swish", {t.name: t for t in (source, *outputs)}, ops, "x", tuple(y.name for y in outputs))
 
 
 # With halves: f_out of the networks' maps. (3, 3) has none: 48 v = q (q + 24) is never 24 modulo 48.
