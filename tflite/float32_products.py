@@ -16,18 +16,14 @@ is below 2**24. The type's ends are clamped by QUANTIZE; 0 and 6 are integers of
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from edgekit.graph import Activation, IntegerGraph, MatMul, Multiply, accumulator_range, requantize_of
+from edgekit.graph import Activation, IntegerGraph, MatMul, Multiply, product_bound, requantize_of
 from edgekit.graph.ir import IntArray, ProductOp
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
-from edgekit.tflite.tensors import float32_step, fused_activation, quantize, real
+from edgekit.tflite.tensors import ADD_WIDE, MUL_WIDE, fused_activation, quantize, real, step
 
-ADD = OpKind("ADD", 1)
 BATCH_MATMUL = OpKind("BATCH_MATMUL", 1, (2, 3, 0))
-MUL = OpKind("MUL", 1)
 
 FLOAT32_INTEGERS = 1 << 24
 LARGEST_EXPONENT = 100
@@ -38,9 +34,9 @@ def holds(graph: IntegerGraph, op: ProductOp) -> bool:
     """Whether float32 holds every number on the way, whatever the inputs are."""
     points = [graph.tensors[name].binary_point for name in (*op.inputs, op.output)]
     (n,) = requantize_of(graph, op).shifts
-    largest = max(abs(end) for end in accumulator_range(graph, op))
+    largest = product_bound(graph, op)
     if isinstance(op, MatMul):
-        largest += int(np.abs(op.bias.astype(np.int64)).max())  # a partial sum may lack the bias, or have it alone
+        largest += int(np.abs(op.bias.astype(np.int64)).max())
     return 2 * largest + 1 + (1 << n) < FLOAT32_INTEGERS and sum(map(abs, points)) <= LARGEST_EXPONENT
 
 
@@ -48,7 +44,7 @@ def multiply(builder: ModelBuilder, graph: IntegerGraph, op: Multiply) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     factors = [real(builder, name) for name in op.inputs]
-    product = _product(builder, MUL, f"{op.name}/product", factors, builder.shape(op.output), schema.MulOptionsT())
+    product = step(builder, MUL_WIDE, f"{op.name}/product", factors, builder.shape(op.output), np.float32, schema.MulOptionsT())
     _requantize(builder, graph, op, product, np.zeros(1, np.int32), op.output)
 
 
@@ -57,7 +53,8 @@ def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul, x: str, y: st
     from ai_edge_litert import schema_py_generated as schema
 
     factors = [real(builder, x), real(builder, y)]
-    product = _product(builder, BATCH_MATMUL, f"{op.name}/product", factors, builder.shape(result), schema.BatchMatMulOptionsT(adjY=True))
+    options = schema.BatchMatMulOptionsT(adjY=True)
+    product = step(builder, BATCH_MATMUL, f"{op.name}/product", factors, builder.shape(result), np.float32, options)
     _requantize(builder, graph, op, product, bias, result)
 
 
@@ -72,11 +69,5 @@ def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, produ
         constant = np.ldexp(halves.astype(np.float32), -point - 1)
         inputs = [product, builder.tensor(f"{op.name}/bias", constant.shape, np.float32, data=constant)]
         options = schema.AddOptionsT(fusedActivationFunction=fused_activation(activation, graph.tensors[op.output]))
-        product = float32_step(builder, ADD, f"{op.name}/sum", inputs, options)
+        product = step(builder, ADD_WIDE, f"{op.name}/sum", inputs, builder.shape(product), np.float32, options)
     quantize(builder, product, result)
-
-
-def _product(builder: ModelBuilder, kind: OpKind, name: str, factors: list[str], shape: tuple[int, ...], options: Any) -> str:
-    """A new float32 tensor."""
-    builder.operator(kind, factors, builder.tensor(name, shape, np.float32), options)
-    return name

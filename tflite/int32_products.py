@@ -14,17 +14,14 @@ which look every element's index up. A clamp that no input reaches is left out.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from edgekit.graph import IntegerGraph, MatMul, Multiply, Tensor, accumulator_range, lowest, requantize_of
+from edgekit.graph import IntegerGraph, MatMul, Multiply, Tensor, lowest, requantize_of
 from edgekit.graph.ir import IntArray, ProductOp
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
-from edgekit.tflite.tensors import ADD_INT32, CAST, STORED_LOW, constant_int32, map_tensor, quantization
+from edgekit.tflite.tensors import ADD_WIDE, CAST, MUL_WIDE, STORED_LOW, constant_int32, map_tensor, quantization, step
 
 BATCH_MATMUL = OpKind("BATCH_MATMUL", 2, (2, 3, 0))
-MUL_INT32 = OpKind("MUL", 1)
 RIGHT_SHIFT = OpKind("RIGHT_SHIFT", 1, (2, 14, 0))
 SUB_INT32 = OpKind("SUB", 1)
 
@@ -34,7 +31,7 @@ def multiply(builder: ModelBuilder, graph: IntegerGraph, op: Multiply) -> None:
 
     factors = [_widen(builder, f"{op.name}/{which}", graph.tensors[name]) for which, name in zip("xy", op.inputs, strict=True)]
     shape = (1, *graph.tensors[op.output].shape)
-    product = _step(builder, MUL_INT32, f"{op.name}/product", factors, shape, schema.MulOptionsT())
+    product = step(builder, MUL_WIDE, f"{op.name}/product", factors, shape, np.int32, schema.MulOptionsT())
     _requantize(builder, graph, op, product, np.zeros(1, np.int32), op.output)
 
 
@@ -53,7 +50,7 @@ def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul, x: str, y: st
     if all(lowest(graph, name) == STORED_LOW for name in op.inputs):
         raised, below = _apart(builder, f"{op.name}/x", x, like)
         parts = [product_of(f"{product}/raised", raised), product_of(f"{product}/below", below)]
-        _step(builder, SUB_INT32, product, parts, shape, schema.SubOptionsT())
+        step(builder, SUB_INT32, product, parts, shape, np.int32, schema.SubOptionsT())
     else:
         product_of(product, x)
     _requantize(builder, graph, op, product, bias, result)
@@ -68,9 +65,9 @@ def _apart(builder: ModelBuilder, name: str, x: str, like: Tensor) -> tuple[str,
     from ai_edge_litert import schema_py_generated as schema
 
     types, shape = schema.TensorType, builder.shape(x)
-    wide = _step(builder, CAST, f"{name}/wide", [x], shape, schema.CastOptionsT(types.INT8, types.INT32))
+    wide = step(builder, CAST, f"{name}/wide", [x], shape, np.int32, schema.CastOptionsT(types.INT8, types.INT32))
     below = _minus(builder, f"{name}/is_lowest", STORED_LOW + 1, wide, relu=True)
-    raised = _step(builder, ADD_INT32, f"{name}/raised", [wide, below], shape, schema.AddOptionsT())
+    raised = step(builder, ADD_WIDE, f"{name}/raised", [wide, below], shape, np.int32, schema.AddOptionsT())
 
     def narrow(value: str) -> str:
         result = map_tensor(builder, f"{value}/int8", shape[1:], like)
@@ -85,7 +82,7 @@ def _widen(builder: ModelBuilder, name: str, tensor: Tensor) -> str:
     from ai_edge_litert import schema_py_generated as schema
 
     shape, types = builder.shape(tensor.name), schema.TensorType
-    wide = _step(builder, CAST, name, [tensor.name], shape, schema.CastOptionsT(types.INT8, types.INT32))
+    wide = step(builder, CAST, name, [tensor.name], shape, np.int32, schema.CastOptionsT(types.INT8, types.INT32))
     return wide if tensor.signed else _plus(builder, f"{name}/integers", wide, np.array([-STORED_LOW]))
 
 
@@ -96,14 +93,14 @@ def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, accum
     requantize, output = requantize_of(graph, op), graph.tensors[op.output]
     (n,), (rounding,), low, high = requantize.shifts, requantize.rounding_constants, requantize.low, requantize.high
     zero_point = STORED_LOW - output.low
-    lowest, highest = ((end + rounding) >> n for end in accumulator_range(graph, op))
+    lowest, highest = ((end + rounding) >> n for end in _accumulator_range(graph, op))
     # What the shift gives is the output minus `origin`; where nothing is clamped below, that is what the file holds.
     origin = low if lowest < low else -zero_point
     value, name = accumulators, op.name
     value = _plus(builder, f"{name}/rounded", value, bias.astype(np.int64) + rounding - (origin << n), relu=lowest < low)
     if n:
         shift = constant_int32(builder, f"{name}/shift", n)
-        value = _step(builder, RIGHT_SHIFT, f"{name}/shifted", [value, shift], builder.shape(value), schema.RightShiftOptionsT())
+        value = step(builder, RIGHT_SHIFT, f"{name}/shifted", [value, shift], builder.shape(value), np.int32, schema.RightShiftOptionsT())
     if highest > high:
         value = _minus(builder, f"{name}/below", high - origin, value, relu=True)
         value = _minus(builder, f"{name}/clamped", high + zero_point, value)
@@ -113,6 +110,16 @@ def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, accum
     builder.operator(CAST, [value], result, schema.CastOptionsT(types.INT32, types.INT8))
 
 
+def _accumulator_range(graph: IntegerGraph, op: ProductOp) -> tuple[int, int]:
+    """The lowest and highest accumulator that any inputs of the types give, bias included."""
+    x, y = (graph.tensors[name] for name in op.inputs)
+    corners = [a * b for a in (x.low, x.high) for b in (y.low, y.high)]
+    if isinstance(op, Multiply):
+        return min(corners), max(corners)
+    terms = x.shape[-1] // op.heads
+    return terms * min(corners) + int(op.bias.min()), terms * max(corners) + int(op.bias.max())
+
+
 def _plus(builder: ModelBuilder, name: str, value: str, constant: IntArray, relu: bool = False) -> str:
     """`value` itself where that is the sum."""
     from ai_edge_litert import schema_py_generated as schema
@@ -120,14 +127,14 @@ def _plus(builder: ModelBuilder, name: str, value: str, constant: IntArray, relu
     if not relu and not constant.any():
         return value
     inputs = [value, builder.tensor(f"{name}/constant", constant.shape, np.int32, data=constant)]
-    return _step(builder, ADD_INT32, name, inputs, builder.shape(value), schema.AddOptionsT(fusedActivationFunction=_relu(relu)))
+    return step(builder, ADD_WIDE, name, inputs, builder.shape(value), np.int32, schema.AddOptionsT(fusedActivationFunction=_relu(relu)))
 
 
 def _minus(builder: ModelBuilder, name: str, constant: int, value: str, relu: bool = False) -> str:
     from ai_edge_litert import schema_py_generated as schema
 
     inputs = [constant_int32(builder, f"{name}/constant", constant), value]
-    return _step(builder, SUB_INT32, name, inputs, builder.shape(value), schema.SubOptionsT(fusedActivationFunction=_relu(relu)))
+    return step(builder, SUB_INT32, name, inputs, builder.shape(value), np.int32, schema.SubOptionsT(fusedActivationFunction=_relu(relu)))
 
 
 def _relu(wanted: bool) -> int:
@@ -135,9 +142,3 @@ def _relu(wanted: bool) -> int:
 
     kinds = schema.ActivationFunctionType
     return int(kinds.RELU if wanted else kinds.NONE)
-
-
-def _step(builder: ModelBuilder, kind: OpKind, name: str, inputs: list[str], shape: tuple[int, ...], options: Any) -> str:
-    """An op whose output is a new int32 tensor of the given shape, batch included."""
-    builder.operator(kind, inputs, builder.tensor(name, shape, np.int32), options)
-    return name

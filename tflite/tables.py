@@ -30,18 +30,17 @@ from edgekit.graph import IntegerGraph, Lookup, Tensor
 from edgekit.graph.ir import IntArray
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.tensors import (
-    ADD_INT32,
+    ADD_WIDE,
     CAST,
     STORED_LOW,
     constant_int32,
-    float32_step,
     quantization,
     quantize,
     real,
+    step,
     stored,
 )
 
-ADD = OpKind("ADD", 1)
 GATHER = OpKind("GATHER", 2)
 GELU = OpKind("GELU", 2, (2, 9, 0))
 HARD_SWISH = OpKind("HARD_SWISH", 1)
@@ -89,10 +88,11 @@ def _gives(x: Any, function: Any, output: Tensor, table: IntArray) -> bool:
 def _hard_swish(builder: ModelBuilder, output: Tensor, op: Lookup, raised: float) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    value = float32_step(builder, HARD_SWISH, f"{op.name}/hard_swish", [real(builder, op.input)], schema.HardSwishOptionsT())
+    shape, numbers = builder.shape(op.output), real(builder, op.input)
+    value = step(builder, HARD_SWISH, f"{op.name}/hard_swish", [numbers], shape, np.float32, schema.HardSwishOptionsT())
     if raised:
         constant = builder.tensor(f"{op.name}/raised/constant", (1,), np.float32, data=np.ldexp([raised], -output.binary_point))
-        value = float32_step(builder, ADD, f"{op.name}/raised", [value, constant], schema.AddOptionsT())
+        value = step(builder, ADD_WIDE, f"{op.name}/raised", [value, constant], shape, np.float32, schema.AddOptionsT())
     quantize(builder, value, op.output)
 
 
@@ -100,12 +100,10 @@ def _gather(builder: ModelBuilder, source: Tensor, output: Tensor, op: Lookup) -
     """table[stored + 128]"""
     from ai_edge_litert import schema_py_generated as schema
 
-    types = schema.TensorType
-    wide = builder.tensor(f"{op.name}/int32", (1, *source.shape), np.int32)
-    builder.operator(CAST, [op.input], wide, schema.CastOptionsT(types.INT8, types.INT32))
+    types, shape = schema.TensorType, (1, *source.shape)
+    wide = step(builder, CAST, f"{op.name}/int32", [op.input], shape, np.int32, schema.CastOptionsT(types.INT8, types.INT32))
     first = constant_int32(builder, f"{op.name}/first", -STORED_LOW)
-    index = builder.tensor(f"{op.name}/index", (1, *source.shape), np.int32)
-    builder.operator(ADD_INT32, [wide, first], index, schema.AddOptionsT())
+    index = step(builder, ADD_WIDE, f"{op.name}/index", [wide, first], shape, np.int32, schema.AddOptionsT())
     points = quantization(output.scale, STORED_LOW - output.low)
     table = builder.tensor(f"{op.name}/table", op.table.shape, np.int8, points, stored(output, op.table))
     builder.operator(GATHER, [table, index], op.output, schema.GatherOptionsT(axis=0))

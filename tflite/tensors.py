@@ -6,7 +6,7 @@ so `stored - zero_point` is the graph's integer and every accumulator is the one
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from edgekit.graph import Activation, Tensor, clamp_range
 from edgekit.graph.ir import IntArray
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 
-ADD_INT32 = OpKind("ADD", 1)
+# of int32 and of float32; int8 is version 2
+ADD_WIDE = OpKind("ADD", 1)
+MUL_WIDE = OpKind("MUL", 1)
 CAST = OpKind("CAST", 3, (2, 8, 0))
 DEQUANTIZE = OpKind("DEQUANTIZE", 2)
 QUANTIZE = OpKind("QUANTIZE", 1)
 RESHAPE = OpKind("RESHAPE", 1)
 TRANSPOSE = OpKind("TRANSPOSE", 2)
+
+Wide: TypeAlias = type[np.int32] | type[np.float32]
 
 STORED_LOW = -128
 """What the file holds for a type's lowest integer, signed or unsigned."""
@@ -87,9 +91,9 @@ def transpose_to(builder: ModelBuilder, source: str, name: str, axes: tuple[int,
     return name
 
 
-def float32_step(builder: ModelBuilder, kind: OpKind, name: str, inputs: list[str], options: Any = None) -> str:
-    """An op whose output is a new float32 tensor of its first input's shape."""
-    builder.operator(kind, inputs, builder.tensor(name, builder.shape(inputs[0]), np.float32), options)
+def step(builder: ModelBuilder, kind: OpKind, name: str, inputs: list[str], shape: tuple[int, ...], dtype: Wide, options: Any) -> str:
+    """An op whose output is a new tensor of the given shape, batch included, and type."""
+    builder.operator(kind, inputs, builder.tensor(name, shape, dtype), options)
     return name
 
 
@@ -98,7 +102,8 @@ def real(builder: ModelBuilder, name: str) -> str:
     from ai_edge_litert import schema_py_generated as schema
 
     if name not in builder.reals:
-        builder.reals[name] = float32_step(builder, DEQUANTIZE, f"{name}/real", [name], schema.DequantizeOptionsT())
+        shape = builder.shape(name)
+        builder.reals[name] = step(builder, DEQUANTIZE, f"{name}/real", [name], shape, np.float32, schema.DequantizeOptionsT())
     return builder.reals[name]
 
 

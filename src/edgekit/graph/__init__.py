@@ -26,7 +26,7 @@ from edgekit.graph.ir import (
 )
 from edgekit.graph.onnx_read import read_onnx
 from edgekit.graph.onnx_write import write_onnx
-from edgekit.graph.ranges import accumulator_range, lowest
+from edgekit.graph.ranges import lowest
 from edgekit.graph.reference import quantize_input, run
 from edgekit.graph.requantize import Requantize, product_shift, requantize_of, shifts_of
 
@@ -53,7 +53,6 @@ __all__ = [
     "check",
     "clamp_range",
     "equal",
-    "accumulator_range",
     "lowest",
     "op_inputs",
     "product_bound",

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.graph.ir import (
-    Activation,
-    Concat,
-    IntegerGraph,
-    Lookup,
-    MaxPool,
-    Multiply,
-    ProductOp,
-    Reshape,
-    Slice,
-    clamp_range,
-    op_inputs,
-)
+from edgekit.graph.ir import Activation, Concat, IntegerGraph, Lookup, MaxPool, Reshape, Slice, clamp_range, op_inputs
 
 
 def lowest(graph: IntegerGraph, name: str) -> int:
@@ -28,13 +16,3 @@ def lowest(graph: IntegerGraph, name: str) -> int:
         else:
             found[op.output] = clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])[0]
     return found[name]
-
-
-def accumulator_range(graph: IntegerGraph, op: ProductOp) -> tuple[int, int]:
-    """The lowest and highest accumulator that any inputs of the types give, bias included."""
-    x, y = (graph.tensors[name] for name in op.inputs)
-    corners = [a * b for a in (x.low, x.high) for b in (y.low, y.high)]
-    if isinstance(op, Multiply):
-        return min(corners), max(corners)
-    terms = x.shape[-1] // op.heads
-    return terms * min(corners) + int(op.bias.min()), terms * max(corners) + int(op.bias.max())
