@@ -22,8 +22,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from edgekit.keras_models.data import Split
-from edgekit.pipeline.dataset import load_dataset
+from edgekit.jobs.dataset import load_dataset
+from edgekit.keras_models.training.images import Split
 
 COLUMNS = ("float", "images", "none", "qfx", "2-hot", "8 bits")
 SEEDS = 3
@@ -87,19 +87,19 @@ def measure(member: Member, seed: int, results: Path) -> None:
 
 def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     """Top-1, 0..1, a column after the other."""
-    from edgekit.keras_models.build import build_model
-    from edgekit.keras_models.distillation import Teacher
-    from edgekit.keras_models.exact_layers import set_norm_mix
-    from edgekit.keras_models.legacy_keras import import_keras
-    from edgekit.keras_models.networks import NETWORKS
-    from edgekit.keras_models.precision import Precisions, WeightPrecision
-    from edgekit.keras_models.quantize import quantize
-    from edgekit.keras_models.synthesize import synthesize
-    from edgekit.keras_models.training import Options, accuracy, fit
-    from edgekit.keras_models.vocabulary import Form
-    from edgekit.pipeline.source import as_taken
-    from edgekit.pipeline.train import QFX_LEARNING_RATE, default_learning_rate
-    from edgekit.preprocessing import float_table
+    from edgekit.images.preprocessing import float_table
+    from edgekit.jobs.source import as_taken
+    from edgekit.jobs.train import QFX_LEARNING_RATE, default_learning_rate
+    from edgekit.keras_models.layers.bn_layers import set_norm_mix
+    from edgekit.keras_models.layers.legacy_keras import import_keras
+    from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision
+    from edgekit.keras_models.qfx.quantize import quantize
+    from edgekit.keras_models.training.distillation import Teacher
+    from edgekit.keras_models.training.fit import Options, accuracy, fit
+    from edgekit.keras_models.training.synthesize import synthesize
+    from edgekit.keras_models.zoo.build import build_model
+    from edgekit.keras_models.zoo.networks import NETWORKS
+    from edgekit.keras_models.zoo.vocabulary import Form
 
     preprocessing = NETWORKS[member.network].preprocessing
     split = load_dataset("digits", member.size)
@@ -133,8 +133,8 @@ def with_plain_weights(model: Any) -> None:
     """Every QFX weight quantizer of the model becomes one without the lattice, at the same binary point; biases stay float."""
     import tensorflow as tf
 
-    from edgekit.keras_models.qfx import QFXBias, QFXWeight, fixed_point
-    from edgekit.keras_models.qfx_model import quantizers
+    from edgekit.keras_models.qfx.model import quantizers
+    from edgekit.keras_models.qfx.quantizers import QFXBias, QFXWeight, fixed_point
 
     class Plain(QFXWeight):
         def __call__(self, w: Any) -> Any:

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.pipeline.export import export_model
-from edgekit.pipeline.source import ModelRequest
+from edgekit.jobs.export import export_model
+from edgekit.jobs.source import ModelRequest
 from edgekit.tflite.application import APPLICATION, LIBRARY, Settings, arguments, build_application, parse_report
 
 NETWORK, PRECISIONS = "mobilenet_v2", ("float32", "int8", "qfx")

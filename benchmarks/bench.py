@@ -25,7 +25,7 @@ from networks import network_ratios
 from simulating import simulation_times
 from timing import Row
 
-from edgekit.keras_models.networks import NETWORKS
+from edgekit.keras_models.zoo.networks import NETWORKS
 
 
 def main() -> None:

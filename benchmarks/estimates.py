@@ -17,13 +17,13 @@ from product_estimates import product_lines
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, MaxPool, Tensor, check, read_onnx, same_padding
-from edgekit.hls.estimates import Estimates, estimate
 from edgekit.hls.folding import Folding
-from edgekit.hls.planner import DoesNotFit, plan
-from edgekit.hls.resources import ARITHMETIC_FACTOR, CONTROL_LUTS, SYSTEM, memory_cost
-from edgekit.hls.stages import MatVec, Memory
-from edgekit.hls.window_stage import Window
-from edgekit.targets.boards import at_clock, board
+from edgekit.hls.kernels.base import MatVec, Memory
+from edgekit.hls.kernels.window import Window
+from edgekit.hls.plan.estimates import Estimates, estimate
+from edgekit.hls.plan.planner import DoesNotFit, plan
+from edgekit.hls.plan.resources import ARITHMETIC_FACTOR, CONTROL_LUTS, SYSTEM, memory_cost
+from edgekit.targets.boards import at_clock, find_board
 
 DPU_FPS = {"mobilenet_v1": 187, "mobilenet_v2": 104}
 """Vitis AI DPU B1600 on an Ultra96-V1, several threads."""
@@ -152,11 +152,11 @@ def off(estimated: float, published: float) -> str:
 
 def peers() -> list[str]:
     mobilenet, folding = finn_mobilenet()
-    v1 = estimate(mobilenet, folding, at_clock(board("zcu104"), 187.5))
+    v1 = estimate(mobilenet, folding, at_clock(find_board("zcu104"), 187.5))
     cnv, cnv_folding = finn_cnv()
-    small = estimate(cnv, cnv_folding, board("pynq_z2"))
+    small = estimate(cnv, cnv_folding, find_board("pynq_z2"))
     luts, bram = binary_luts_and_bram(cnv, cnv_folding)
-    resnet, cnn = estimate(*hls4ml_resnet(), board("pynq_z2")), estimate(*hls4ml_cnn(), board("ultra96"))
+    resnet, cnn = estimate(*hls4ml_resnet(), find_board("pynq_z2")), estimate(*hls4ml_cnn(), find_board("ultra96"))
     rows = [
         ("FINN MobileNetV1 W4A4, ZCU104, 187.5 MHz", "frames/s", 459, v1.fps, "the authors' published folding through our cycle formulas"),
         ("", "latency, ms", 6.92, v1.latency_ms, "the same"),
@@ -179,8 +179,8 @@ def graph_of(name: str, alpha: float, size: int, graphs: Path | None) -> Integer
     """From a folder of graphs, NAME_ALPHA_SIZE.onnx, or built with random weights and calibrated."""
     if graphs is not None:
         return read_onnx((graphs / f"{name}_{alpha}_{size}.onnx").read_bytes())
-    from edgekit.pipeline import ModelRequest, load_source
-    from edgekit.pipeline.exact import integer_graph
+    from edgekit.jobs import ModelRequest, load_source
+    from edgekit.jobs.integer_graph import integer_graph
 
     request = ModelRequest(name, alpha=alpha, size=size)
     return integer_graph(load_source(request), request, lambda _: None)[0]
@@ -198,7 +198,7 @@ def plans(graphs: Path | None) -> list[str]:
     for name, alpha in SMALL:
         for size in (96, 128):
             graph = graph_of(name, alpha, size, graphs)
-            for target in (board("ultra96"), board("pynq_z2")):
+            for target in (find_board("ultra96"), find_board("pynq_z2")):
                 try:
                     found = plan(graph, target).estimates
                 except DoesNotFit as refused:
@@ -215,7 +215,7 @@ def verdicts(graphs: Path | None, clock_mhz: float) -> list[str]:
         graph = graph_of(name, 1.0, 224, graphs)
         for target in ("ultra96", "zcu104", "kv260", "zcu102"):
             try:
-                found = plan(graph, at_clock(board(target), clock_mhz)).estimates
+                found = plan(graph, at_clock(find_board(target), clock_mhz)).estimates
                 text = f"fits: {found.fps:.0f} frames/s at {clock_mhz:g} MHz ({found.fps / fps:.1f} times the DPU's {fps} on an Ultra96)."
             except DoesNotFit as refused:
                 text = str(refused)
@@ -226,7 +226,7 @@ def verdicts(graphs: Path | None, clock_mhz: float) -> list[str]:
 def without_limits(graphs: Path | None, clock_mhz: float) -> list[str]:
     """What the DPU's speed would take with a kernel a layer, on a board without end."""
     lines = ["| network | frames/s | LUT | BRAM36 | DSP | DDR MB a frame | kernels |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    ultra96 = at_clock(board("ultra96"), clock_mhz)
+    ultra96 = at_clock(find_board("ultra96"), clock_mhz)
     have = ultra96.part.resources
     endless = replace(have, lut=100 * have.lut, ff=100 * have.ff, bram36=100 * have.bram36, dsp=100 * have.dsp)
     for name, fps in DPU_FPS.items():
@@ -250,7 +250,7 @@ def main() -> int:
             "Networks that fit": plans(options.graphs),
             "MobileNets 1.0 at 224": [*verdicts(options.graphs, options.clock), *WHAT_DOMINATES],
             f"What the DPU's speed would take, at {options.clock:g} MHz": without_limits(options.graphs, options.clock),
-            "Gates and attention": product_lines(board("ultra96")),
+            "Gates and attention": product_lines(find_board("ultra96")),
         }
     except EdgekitError as error:
         print(f"estimates: {error}", file=sys.stderr)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from timing import Row, ratio, seconds_of
 
-from edgekit.keras_models.data import photographs
-from edgekit.pipeline import ModelRequest, export_model, load_source
-from edgekit.tflite.stock import Precision, convert
+from edgekit.jobs import ModelRequest, export_model, load_source
+from edgekit.keras_models.training.images import photographs
+from edgekit.tflite.tensorflow import Precision, convert
 
 NETWORK, SIZE, IMAGES = "mobilenet_v2", 224, 64
 

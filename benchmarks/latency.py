@@ -11,7 +11,7 @@ import numpy as np
 from running import runner
 from timing import Row, ratio, seconds_in_a_row
 
-from edgekit.pipeline import ModelRequest, export_model
+from edgekit.jobs import ModelRequest, export_model
 from edgekit.tflite.flatbuffer import pack
 from edgekit.tflite.reader import parse
 

@@ -20,8 +20,8 @@ import numpy as np
 from running import runner
 from timing import Row, ratio, seconds_in_a_row, seconds_of
 
-from edgekit.keras_models.networks import NETWORKS
-from edgekit.pipeline import ModelRequest, export_model
+from edgekit.jobs import ModelRequest, export_model
+from edgekit.keras_models.zoo.networks import NETWORKS
 from edgekit.tflite.flatbuffer import pack
 from edgekit.tflite.reader import describe, parse
 

@@ -23,11 +23,11 @@ from edgekit.graph import (
     Tensor,
     check,
 )
-from edgekit.hls.pipeline import FIFO_DEPTH, build
-from edgekit.hls.planner import Planned, plan
-from edgekit.hls.product_stages import Gate, HeldProduct
-from edgekit.hls.resources import SYSTEM
-from edgekit.targets.boards import Board, board
+from edgekit.hls.dataflow import FIFO_DEPTH, build
+from edgekit.hls.kernels.products import Gate, HeldProduct
+from edgekit.hls.plan.planner import Planned, plan
+from edgekit.hls.plan.resources import SYSTEM
+from edgekit.targets.boards import Board, find_board
 
 TEXT = """What multiplies activations needs a whole map before its first result, and what waits for it meanwhile lies in a FIFO:
 
@@ -140,4 +140,4 @@ def memory_bytes(graph: IntegerGraph, found: Planned) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    print("\n".join(product_lines(board("ultra96"))))
+    print("\n".join(product_lines(find_board("ultra96"))))

@@ -14,8 +14,8 @@ from timing import Row, seconds_of
 from edgekit.bundle import open_bundle
 from edgekit.executor import Artifact
 from edgekit.graph import run
-from edgekit.hls.executors import EXECUTORS
-from edgekit.pipeline import ModelRequest, write_hls_project
+from edgekit.hls.simulation.executors import EXECUTORS
+from edgekit.jobs import ModelRequest, write_hls_project
 
 NETWORK, SIZE, IMAGES = "mobilenet_v2", 96, 8
 

@@ -12,7 +12,7 @@ from string import Template
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, Tensor
-from edgekit.hls.top import MEMORY_FOLDER, TopFunction
+from edgekit.hls.project.top import MEMORY_FOLDER, TopFunction
 from edgekit.targets.boards import AXI_MASTER, WEIGHT_READERS_MAX, Board, check_interface
 
 FRAMES_MAX = 4096

@@ -8,15 +8,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from edgekit.keras_models.build import build_model
-from edgekit.keras_models.count_layers import Counts
-from edgekit.keras_models.networks import NETWORKS, Network, count, network_of
-from edgekit.keras_models.weights import ImportedWeights, import_weights
+from edgekit.keras_models.weights.load import ImportedWeights, import_weights
+from edgekit.keras_models.zoo.build import build_model
+from edgekit.keras_models.zoo.count_layers import Counts
+from edgekit.keras_models.zoo.networks import NETWORKS, Network, count, find_network
 
 if TYPE_CHECKING:
-    from edgekit.keras_models.exact_layers import set_norm_mix
-    from edgekit.keras_models.forms import exact_form
-    from edgekit.keras_models.quantize import build_qkeras_model
+    from edgekit.keras_models.layers.bn_form import exact_form
+    from edgekit.keras_models.layers.bn_layers import set_norm_mix
+    from edgekit.keras_models.qfx.quantize import build_qkeras_model
 
 __all__ = [
     "NETWORKS",
@@ -28,14 +28,14 @@ __all__ = [
     "count",
     "exact_form",
     "import_weights",
-    "network_of",
+    "find_network",
     "set_norm_mix",
 ]
 
 _HOMES = {
-    "build_qkeras_model": "edgekit.keras_models.quantize",
-    "exact_form": "edgekit.keras_models.forms",
-    "set_norm_mix": "edgekit.keras_models.exact_layers",
+    "build_qkeras_model": "edgekit.keras_models.qfx.quantize",
+    "exact_form": "edgekit.keras_models.layers.bn_form",
+    "set_norm_mix": "edgekit.keras_models.layers.bn_layers",
 }
 """Functions whose modules need TensorFlow."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.keras_models.keras_reader import replay
-from edgekit.keras_models.qkeras_layers import QKerasLayers
-from edgekit.keras_models.quantize import transfer
+from edgekit.keras_models.qfx.layers import QKerasLayers
+from edgekit.keras_models.qfx.quantize import transfer
+from edgekit.keras_models.reading.replay import replay
 
 
 def folded_twin(model: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.keras_models.legacy_keras import import_keras
+from edgekit.keras_models.layers.legacy_keras import import_keras
 
 keras = import_keras()
 layers = keras.layers
@@ -132,7 +132,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 def built(name: str) -> tuple[Any, Any]:
     """The model with random weights and measured batch norms, and the images they were measured on."""
-    from edgekit.keras_models.random_weights import randomize
+    from edgekit.keras_models.weights.random import randomize
 
     model = MODELS[name]()
     rng = np.random.default_rng(5)

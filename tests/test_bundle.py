@@ -10,8 +10,8 @@ import pytest
 
 from edgekit.bundle import MANIFEST, WeightsSource, bundle_plan, open_bundle, parse_manifest
 from edgekit.errors import EdgekitError
+from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import Plan, write
-from edgekit.preprocessing import Preprocessing
 
 
 def stock_plan(**changes: Any) -> Plan:

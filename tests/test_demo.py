@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.pipeline import ModelRequest, train_model
+from edgekit.jobs import ModelRequest, train_model
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.pixels import centre, fit, grey, look_up, resize, triangle
+from edgekit.images.pixels import centre, fit, grey, look_up, resize, triangle
 
 SIDES = st.integers(1, 40)
 

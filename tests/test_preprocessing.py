@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import Tensor, quantize_input
-from edgekit.preprocessing import IMAGENET, MINUS_ONE_TO_ONE, Preprocessing, float_table, integer_table, normalize
+from edgekit.images.preprocessing import IMAGENET, MINUS_ONE_TO_ONE, Preprocessing, float_table, integer_table, normalize
 
 
 def table(preprocessing: Preprocessing, scale: Fraction, channels: int = 1, zero_point: int = 0) -> list[list[int]]:

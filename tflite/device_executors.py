@@ -39,8 +39,8 @@ def run_script() -> bytes:
 
 
 def device_scripts() -> dict[str, bytes]:
-    """What a bundle brings to run on a device by itself: run.py, and edgekit.pixels, with which it reads images."""
-    return {RUN: run_script(), PIXELS: resources.files("edgekit").joinpath(PIXELS).read_bytes()}
+    """What a bundle brings to run on a device by itself: run.py, and edgekit.images.pixels, with which it reads images."""
+    return {RUN: run_script(), PIXELS: resources.files("edgekit.images").joinpath(PIXELS).read_bytes()}
 
 
 def device_executor(name: str, connect: Connect, package: str, kernels: str, missing: Callable[[], str | None] = lambda: None) -> Executor:

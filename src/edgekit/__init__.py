@@ -6,18 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.jobs import ModelRequest, export_model, train_model, write_hls_project
     from edgekit.keras_models import build_model
-    from edgekit.pipeline import ModelRequest, export_model, train_model, write_hls_project
 
 __version__ = "0.1.0"
 __all__ = ["ModelRequest", "build_model", "export_model", "train_model", "write_hls_project"]
 
 _HOMES = {
-    "ModelRequest": "edgekit.pipeline",
+    "ModelRequest": "edgekit.jobs",
     "build_model": "edgekit.keras_models",
-    "export_model": "edgekit.pipeline",
-    "train_model": "edgekit.pipeline",
-    "write_hls_project": "edgekit.pipeline",
+    "export_model": "edgekit.jobs",
+    "train_model": "edgekit.jobs",
+    "write_hls_project": "edgekit.jobs",
 }
 
 

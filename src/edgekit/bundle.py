@@ -31,8 +31,8 @@ from edgekit.accuracy import Accuracy, parse_accuracy
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import check
+from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
-from edgekit.preprocessing import Preprocessing
 
 GRAPH, TFLITE, LABELS, RUN = "model.onnx", "model.tflite", "labels.txt", "run.py"
 INPUT_TABLE, PIXELS = "input_table.bin", "pixels.py"

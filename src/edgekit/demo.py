@@ -20,11 +20,11 @@ from rich.table import Table
 
 from edgekit.bundle import Bundle, open_bundle
 from edgekit.cli.output import executor_progress, training_progress
-from edgekit.keras_models.data import Images, digits
-from edgekit.pipeline import ModelRequest, export_model, train_model, write_hls_project
-from edgekit.pipeline.accuracy import accuracy_of
-from edgekit.pipeline.dataset import DIGITS
-from edgekit.pipeline.source import as_pixels
+from edgekit.jobs import ModelRequest, export_model, train_model, write_hls_project
+from edgekit.jobs.accuracy import accuracy_of
+from edgekit.jobs.dataset import DIGITS
+from edgekit.jobs.source import as_pixels
+from edgekit.keras_models.training.images import Images, digits
 from edgekit.verify import executors_for, show, verify
 
 NETWORK, ALPHA, SIZE = "mobilenet_v1", 0.25, 48

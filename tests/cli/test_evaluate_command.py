@@ -14,7 +14,7 @@ import pytest
 from processes import edgekit
 
 from edgekit.cli.main import main
-from edgekit.pipeline import ModelRequest, export_model, load_source
+from edgekit.jobs import ModelRequest, export_model, load_source
 from edgekit.plan import write_file
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -23,7 +23,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """net.keras, a network with random weights, exported to `bundle`; alone.tflite, without what the bundle says of it."""
-    from edgekit.keras_models.model_files import save_model
+    from edgekit.keras_models.files.model_files import save_model
 
     path = tmp_path_factory.mktemp("models")
     source = load_source(ModelRequest("mobilenet_v1", alpha=0.25, size=32, classes=10))

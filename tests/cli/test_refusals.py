@@ -171,7 +171,7 @@ def test_what_is_no_model_and_no_bundle(refused: Refused, folders: Path, words: 
 
 def models() -> dict[str, Any]:
     """Keras models that cannot be exported, by file name."""
-    from edgekit.keras_models.legacy_keras import import_keras
+    from edgekit.keras_models.layers.legacy_keras import import_keras
 
     keras = import_keras()
     layers = keras.layers

@@ -15,14 +15,14 @@ from processes import command, edgekit, listing, variables
 
 from edgekit.cli.main import main
 from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, check
-from edgekit.keras_models.data import digits
+from edgekit.keras_models.training.images import digits
 
 SMALLEST = ("train", "mobilenet_v1", "--alpha", "0.25", "--size", "32", "--epochs", "2", "-o", "float.keras")
 FLOAT = (*SMALLEST, "--data", "digits")
 
 
 def weights_of(path: Path) -> list[Any]:
-    from edgekit.keras_models.model_files import load_model
+    from edgekit.keras_models.files.model_files import load_model
 
     weights: list[Any] = load_model(path).get_weights()
     return weights
@@ -79,8 +79,8 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_few_bits_taught_without_labels(trained: tuple[Path, str], unlabelled: Path, tmp_path: Path) -> None:
-    from edgekit.keras_models.freeze import freeze
-    from edgekit.keras_models.model_files import load_model, read_notes
+    from edgekit.keras_models.files.model_files import load_model, read_notes
+    from edgekit.keras_models.qfx.freeze import freeze
 
     real = str(trained[0] / "float.keras")
     (tmp_path / "bits.json").write_text('{"conv_pw_*": {"k_hot": 2}, "conv1": {"weight_bits": 6}}')

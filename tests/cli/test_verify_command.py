@@ -12,8 +12,8 @@ from edgekit.bundle import WeightsSource, bundle_plan
 from edgekit.cli.main import main
 from edgekit.graph import Dense, IntegerGraph, Tensor
 from edgekit.graph.onnx_write import write_onnx
+from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import write
-from edgekit.preprocessing import Preprocessing
 from edgekit.tflite.writer import write_tflite
 
 

@@ -12,7 +12,7 @@ import pytest
 from edgekit.bundle import LABELS, Bundle, Preprocessing, WeightsSource, bundle_plan, open_bundle
 from edgekit.connections.emulator import missing_emulator
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
-from edgekit.pipeline.golden import exact_golden, labels_text
+from edgekit.jobs.golden import exact_golden, labels_text
 from edgekit.plan import write
 from edgekit.targets.emulators import EMULATORS
 from edgekit.tflite.device_executors import device_scripts

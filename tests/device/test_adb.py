@@ -13,7 +13,7 @@ from edgekit.connections.adb import FOLDER
 from edgekit.connections.address import session_on
 from edgekit.connections.session import DeviceLost
 from edgekit.errors import EdgekitError
-from edgekit.pipeline.evaluate import evaluate
+from edgekit.jobs.evaluate import evaluate
 from edgekit.targets.devices import DEVICES
 
 ANDROID = DEVICES["android"]

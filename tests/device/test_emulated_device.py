@@ -11,7 +11,6 @@ from activation_tables import all_inputs, gelu_graph, hard_swish_graph
 from random_graphs import graph_of_every_op, random_inputs
 
 from edgekit.bench import bench
-from edgekit.bench.executors import executors_on
 from edgekit.connections.emulator import python_command
 from edgekit.connections.folder import emulated_session
 from edgekit.errors import EdgekitError
@@ -27,6 +26,7 @@ from edgekit.tflite.op_versions import lacking
 from edgekit.tflite.reader import describe, parse
 from edgekit.tflite.writer import write_tflite
 from edgekit.verify import verify
+from edgekit.verify.devices import executors_on
 from edgekit.verify.executors import ENTRIES, emulated_names
 
 pytestmark = pytest.mark.emulator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.pipeline.evaluate import evaluate
+from edgekit.jobs.evaluate import evaluate
 
 
 @pytest.mark.emulator

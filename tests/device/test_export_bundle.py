@@ -14,7 +14,7 @@ import pytest
 
 from edgekit.bundle import open_bundle
 from edgekit.errors import EdgekitError
-from edgekit.pipeline import ModelRequest, export_model
+from edgekit.jobs import ModelRequest, export_model
 from edgekit.targets.devices import TFLITE_RUNTIME
 
 SMALL = ModelRequest("mobilenet_v2", alpha=0.35, size=32, classes=4)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edgekit.connections.folder import emulated_session
-from edgekit.preprocessing import MINUS_ONE_TO_ONE as PIXELS
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE as PIXELS
 from edgekit.targets.emulators import EMULATORS
 from edgekit.tflite.device_executors import device_scripts, run_script
 

@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 
 from edgekit.bench import bench
-from edgekit.bench.executors import executors_on
 from edgekit.connections.address import session_on, ssh_address
 from edgekit.connections.session import DeviceLost
 from edgekit.connections.ssh import FOLDER, SshAddress
 from edgekit.errors import EdgekitError
-from edgekit.pipeline.evaluate import evaluate
+from edgekit.jobs.evaluate import evaluate
 from edgekit.targets.devices import DEVICES
 from edgekit.verify import verify
+from edgekit.verify.devices import executors_on
 
 PC = DEVICES["linux-x86_64"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgekit import firmware
-from edgekit.pixels import fit
+from edgekit.images.pixels import fit
 from edgekit.tools import GXX, missing_reason, require
 
 SOURCES = Path(firmware.__file__).resolve().parent / "latency"

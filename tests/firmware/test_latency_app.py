@@ -164,7 +164,7 @@ def test_the_report_has_what_the_readme_says(application, library, tmp_path, rng
 
 
 def test_a_photograph_becomes_the_input_and_the_classes_of_every_other_part(application, library, tmp_path, rng):
-    from edgekit.preprocessing import MINUS_ONE_TO_ONE
+    from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
     from edgekit.verify.inputs import graph_input, make_inputs
 
     graph = next(graph for graph in iter(lambda: convolutions(rng), None) if len(graph.tensors[graph.input].shape) == 3)

@@ -9,7 +9,7 @@ import numpy as np
 from edgekit.fpga_projects.project import plan_board
 from edgekit.graph import Activation, Add, Conv2D, Dense, IntegerGraph, Padding, Tensor, check
 from edgekit.hls.folding import Folding, WeightPlacement
-from edgekit.hls.project import plan_accelerated_project
+from edgekit.hls.project.project import plan_accelerated_project
 from edgekit.targets.boards import Board
 
 FOLDING = {

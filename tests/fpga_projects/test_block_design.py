@@ -12,7 +12,7 @@ import pytest
 from board_graphs import small_project, write
 
 from edgekit.errors import EdgekitError
-from edgekit.targets.boards import AXI_MASTER, BOARDS, at_clock, board, check_interface
+from edgekit.targets.boards import AXI_MASTER, BOARDS, at_clock, check_interface, find_board
 
 STANDINS = Path(__file__).parent / "vivado_standins.tcl"
 WITH_PROJECT = sorted(name for name, one in BOARDS.items() if AXI_MASTER in one.interfaces)
@@ -26,7 +26,7 @@ def build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {name: write(small_project(board(name)), tmp_path_factory.mktemp(name)) for name in WITH_PROJECT}
+    return {name: write(small_project(find_board(name)), tmp_path_factory.mktemp(name)) for name in WITH_PROJECT}
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_block_design_is_complete(projects: dict[str, Path], tmp_path: Path,
     project = Path(shutil.copytree(projects[name], tmp_path / "project"))
     done = build(project)
     assert done.returncode == 0, done.stderr
-    target = board(name)
+    target = find_board(name)
     assert f"part {target.part.name} board {target.board_part}\n" in done.stdout
     assert "memory NUM_SI 4\n" in done.stdout  # images, results, and the weights of two layers
     assert (project / "build" / "edgekit.bit").exists() and (project / "build" / "edgekit.hwh").exists()
@@ -54,7 +54,7 @@ def test_the_block_design_is_complete(projects: dict[str, Path], tmp_path: Path,
 
 @needs_tclsh
 def test_the_clock_is_the_one_asked_for(tmp_path: Path) -> None:
-    done = build(write(small_project(at_clock(board("ultra96"), 187.5)), tmp_path))
+    done = build(write(small_project(at_clock(find_board("ultra96"), 187.5)), tmp_path))
     assert "processing_system PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ 187.5\n" in done.stdout
     assert "assigned-clock-rates = <187500000>" in (tmp_path / "overlay.dts").read_text()
     assert re.search(r"create_clock -period 5\.33333 ", (tmp_path / "build_ip.tcl").read_text())
@@ -99,13 +99,13 @@ def test_the_carrier_of_a_module_is_named(projects: dict[str, Path]) -> None:
 
 def test_a_board_without_the_asked_interface_is_refused() -> None:
     with pytest.raises(EdgekitError, match="ZCU102 has no interface 'axi-master' here; it has axi-stream"):
-        check_interface(board("zcu102"), AXI_MASTER)
+        check_interface(find_board("zcu102"), AXI_MASTER)
 
 
 @pytest.mark.parametrize(("name", "clock"), [("ultra96", 401.0), ("pynq_z2", 250.1), ("ultra96", 0.0), ("ultra96", float("nan"))])
 def test_a_clock_that_the_part_cannot_have_is_refused(name: str, clock: float) -> None:
     with pytest.raises(EdgekitError, match="MHz for its fabric; without --clock it is 100 MHz"):
-        at_clock(board(name), clock)
+        at_clock(find_board(name), clock)
 
 
 def test_bitstream_and_deploy_say_what_is_missing(ultra96: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from board_graphs import small_project, write
 from simulated_accelerator import Registers, SimulatedAccelerator, compile_accelerator
 
-from edgekit.targets.boards import board
+from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")]
 COMPILERS = {"host": "g++", "aarch64": "aarch64-linux-gnu-g++", "armv7": "arm-linux-gnueabihf-g++"}
@@ -29,7 +29,7 @@ EMULATORS = {"host": None, "aarch64": "qemu-aarch64-static", "armv7": "qemu-arm-
 
 @pytest.fixture(scope="module", params=["ultra96", "pynq_z2"])
 def accelerator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SimulatedAccelerator:
-    return compile_accelerator(write(small_project(board(request.param)), tmp_path_factory.mktemp(request.param)))
+    return compile_accelerator(write(small_project(find_board(request.param)), tmp_path_factory.mktemp(request.param)))
 
 
 def fake_pynq(accelerator: SimulatedAccelerator) -> ModuleType:
@@ -178,6 +178,6 @@ def test_linux_application_refuses_what_is_no_bitstream(accelerator: SimulatedAc
 
 
 def test_make_csim_runs_the_accelerator_too(tmp_path: Path) -> None:
-    project = write(small_project(board("ultra96_v1")), tmp_path)
+    project = write(small_project(find_board("ultra96_v1")), tmp_path)
     done = subprocess.run(["make", "csim", "CXXFLAGS=-O0 -w"], cwd=project, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.count("passed: 0 of 16 values differ") == 2, done.stderr

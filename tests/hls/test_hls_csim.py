@@ -8,8 +8,8 @@ from hand_graphs import Builder, extreme_images
 
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import Activation, IntegerGraph, Padding, check, run
-from edgekit.hls.csim import compiler, missing_compiler
-from edgekit.hls.executors import EXECUTORS
+from edgekit.hls.simulation.csim import compiler, missing_compiler
+from edgekit.hls.simulation.executors import EXECUTORS
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
 FOLDED, STOCK = EXECUTORS

@@ -13,9 +13,9 @@ from test_hls_project import every_kernel, needs_compiler, plan_folded, write
 from edgekit.errors import ContractError, EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph
-from edgekit.hls.executors import EXECUTORS
-from edgekit.hls.lower import lower
-from edgekit.targets.boards import board
+from edgekit.hls.hls4ml_kernels.lower import lower
+from edgekit.hls.simulation.executors import EXECUTORS
+from edgekit.targets.boards import find_board
 
 CSIM, STOCK = EXECUTORS
 
@@ -44,7 +44,7 @@ def test_what_cannot_be_simulated_is_said() -> None:
 
 def test_a_graph_that_breaks_the_contract_is_refused() -> None:
     with pytest.raises(ContractError, match="weight 5"):
-        plan_folded(broken(), board("ultra96"))
+        plan_folded(broken(), find_board("ultra96"))
 
 
 def test_too_many_readers_are_refused_where_hls4ml_copies_the_stream() -> None:
@@ -71,7 +71,7 @@ def test_a_folder_that_is_no_project_is_refused(tmp_path: Path, content: bytes |
 @pytest.mark.csim
 @needs_compiler
 def test_a_project_that_does_not_compile_is_reported(tmp_path: Path) -> None:
-    write({**plan_folded(every_kernel(), board("ultra96")), "simulate.cpp": b"this is not C++"}, tmp_path)
+    write({**plan_folded(every_kernel(), find_board("ultra96")), "simulate.cpp": b"this is not C++"}, tmp_path)
     with pytest.raises(EdgekitError, match="does not compile"), CSIM.open(Artifact(hls_project=tmp_path), lambda _: None):
         pass
 
@@ -88,7 +88,7 @@ def test_a_project_that_does_not_compile_is_reported(tmp_path: Path) -> None:
 )
 def test_a_simulation_that_crashes_is_reported(tmp_path: Path, body: str, message: str) -> None:
     """The program is replaced by one that fails: what the network's own C++ would do, were it wrong."""
-    plan = {"network.json": plan_folded(every_kernel(), board("ultra96"))["network.json"], "firmware/edgekit_network.cpp": b""}
+    plan = {"network.json": plan_folded(every_kernel(), find_board("ultra96"))["network.json"], "firmware/edgekit_network.cpp": b""}
     program = '#include <cstdio>\nint main(int, char **a) { std::fclose(std::fopen(a[2], "wb")); ' + body + " }\n"
     write({**plan, "simulate.cpp": program.encode()}, tmp_path)
     with CSIM.open(Artifact(hls_project=tmp_path), lambda _: None) as run, pytest.raises(EdgekitError, match=message):
@@ -100,7 +100,7 @@ def test_a_simulation_that_crashes_is_reported(tmp_path: Path, body: str, messag
 def test_a_project_on_disk_is_simulated_as_it_stands_and_only_read(tmp_path: Path) -> None:
     """A project whose weights were changed on disk computes other integers than the graph: the files are what runs."""
     graph = every_kernel()
-    write(plan_folded(graph, board("ultra96")), tmp_path)
+    write(plan_folded(graph, find_board("ultra96")), tmp_path)
     before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
     inputs = np.random.default_rng(1).integers(-128, 127, (2, 4, 4, 2)).astype(np.int8)
     notes: list[str] = []

@@ -15,11 +15,11 @@ from test_hls_networks import small_mobilenet
 from test_hls_project import write
 
 from edgekit.graph import IntegerGraph, Padding, run
-from edgekit.hls.csim import FLAGS, NATIVE, compiler, missing_compiler
+from edgekit.hls.dataflow import ample_depths, pipeline
 from edgekit.hls.folding import Folding, moderate_foldings
-from edgekit.hls.pipeline import ample_depths, pipeline
-from edgekit.hls.project import plan_simulation
-from edgekit.targets.boards import board
+from edgekit.hls.project.project import plan_simulation
+from edgekit.hls.simulation.csim import FLAGS, NATIVE, compiler, missing_compiler
+from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
 BOUNDED = Path(__file__).parent / "bounded"
@@ -62,7 +62,7 @@ def test_random_graphs_run_with_their_default_depths(number: int, rng: np.random
 
 def simulate(graph: IntegerGraph, plan: dict[str, Folding], depths: dict[str, int], inputs: np.ndarray, folder: Path) -> int:
     """The exit code of a run with threads; where it is 0, the outputs were equal to the reference's."""
-    project = write(plan_simulation(graph, board("ultra96"), plan, depths), folder)
+    project = write(plan_simulation(graph, find_board("ultra96"), plan, depths), folder)
     source = project / "firmware" / "edgekit_network.cpp"
     source.write_text(concurrent(source.read_text()))
     (project / NATIVE / "hls_stream.h").unlink()

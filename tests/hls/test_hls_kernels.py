@@ -14,10 +14,10 @@ from hand_graphs import every_product
 from test_hls_project import every_kernel, write
 
 from edgekit.graph import Conv2D, IntegerGraph
-from edgekit.hls.csim import FLAGS
 from edgekit.hls.folding import WeightPlacement, moderate_foldings
-from edgekit.hls.project import plan_simulation
-from edgekit.targets.boards import board
+from edgekit.hls.project.project import plan_simulation
+from edgekit.hls.simulation.csim import FLAGS
+from edgekit.targets.boards import find_board
 
 HERE = Path(__file__).parent
 HLS = Path(__file__).resolve().parents[2] / "hls"
@@ -38,6 +38,10 @@ COMPILERS = [
 ]
 
 
+def header(name: str) -> Path:
+    return HLS / "kernels" / name
+
+
 def types_folder(types: str) -> Path:
     if types == "native":
         return HLS / "native"
@@ -50,7 +54,7 @@ def types_folder(types: str) -> Path:
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_arithmetic_units_in_every_case(compiler: str, types: str, tmp_path: Path) -> None:
     program = tmp_path / "arithmetic"
-    flags = ["-std=c++14", "-O1", *STRICT, "-isystem", str(types_folder(types)), "-I", str(HLS / "nnet_utils")]
+    flags = ["-std=c++14", "-O1", *STRICT, "-isystem", str(types_folder(types)), *(f"-I{HLS / room}" for room in ("kernels", "simulation"))]
     done = subprocess.run([compiler, *flags, str(HERE / "arithmetic.cpp"), "-o", str(program)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     done = subprocess.run([str(program)], capture_output=True, text=True)
@@ -67,7 +71,7 @@ def test_a_project_of_every_kernel_compiles_without_a_warning(
     plan = moderate_foldings(graph)
     first = next(op.name for op in graph.ops if isinstance(op, Conv2D))
     plan[first] = replace(plan[first], weights=WeightPlacement.DDR)
-    project = write(plan_simulation(graph, board("ultra96"), plan), tmp_path)
+    project = write(plan_simulation(graph, find_board("ultra96"), plan), tmp_path)
     assert (project / "firmware" / "memory").is_dir()
     flags = [*(flag for flag in FLAGS if flag != "-w"), *STRICT, "-fsyntax-only", "-isystem", f"firmware/{types}"]
     sources = ["firmware/edgekit_network.cpp", "simulate.cpp", "count.cpp"]
@@ -80,7 +84,7 @@ def test_a_project_of_every_kernel_compiles_without_a_warning(
 
 @pytest.mark.parametrize("name", SYNTHESIZED)
 def test_no_memory_is_allocated_and_every_loop_has_a_static_bound(name: str) -> None:
-    text = re.sub(r"//.*", "", (HLS / "nnet_utils" / name).read_text())
+    text = re.sub(r"//.*", "", header(name).read_text())
     assert re.findall(r"\b(?:new|delete|malloc|free|while|do|goto|std)\b", text) == []
     static = r"(?:\w+ \+ 1 < )?(?:\w+ < )?(?:CONFIG_T::|PE\b|SIMD\b|K\b|pe\b|lanes\b|\w+_T::size\b)"
     loops = re.findall(r"for \(\w+ \w+ = \w+; (.*?);", text)
@@ -90,6 +94,6 @@ def test_no_memory_is_allocated_and_every_loop_has_a_static_bound(name: str) -> 
 
 @pytest.mark.parametrize("name", SYNTHESIZED[1:])
 def test_every_pipelined_loop_is_counted_and_written_for_one_iteration_a_cycle(name: str) -> None:
-    text = (HLS / "nnet_utils" / name).read_text()
+    text = header(name).read_text()
     assert text.count("#pragma HLS PIPELINE") == text.count("#pragma HLS PIPELINE II=1\n") > 0
     assert text.count("EDGEKIT_ITERATION(CONFIG_T);") == text.count("#pragma HLS PIPELINE II=1")

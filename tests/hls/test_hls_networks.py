@@ -17,13 +17,13 @@ from test_hls_project import write
 
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, run, same_padding
-from edgekit.hls.csim import compiler, missing_compiler, open_simulation
-from edgekit.hls.estimates import over_budget
-from edgekit.hls.executors import EXECUTORS
 from edgekit.hls.folding import WeightPlacement, moderate_foldings
-from edgekit.hls.planner import plan
-from edgekit.hls.project import plan_simulation
-from edgekit.targets.boards import board
+from edgekit.hls.plan.estimates import over_budget
+from edgekit.hls.plan.planner import plan
+from edgekit.hls.project.project import plan_simulation
+from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
+from edgekit.hls.simulation.executors import EXECUTORS
+from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
 FOLDED, STOCK = EXECUTORS
@@ -64,7 +64,7 @@ def test_a_small_mobilenet_with_weights_on_chip_and_in_memory(rng: np.random.Gen
     foldings = moderate_foldings(graph)
     large = [op.name for op in graph.ops if isinstance(op, Conv2D | Dense) and op.weights.size >= 1024]
     foldings |= {name: replace(foldings[name], weights=WeightPlacement.DDR) for name in (*large, "logits")}
-    with open_simulation(write(plan_simulation(graph, board("ultra96"), foldings), tmp_path), lambda _: None) as execute:
+    with open_simulation(write(plan_simulation(graph, find_board("ultra96"), foldings), tmp_path), lambda _: None) as execute:
         assert_equal(graph, inputs, execute(inputs))
 
 
@@ -103,7 +103,7 @@ def test_planned_networks_hold_the_shares_and_are_exact(name: str, alpha: float,
     from edgekit.verify.inputs import graph_input, make_inputs
 
     graph, preprocessing = zoo(name, alpha, size)
-    place = board(board_name)
+    place = find_board(board_name)
     found = plan(graph, place)
     assert not over_budget(found.estimates, place.part.planned)
     inputs = make_inputs(graph_input(graph), preprocessing, count=8, seed=0).values
@@ -140,8 +140,8 @@ def seconds_an_image(executor: Executor, graph: IntegerGraph, inputs: np.ndarray
 
 
 def zoo(name: str, alpha: float, size: int) -> tuple[IntegerGraph, object]:
-    from edgekit.pipeline import ModelRequest, load_source
-    from edgekit.pipeline.exact import integer_graph
+    from edgekit.jobs import ModelRequest, load_source
+    from edgekit.jobs.integer_graph import integer_graph
 
     request = ModelRequest(name, alpha, size, None, None, None, 0)
     source = load_source(request)

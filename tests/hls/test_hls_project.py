@@ -16,12 +16,12 @@ from hand_graphs import Builder
 
 import edgekit
 from edgekit.graph import IntegerGraph, Padding
-from edgekit.hls.convert import to_hls4ml
-from edgekit.hls.csim import compiler, missing_compiler
 from edgekit.hls.folding import moderate_foldings
-from edgekit.hls.project import plan_project
-from edgekit.hls.stock import plan_stock_project
-from edgekit.targets.boards import Board, board
+from edgekit.hls.hls4ml_kernels.stock import plan_stock_project
+from edgekit.hls.project.model import to_hls4ml
+from edgekit.hls.project.project import plan_project
+from edgekit.hls.simulation.csim import compiler, missing_compiler
+from edgekit.targets.boards import Board, find_board
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason=missing_compiler())
 
@@ -56,7 +56,7 @@ def in_another_process(expression: str, kind: str = "folded") -> str:
     """What an expression of this module, `t`, prints in a fresh interpreter with another hash seed."""
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(edgekit.__file__).parents[1])])
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": path}
-    program = f"import sys, test_hls_project as t; plan = t.PLANS['{kind}'](t.every_kernel(), t.board('ultra96')); print({expression})"
+    program = f"import sys, test_hls_project as t; plan = t.PLANS['{kind}'](t.every_kernel(), t.find_board('ultra96')); print({expression})"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     return done.stdout.split()[-1]
 
@@ -68,28 +68,28 @@ def digest(plan: dict[str, bytes]) -> str:
 @both
 def test_plan_is_the_same_every_time_also_in_another_process(kind: str) -> None:
     """In another process with another hash seed, where no other graph was converted before."""
-    plan = PLANS[kind](every_kernel(), board("ultra96"))
-    assert PLANS[kind](every_kernel(), board("ultra96")) == plan
+    plan = PLANS[kind](every_kernel(), find_board("ultra96"))
+    assert PLANS[kind](every_kernel(), find_board("ultra96")) == plan
     assert in_another_process("t.digest(plan)", kind) == digest(plan)
 
 
 @both
 def test_plan_holds_no_absolute_path_and_its_names_stay_inside(kind: str) -> None:
-    plan = PLANS[kind](every_kernel(), board("ultra96"))
+    plan = PLANS[kind](every_kernel(), find_board("ultra96"))
     places = [str(Path.cwd()), str(Path.home()), sys.prefix, "/tmp/", "/home/", "site-packages"]
     assert [(name, place) for name, content in plan.items() for place in places if place.encode() in content] == []
     assert all(re.fullmatch(r"[A-Za-z0-9_./]+", name) and ".." not in name and not name.startswith("/") for name in plan)
 
 
 def test_plan_is_for_the_board() -> None:
-    script = plan_folded(every_kernel(), board("pynq_z2"))["build_ip.tcl"].decode()
+    script = plan_folded(every_kernel(), find_board("pynq_z2"))["build_ip.tcl"].decode()
     assert "set_part xc7z020clg400-1\n" in script
     assert "create_clock -period 10 -name default\n" in script
 
 
 def test_weights_have_six_bits_and_accumulators_what_the_bound_needs() -> None:
     """27 taps of -31..31 on -128..127 plus a bias: 18 bits hold 2 * 9 * 31 * 128 = 71424 and a bias below 2**17 - 71424."""
-    plan = plan_stock_project(every_kernel(), board("ultra96"))
+    plan = plan_stock_project(every_kernel(), find_board("ultra96"))
     types = dict(re.findall(r"typedef (.*) (\w+);", plan["firmware/defines.h"].decode())[::-1])
     types = {name: kind for kind, name in types.items()}
     assert types["n0_block_1_conv_int_main_accumulators_weight_t"] == "ap_int<6>"
@@ -102,7 +102,7 @@ def test_tensorflow_is_not_needed() -> None:
 
 
 def test_to_hls4ml_writes_nothing(tmp_path: Path) -> None:
-    model = to_hls4ml(every_kernel(), board("ultra96"), tmp_path / "project")
+    model = to_hls4ml(every_kernel(), find_board("ultra96"), tmp_path / "project")
     assert model.config.get_config_value("Part") == "xczu3eg-sbva484-1-i"
     assert list(tmp_path.iterdir()) == []
 
@@ -112,7 +112,7 @@ def test_to_hls4ml_writes_nothing(tmp_path: Path) -> None:
 @both
 def test_make_csim_in_a_copied_folder_without_warnings_from_our_sources(tmp_path: Path, kind: str) -> None:
     project = tmp_path / "a copy" / "of it"
-    shutil.copytree(write(PLANS[kind](every_kernel(), board("ultra96")), tmp_path / "original"), project)
+    shutil.copytree(write(PLANS[kind](every_kernel(), find_board("ultra96")), tmp_path / "original"), project)
     shutil.rmtree(tmp_path / "original")
     flags = "CXXFLAGS=-O1 -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-label"  # labels name loops in HLS reports
     done = subprocess.run(["make", "csim", flags], cwd=project, capture_output=True, text=True, check=False)
@@ -129,7 +129,7 @@ def test_make_csim_in_a_copied_folder_without_warnings_from_our_sources(tmp_path
 
 
 def test_make_ip_without_vitis_hls_says_what_to_set(tmp_path: Path) -> None:
-    project = write(plan_folded(every_kernel(), board("ultra96")), tmp_path)
+    project = write(plan_folded(every_kernel(), find_board("ultra96")), tmp_path)
     done = subprocess.run(["make", "ip", "VITIS_HLS=no_such_vitis"], cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "no_such_vitis is not there" in done.stderr and "VITIS_HLS" in done.stderr

@@ -16,12 +16,12 @@ from test_hls_project import write
 
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph, check, run
-from edgekit.hls.csim import FLAGS, NATIVE, compiler, missing_compiler, open_simulation
-from edgekit.hls.executors import EXECUTORS
+from edgekit.hls.dataflow import pipeline
 from edgekit.hls.folding import FoldingPlan
-from edgekit.hls.pipeline import pipeline
-from edgekit.hls.project import plan_simulation
-from edgekit.targets.boards import board
+from edgekit.hls.project.project import plan_simulation
+from edgekit.hls.simulation.csim import FLAGS, NATIVE, compiler, missing_compiler, open_simulation
+from edgekit.hls.simulation.executors import EXECUTORS
+from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
 STOCK = EXECUTORS[1]
@@ -53,7 +53,7 @@ def test_random_graphs_through_the_stock_kernels(number: int, rng: np.random.Gen
 def check_folded(graph: IntegerGraph, plan: FoldingPlan, rng: np.random.Generator, folder: Path) -> None:
     check(graph)
     inputs = random_inputs(rng, graph)
-    project = write(plan_simulation(graph, board("ultra96"), plan), folder / "project")
+    project = write(plan_simulation(graph, find_board("ultra96"), plan), folder / "project")
     with open_simulation(project, lambda _: None) as execute:
         native = execute(inputs)
     assert_equal(graph, inputs, native)

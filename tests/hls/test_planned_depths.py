@@ -11,12 +11,12 @@ from random_graphs import random_graph, random_inputs
 from test_hls_fifos import DEADLOCK, residual, simulate
 from test_hls_networks import small_mobilenet
 
-from edgekit.hls.csim import compiler, missing_compiler
-from edgekit.hls.estimates import fifo_depths
+from edgekit.hls.dataflow import ample_depths, pipeline
 from edgekit.hls.folding import Folding
-from edgekit.hls.pipeline import ample_depths, pipeline
-from edgekit.hls.planner import plan
-from edgekit.targets.boards import board
+from edgekit.hls.plan.estimates import fifo_depths
+from edgekit.hls.plan.planner import plan
+from edgekit.hls.simulation.csim import compiler, missing_compiler
+from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
 
@@ -34,7 +34,7 @@ def test_a_residual_gets_fewer_than_its_map_and_enough(rng: np.random.Generator,
 
 def test_a_planned_mobilenet_runs(rng: np.random.Generator, tmp_path: Path) -> None:
     graph = small_mobilenet(rng, size=16)
-    found = plan(graph, board("ultra96"))
+    found = plan(graph, find_board("ultra96"))
     assert simulate(graph, found.folding, found.estimates.fifo_depths, random_inputs(rng, graph, 1)[-1:], tmp_path) == 0
 
 

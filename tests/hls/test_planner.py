@@ -15,15 +15,15 @@ from random_graphs import integer_graphs, random_graph
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
 from edgekit.graph.ir import OP_TYPES
-from edgekit.hls.estimates import estimate, fifo_depths, over_budget
+from edgekit.hls.dataflow import ample_depths, pipeline
 from edgekit.hls.folding import Folding, WeightPlacement, legal_foldings
 from edgekit.hls.folding_file import folding_json, read_folding
-from edgekit.hls.limits import spent, weight_readers
-from edgekit.hls.pipeline import ample_depths, pipeline
-from edgekit.hls.planner import DoesNotFit, plan
-from edgekit.targets.boards import Board, board
+from edgekit.hls.plan.estimates import estimate, fifo_depths, over_budget
+from edgekit.hls.plan.limits import spent, weight_readers
+from edgekit.hls.plan.planner import DoesNotFit, plan
+from edgekit.targets.boards import Board, find_board
 
-SMALL = board("pynq_z2")
+SMALL = find_board("pynq_z2")
 
 
 def chain(side: int = 16, channels: int = 16, classes: int = 10) -> IntegerGraph:
@@ -124,7 +124,7 @@ def test_a_wish_that_cannot_be_met_names_what_limits_and_the_best() -> None:
 def test_a_layer_that_cannot_be_so_fast_is_named() -> None:
     """The stem takes one position of 3 x 3 cells in 9 cycles at best, since its input has 3 channels: 64 * 9 and the first rows."""
     with pytest.raises(DoesNotFit, match=r"Layer 'stem' takes [0-9,]+ cycles a frame at its widest folding, and 100 are allowed"):
-        plan(chain(), board("zcu104"), fps=1e6)
+        plan(chain(), find_board("zcu104"), fps=1e6)
 
 
 def test_a_network_without_room_says_by_how_much() -> None:
@@ -224,7 +224,7 @@ def test_no_more_layers_read_from_memory_than_masters_there_are(rng: np.random.G
     little, more = target(32), target(64)
     assert weight_readers(plan(graph, little).estimates) > 2
     for module in ("planner", "limits"):
-        monkeypatch.setattr(f"edgekit.hls.{module}.WEIGHT_READERS_MAX", 2)
+        monkeypatch.setattr(f"edgekit.hls.plan.{module}.WEIGHT_READERS_MAX", 2)
     assert weight_readers(plan(graph, more).estimates) <= 2
     with pytest.raises(DoesNotFit) as refused:
         plan(graph, little)

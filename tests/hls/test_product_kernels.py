@@ -15,11 +15,11 @@ from test_hls_random_graphs import check_folded
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph, run
 from edgekit.graph.ir import OP_TYPES
-from edgekit.hls.csim import compiler, missing_compiler, open_simulation
-from edgekit.hls.executors import EXECUTORS
 from edgekit.hls.folding import Folding
-from edgekit.hls.project import plan_simulation
-from edgekit.targets.boards import board
+from edgekit.hls.project.project import plan_simulation
+from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
+from edgekit.hls.simulation.executors import EXECUTORS
+from edgekit.targets.boards import find_board
 
 FOLDED, STOCK = EXECUTORS
 
@@ -85,7 +85,7 @@ def test_heads_in_several_groups_of_outputs_and_terms(rng: np.random.Generator, 
     graph = b.graph(b.matmul("mixed", scores, y, 2, 7, bias=3000))
     foldings = {"y": Folding(4, 4), "scores": Folding(3, 2), "mixed": Folding(2, 3)}
     inputs = extreme_images(graph.tensors["x"], rng, noise=4)
-    with open_simulation(write(plan_simulation(graph, board("ultra96"), foldings), tmp_path), lambda _: None) as execute:
+    with open_simulation(write(plan_simulation(graph, find_board("ultra96"), foldings), tmp_path), lambda _: None) as execute:
         found = execute(inputs)
     for name, expected in run(graph, inputs).items():
         np.testing.assert_array_equal(found[name], expected, err_msg=name)
@@ -101,9 +101,9 @@ def test_random_graphs_of_every_op(number: int, rng: np.random.Generator, tmp_pa
 
 def test_the_stock_kernels_refuse_products_by_name() -> None:
     from edgekit.errors import EdgekitError
-    from edgekit.hls.stock import plan_stock_project
+    from edgekit.hls.hls4ml_kernels.stock import plan_stock_project
 
     reason = "op 'left': hls4ml's own kernels have none for a Slice; the folded kernels do"
     with pytest.raises(EdgekitError, match=reason):
-        plan_stock_project(pairs(), board("ultra96"))
+        plan_stock_project(pairs(), find_board("ultra96"))
     assert reason in str(STOCK.missing(Artifact(pairs())))

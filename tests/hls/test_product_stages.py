@@ -9,14 +9,14 @@ import pytest
 from hand_graphs import Builder, every_product
 
 from edgekit.graph import IntegerGraph
-from edgekit.hls.depthwise_stages import MapSums, Upsample
-from edgekit.hls.estimates import estimate
+from edgekit.hls.dataflow import op_stages, pipeline
 from edgekit.hls.folding import Folding, WeightPlacement, folded_lengths, moderate_foldings, read_tokens, refusal
-from edgekit.hls.pipeline import op_stages, pipeline
-from edgekit.hls.product_stages import Gate, HeldProduct, Product
-from edgekit.hls.resources import stage_cost
-from edgekit.hls.stages import Arithmetic, Cut, Resize, Stage
-from edgekit.targets.boards import board
+from edgekit.hls.kernels.base import Arithmetic, Cut, Resize, Stage
+from edgekit.hls.kernels.products import Gate, HeldProduct, Product
+from edgekit.hls.kernels.taps import MapSums, Upsample
+from edgekit.hls.plan.estimates import estimate
+from edgekit.hls.plan.resources import stage_cost
+from edgekit.targets.boards import find_board
 
 
 def only_stage(rng: np.random.Generator, add: Callable[[Builder, str], str], folding: Folding) -> Stage:
@@ -132,7 +132,7 @@ def test_what_is_held_comes_in_tokens_of_its_own() -> None:
 
 def test_estimates_show_every_op_with_its_cycles() -> None:
     graph = every_product()
-    found = estimate(graph, moderate_foldings(graph), board("ultra96"))
+    found = estimate(graph, moderate_foldings(graph), find_board("ultra96"))
     layers = {layer.name: layer for layer in found.layers}
     assert [op.name for op in graph.ops if op.name not in layers] == []
     assert {layers[name].kind for name in ("se_scaled", "alike", "odd", "tall")} == {
@@ -149,7 +149,7 @@ def test_a_result_that_waits_for_a_map_is_late(rng: np.random.Generator) -> None
     """The gate's first product comes after the last value of the map, so the latency is more than a frame's input and a frame's output."""
 
     def latency(graph: IntegerGraph) -> float:
-        return estimate(graph, moderate_foldings(graph, 1, 1), board("ultra96")).latency_ms
+        return estimate(graph, moderate_foldings(graph, 1, 1), find_board("ultra96")).latency_ms
 
     b = Builder(rng)
     x = b.tensor("x", (8, 8, 4), signed=True, binary_point=3)

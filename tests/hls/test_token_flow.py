@@ -17,13 +17,13 @@ from token_flow import flow
 
 from edgekit.graph import Conv2D, IntegerGraph, Padding
 from edgekit.graph.ir import OP_TYPES
-from edgekit.hls.csim import compiler, missing_compiler
-from edgekit.hls.depths import fifo_depths, slowest
-from edgekit.hls.estimates import PAUSES
+from edgekit.hls.dataflow import Pipeline, ample_depths, pipeline
 from edgekit.hls.folding import Folding, WeightPlacement, moderate_foldings
-from edgekit.hls.pipeline import Pipeline, ample_depths, pipeline
-from edgekit.hls.planner import plan
-from edgekit.targets.boards import board
+from edgekit.hls.plan.estimates import PAUSES
+from edgekit.hls.plan.fifos import fifo_depths, slowest
+from edgekit.hls.plan.planner import plan
+from edgekit.hls.simulation.csim import compiler, missing_compiler
+from edgekit.targets.boards import find_board
 
 CYCLES_MAX = 20_000
 """Larger graphs are left out: their flow takes seconds."""
@@ -175,7 +175,7 @@ def test_random_graphs_flow(seed: int) -> None:
 
 def test_a_planned_mobilenet_keeps_the_interval(rng: np.random.Generator) -> None:
     graph = small_mobilenet(rng, size=8)
-    assert_interval(pipeline(graph, plan(graph, board("pynq_z2")).folding))
+    assert_interval(pipeline(graph, plan(graph, find_board("pynq_z2")).folding))
 
 
 def test_a_residual_needs_its_rows_here_too(rng: np.random.Generator) -> None:

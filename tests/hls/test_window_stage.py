@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.graph import Padding
-from edgekit.hls.window_stage import SETTLED, Window
+from edgekit.hls.kernels.window import SETTLED, Window
 
 
 def window_of(rows: int, columns: int, kernel: int, stride: int, pad: int, *, dilation: int = 1, groups: int = 1) -> Window:

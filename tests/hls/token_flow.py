@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import product
 
-from edgekit.hls.depthwise_stages import Depthwise, MapSums, Upsample
-from edgekit.hls.pipeline import Pipeline
-from edgekit.hls.product_stages import Gate, HeldProduct
-from edgekit.hls.stages import Cut, HeldMatVec, Join, Largest, MatVec, Resize, Stage, WeightReader
-from edgekit.hls.window_stage import Window
+from edgekit.hls.dataflow import Pipeline
+from edgekit.hls.kernels.base import Cut, HeldMatVec, Join, Largest, MatVec, Resize, Stage, WeightReader
+from edgekit.hls.kernels.products import Gate, HeldProduct
+from edgekit.hls.kernels.taps import Depthwise, MapSums, Upsample
+from edgekit.hls.kernels.window import Window
 
 READ, NOT = True, False
 

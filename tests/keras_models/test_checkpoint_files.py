@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.checkpoints import is_checkpoint, read_arrays, read_checkpoint
-from edgekit.keras_models.inert_pickle import OPCODES_MAX
+from edgekit.keras_models.files.checkpoints import is_checkpoint, read_arrays, read_checkpoint
+from edgekit.keras_models.files.pickle import OPCODES_MAX
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = dict(np.load(GOLDEN / "tiny_state_dict.npz"))

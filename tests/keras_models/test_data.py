@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import digits, image_folder, photographs, read_image
+from edgekit.keras_models.training.images import digits, image_folder, photographs, read_image
 
 
 def paint(path: Path, color: tuple[int, int, int], size: tuple[int, int] = (10, 8)) -> None:

@@ -13,14 +13,14 @@ import edgekit
 from edgekit import tolerances
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.keras_models import count, exact_form, import_weights, set_norm_mix
-from edgekit.keras_models.backend import tf_keras
-from edgekit.keras_models.custom_layers import OffsetAttention, offsets
-from edgekit.keras_models.exact_layers import ProgressiveNorm, ReluAttention, progressive_norms
-from edgekit.keras_models.inference import inference_form
-from edgekit.keras_models.model_files import load_model, save_model
-from edgekit.keras_models.quantize import quantize
-from edgekit.keras_models.random_weights import measure_statistics
-from edgekit.keras_models.vocabulary import Form
+from edgekit.keras_models.files.model_files import load_model, save_model
+from edgekit.keras_models.layers.backend import tf_keras
+from edgekit.keras_models.layers.bn_layers import ProgressiveNorm, ReluAttention, progressive_norms
+from edgekit.keras_models.layers.custom_layers import OffsetAttention, offsets
+from edgekit.keras_models.qfx.quantize import quantize
+from edgekit.keras_models.reading.inference import inference_form
+from edgekit.keras_models.weights.random import measure_statistics
+from edgekit.keras_models.zoo.vocabulary import Form
 
 Layers = tf_keras.layers
 

@@ -10,7 +10,7 @@ import pytest
 
 import edgekit
 from edgekit import tolerances
-from edgekit.keras_models.vocabulary import TORCH
+from edgekit.keras_models.zoo.vocabulary import TORCH
 
 
 def authors_model(name: str) -> Any:

@@ -12,10 +12,10 @@ import pytest
 import edgekit
 from edgekit import tolerances
 from edgekit.errors import UnsupportedLayer
-from edgekit.keras_models.inference import inference_form
-from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.model_files import load_model, save_model
-from edgekit.keras_models.random_weights import randomize
+from edgekit.keras_models.files.model_files import load_model, save_model
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.reading.inference import inference_form
+from edgekit.keras_models.weights.random import randomize
 
 TRAINING_ONLY = {"BatchNormalization", "Dropout", "LayerScale", "LayerNormalization", "Average", "ChannelSlice", "OffsetAttention"}
 # Small, and each with what its family has: squeeze-and-excite, hard-swish, attention, upsampling, dilation, two heads.

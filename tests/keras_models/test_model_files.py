@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import edgekit
 from edgekit.errors import EdgekitError, UnsupportedLayer
-from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.model_files import custom_objects, load_model, read_notes, save_model
+from edgekit.keras_models.files.model_files import custom_objects, load_model, read_notes, save_model
+from edgekit.keras_models.layers.legacy_keras import import_keras
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),

@@ -14,7 +14,7 @@ import edgekit
 from edgekit import tolerances
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.keras_models import NETWORKS, count
-from edgekit.keras_models.legacy_keras import import_keras
+from edgekit.keras_models.layers.legacy_keras import import_keras
 
 ALPHAS = [(network.name, alpha) for network in NETWORKS.values() for alpha in network.alphas if network.family == "MobileNet"]
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.bias_correction import correct_biases
-from edgekit.keras_models.calibrate import calibrate
-from edgekit.keras_models.equalize import MOST_DOUBLINGS, equalize, factors
-from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.qfx_model import unquantized
-from edgekit.keras_models.synthesize import synthesize
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.qfx.bias_correction import correct_biases
+from edgekit.keras_models.qfx.calibrate import calibrate
+from edgekit.keras_models.qfx.equalize import MOST_DOUBLINGS, equalize, factors
+from edgekit.keras_models.qfx.model import unquantized
+from edgekit.keras_models.training.synthesize import synthesize
 from edgekit.tolerances import FLOAT32_FOLDED
 
 ranges = arrays(np.float32, 5, elements=st.floats(0, 1000, width=32))

@@ -15,15 +15,15 @@ from own_models import built
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, check
-from edgekit.keras_models.backend import tf
-from edgekit.keras_models.binary_point import BinaryPoint, binary_points_by_name
-from edgekit.keras_models.calibrate import best_weight_point
-from edgekit.keras_models.freeze import freeze
-from edgekit.keras_models.model_files import load_model, save_model
-from edgekit.keras_models.precision import Precisions, WeightPrecision, read_precisions
-from edgekit.keras_models.qfx import QFXWeight, on_levels
-from edgekit.keras_models.qfx_model import quantizers
-from edgekit.keras_models.quantize import quantize
+from edgekit.keras_models.files.model_files import load_model, save_model
+from edgekit.keras_models.layers.backend import tf
+from edgekit.keras_models.qfx.binary_point import BinaryPoint, binary_points_by_name
+from edgekit.keras_models.qfx.calibrate import best_weight_point
+from edgekit.keras_models.qfx.freeze import freeze
+from edgekit.keras_models.qfx.model import quantizers
+from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision, read_precisions
+from edgekit.keras_models.qfx.quantize import quantize
+from edgekit.keras_models.qfx.quantizers import QFXWeight, on_levels
 
 
 def integers(values: list[float], bits: int, k_hot: int | None = None) -> list[int]:

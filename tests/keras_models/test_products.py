@@ -26,17 +26,17 @@ from edgekit.graph import (
     quantize_input,
     run,
 )
-from edgekit.keras_models.backend import tf, tf_keras
-from edgekit.keras_models.binary_point import BinaryPoint
-from edgekit.keras_models.executors import EXECUTORS
-from edgekit.keras_models.freeze import freeze
-from edgekit.keras_models.keras_reader import replay
-from edgekit.keras_models.qfx import QFXActivation, QFXInput, QFXProduct, QFXProductBias, half_up
-from edgekit.keras_models.qfx_model import unquantized
-from edgekit.keras_models.qkeras_layers import QKerasLayers
-from edgekit.keras_models.quantize import quantize, transfer
-from edgekit.keras_models.random_weights import randomize
-from edgekit.keras_models.vocabulary import LINEAR, Act
+from edgekit.keras_models.layers.backend import tf, tf_keras
+from edgekit.keras_models.qfx.binary_point import BinaryPoint
+from edgekit.keras_models.qfx.executors import EXECUTORS
+from edgekit.keras_models.qfx.freeze import freeze
+from edgekit.keras_models.qfx.layers import QKerasLayers
+from edgekit.keras_models.qfx.model import unquantized
+from edgekit.keras_models.qfx.quantize import quantize, transfer
+from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXInput, QFXProduct, QFXProductBias, half_up
+from edgekit.keras_models.reading.replay import replay
+from edgekit.keras_models.weights.random import randomize
+from edgekit.keras_models.zoo.vocabulary import LINEAR, Act
 
 Layers = tf_keras.layers
 

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.accuracy import Accuracy
-from edgekit.keras_models.backend import tf, tf_keras
-from edgekit.keras_models.binary_point import BinaryPoint
-from edgekit.keras_models.model_files import load_model, read_notes, save_model
-from edgekit.keras_models.qfx import QFXActivation, QFXBias, QFXWeight, fixed_point, legal_weight_point, power_of_two
-from edgekit.keras_models.qfx_model import QFXModel, binary_points, unquantized
-from edgekit.keras_models.qkeras_layers import QKerasLayers
-from edgekit.keras_models.vocabulary import Act
-from edgekit.preprocessing import IMAGENET
+from edgekit.images.preprocessing import IMAGENET
+from edgekit.keras_models.files.model_files import load_model, read_notes, save_model
+from edgekit.keras_models.layers.backend import tf, tf_keras
+from edgekit.keras_models.qfx.binary_point import BinaryPoint
+from edgekit.keras_models.qfx.layers import QKerasLayers
+from edgekit.keras_models.qfx.model import QFXModel, binary_points, unquantized
+from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXBias, QFXWeight, fixed_point, legal_weight_point, power_of_two
+from edgekit.keras_models.zoo.vocabulary import Act
 
 
 def points(f_in: float = 0.0, f_w: Any = 0.0, f_out: float = 0.0) -> tuple[BinaryPoint, BinaryPoint, BinaryPoint]:

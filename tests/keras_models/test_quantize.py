@@ -16,19 +16,19 @@ from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.executor import Artifact
 from edgekit.graph import equal, quantize_input, run
 from edgekit.graph.check import WEIGHT_MAX
-from edgekit.keras_models.binary_point import BinaryPoint
-from edgekit.keras_models.build import build_model
-from edgekit.keras_models.calibrate import _activation_error, best_weight_point, calibrate
-from edgekit.keras_models.data import photographs
-from edgekit.keras_models.executors import EXECUTORS
-from edgekit.keras_models.freeze import freeze
-from edgekit.keras_models.precision import Precisions, WeightPrecision
-from edgekit.keras_models.qfx import QFXActivation
-from edgekit.keras_models.qfx_model import unquantized
-from edgekit.keras_models.qkeras_layers import QKerasLayers
-from edgekit.keras_models.quantize import build_qkeras_model, quantize
-from edgekit.keras_models.random_weights import randomize
-from edgekit.keras_models.thaw import thaw
+from edgekit.keras_models.qfx.binary_point import BinaryPoint
+from edgekit.keras_models.qfx.calibrate import _activation_error, best_weight_point, calibrate
+from edgekit.keras_models.qfx.executors import EXECUTORS
+from edgekit.keras_models.qfx.freeze import freeze
+from edgekit.keras_models.qfx.layers import QKerasLayers
+from edgekit.keras_models.qfx.model import unquantized
+from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision
+from edgekit.keras_models.qfx.quantize import build_qkeras_model, quantize
+from edgekit.keras_models.qfx.quantizers import QFXActivation
+from edgekit.keras_models.qfx.thaw import thaw
+from edgekit.keras_models.training.images import photographs
+from edgekit.keras_models.weights.random import randomize
+from edgekit.keras_models.zoo.build import build_model
 from edgekit.tolerances import FLOAT32_FOLDED
 
 NETWORKS = (("mobilenet_v1", 0.25), ("mobilenet_v2", 0.35))
@@ -45,7 +45,7 @@ def logits(model: Any, images: Any) -> Any:
     """Of a model that may end in a softmax, in float32."""
     last = model.layers[-1]
     if getattr(getattr(last, "activation", None), "__name__", "") == "softmax" or type(last).__name__ == "Softmax":
-        from edgekit.keras_models.legacy_keras import import_keras
+        from edgekit.keras_models.layers.legacy_keras import import_keras
 
         if last.weights:  # the softmax is the end of a Dense
             last.activation = import_keras().activations.linear
@@ -245,7 +245,7 @@ def unsupported(layers: Any, image: Any) -> dict[str, tuple[Any, str]]:
 
 
 def test_what_has_no_exact_form_is_named() -> None:
-    from edgekit.keras_models.legacy_keras import import_keras
+    from edgekit.keras_models.layers.legacy_keras import import_keras
 
     keras = import_keras()
     image = keras.layers.Input((8, 8, 3))

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import Images
-from edgekit.keras_models.distillation import Teacher
-from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.model_files import load_model, save_model
-from edgekit.keras_models.quantize import quantize
-from edgekit.keras_models.resume import model_variables, remove_checkpoint
-from edgekit.keras_models.training import Fitted, Options, Step, best_epoch, fit, is_over, learning_rates
+from edgekit.keras_models.files.model_files import load_model, save_model
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.qfx.quantize import quantize
+from edgekit.keras_models.training.checkpoint import model_variables, remove_checkpoint
+from edgekit.keras_models.training.distillation import Teacher
+from edgekit.keras_models.training.fit import Fitted, Options, Step, best_epoch, fit, is_over, learning_rates
+from edgekit.keras_models.training.images import Images
 
 OPTIONS = Options(4, 0.01, seed=3)
 
@@ -96,7 +96,7 @@ def test_the_best_epoch_is_the_first_of_equals() -> None:
 
 def test_the_best_epochs_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a made-up history: 3 epochs, the second one is the best, and after it comes one that is worse."""
-    from edgekit.keras_models import training
+    from edgekit.keras_models.training import fit as training
 
     def run(options: Options, measured: list[float]) -> tuple[Fitted, list[Any]]:
         made_up = iter(measured)

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models import stored_images
-from edgekit.keras_models.batches import NONE, Augmentation, augment, epoch_batches, usual_augmentation
-from edgekit.keras_models.data import Images, digits, image_folder
-from edgekit.keras_models.stored_images import StoredImages, stored_folder
-from edgekit.preprocessing import IMAGENET, normalize
+from edgekit.images.preprocessing import IMAGENET, normalize
+from edgekit.keras_models.training import stored_images
+from edgekit.keras_models.training.batches import NONE, Augmentation, augment, epoch_batches, usual_augmentation
+from edgekit.keras_models.training.images import Images, digits, image_folder
+from edgekit.keras_models.training.stored_images import StoredImages, stored_folder
 
 
 @pytest.fixture(autouse=True)
@@ -84,14 +84,14 @@ def test_a_broken_image_leaves_nothing_behind(folder: Path, cache: Path) -> None
 def test_a_killed_run_is_begun_anew(folder: Path, cache: Path) -> None:
     """Killed in the middle of decoding: what it left is no state of the cache, and goes away with the next run."""
     code = (
-        "import os, sys; from pathlib import Path; from edgekit.keras_models import stored_images as s\n"
+        "import os, sys; from pathlib import Path; from edgekit.keras_models.training import stored_images as s\n"
         "done = []\n"
         "decode = s.decode\n"
         "s.AT_ONCE = 1\n"
         "s.decode = lambda file: os._exit(9) if len(done) == 5 else done.append(file) or decode(file)\n"
         "s.stored_folder(Path(sys.argv[1]), 6)\n"
     )
-    source = Path(stored_images.__file__).parents[2]
+    source = Path(stored_images.__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(source)}
     assert subprocess.run([sys.executable, "-c", code, str(folder)], env=environment).returncode == 9
     assert list(cache.rglob("pixels.bin")), "it had begun"
@@ -101,7 +101,7 @@ def test_a_killed_run_is_begun_anew(folder: Path, cache: Path) -> None:
 
 def test_keras_predicts_from_it_batch_by_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    from edgekit.keras_models.legacy_keras import import_keras
+    from edgekit.keras_models.layers.legacy_keras import import_keras
 
     keras = import_keras()
     source = keras.Input((8, 8, 3))

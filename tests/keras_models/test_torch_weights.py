@@ -18,11 +18,11 @@ from test_checkpoint_files import archive, dictionary, safetensors, tensor
 import edgekit
 from edgekit import tolerances
 from edgekit.errors import EdgekitError
+from edgekit.images.preprocessing import IMAGENET, MINUS_ONE_TO_ONE
+from edgekit.jobs.source import ModelRequest, load_source
 from edgekit.keras_models import NETWORKS, import_weights
-from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.torch_names import SCHEMES, choose_scheme, schemes_of
-from edgekit.pipeline.source import ModelRequest, load_source
-from edgekit.preprocessing import IMAGENET, MINUS_ONE_TO_ONE
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.weights.torch_names import SCHEMES, choose_scheme, schemes_of
 
 PUBLISHED = json.loads((golden.FOLDER / "published_checkpoints.json").read_text())
 GAIN = 2.0  # of the recipe

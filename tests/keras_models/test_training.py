@@ -9,10 +9,10 @@ import pytest
 
 import edgekit
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.data import Images, digits, photographs
-from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.random_weights import measure_statistics, randomize
-from edgekit.keras_models.training import Options, Step, accuracy, fit
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.training.fit import Options, Step, accuracy, fit
+from edgekit.keras_models.training.images import Images, digits, photographs
+from edgekit.keras_models.weights.random import measure_statistics, randomize
 
 
 def small_model(classes: int = 10) -> Any:

@@ -15,17 +15,17 @@ from edgekit import tolerances
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph, equal, quantize_input, run
 from edgekit.graph.ir import Lookup, MatMul, Multiply
-from edgekit.keras_models.backend import tf
-from edgekit.keras_models.data import photographs
-from edgekit.keras_models.executors import EXECUTORS
-from edgekit.keras_models.forms import exact_form
-from edgekit.keras_models.freeze import freeze
-from edgekit.keras_models.model_files import load_model, save_model
-from edgekit.keras_models.qfx_model import unquantized
-from edgekit.keras_models.quantize import build_qkeras_model, quantize
-from edgekit.keras_models.random_weights import randomize
-from edgekit.keras_models.thaw import thaw
-from edgekit.keras_models.vocabulary import Form
+from edgekit.keras_models.files.model_files import load_model, save_model
+from edgekit.keras_models.layers.backend import tf
+from edgekit.keras_models.layers.bn_form import exact_form
+from edgekit.keras_models.qfx.executors import EXECUTORS
+from edgekit.keras_models.qfx.freeze import freeze
+from edgekit.keras_models.qfx.model import unquantized
+from edgekit.keras_models.qfx.quantize import build_qkeras_model, quantize
+from edgekit.keras_models.qfx.thaw import thaw
+from edgekit.keras_models.training.images import photographs
+from edgekit.keras_models.weights.random import randomize
+from edgekit.keras_models.zoo.vocabulary import Form
 
 FAMILIES = [
     ("mnasnet_b1", 0.5, 32, ()),

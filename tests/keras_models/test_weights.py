@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.legacy_keras import import_keras
-from edgekit.keras_models.weights import LISTED_MAX, import_weights
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.weights.load import LISTED_MAX, import_weights
 
 
 def small_model(classes: int = 3, filters: int = 4, prefix: str = "") -> Any:

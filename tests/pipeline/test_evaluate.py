@@ -15,12 +15,12 @@ from edgekit.bundle import GRAPH, LABELS, TFLITE, WeightsSource, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Dense, IntegerGraph, Tensor, check
 from edgekit.graph.onnx_write import write_onnx
-from edgekit.keras_models.data import digits
-from edgekit.pipeline.dataset import DIGITS
-from edgekit.pipeline.evaluate import _labelled, evaluate, ranks_of
-from edgekit.pixels import fit
+from edgekit.images.pixels import fit
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
+from edgekit.jobs.dataset import DIGITS
+from edgekit.jobs.evaluate import _labelled, evaluate, ranks_of
+from edgekit.keras_models.training.images import digits
 from edgekit.plan import write
-from edgekit.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.tflite.writer import write_tflite
 
 NAMES = ("red", "green", "blue", "grey", "black", "white")

@@ -9,7 +9,7 @@ from own_models import MODELS, built, saved
 
 from edgekit.bundle import open_bundle
 from edgekit.errors import UnsupportedLayer
-from edgekit.pipeline import ModelRequest, export_model, write_hls_project
+from edgekit.jobs import ModelRequest, export_model, write_hls_project
 from edgekit.verify import verify
 
 KERNELS = ("keras", "onnxruntime", "tflite-reference", "tflite-optimized", "tflite-xnnpack")
@@ -74,7 +74,7 @@ def test_stock_precisions(precision: str, tmp_path: Path) -> None:
 
 
 def test_a_softmax_between_layers_is_refused_by_name(tmp_path: Path) -> None:
-    from edgekit.keras_models.legacy_keras import import_keras
+    from edgekit.keras_models.layers.legacy_keras import import_keras
 
     keras = import_keras()
     image = keras.layers.Input((16, 16, 3))

@@ -15,8 +15,8 @@ from edgekit.accuracy import Accuracy
 from edgekit.bundle import GRAPH, TFLITE, Bundle, WeightsSource, bundle_plan, open_bundle
 from edgekit.cli.main import main
 from edgekit.graph import write_onnx
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.plan import write
-from edgekit.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.report import Timing, render_page
 from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.page import layer_of

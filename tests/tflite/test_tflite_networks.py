@@ -9,10 +9,10 @@ import pytest
 
 import edgekit
 from edgekit import tolerances
-from edgekit.keras_models.inference import inference_form
-from edgekit.keras_models.random_weights import randomize
+from edgekit.keras_models.reading.inference import inference_form
+from edgekit.keras_models.weights.random import randomize
 from edgekit.tflite.reader import describe
-from edgekit.tflite.stock import Precision, convert
+from edgekit.tflite.tensorflow import Precision, convert
 
 ATTENTION_BLOCKS = 2 + 3 + 2
 

@@ -14,7 +14,7 @@ from edgekit.targets.devices import AI_EDGE_LITERT, ANDROID_TFLITE, DEVICES, TFL
 from edgekit.tflite import op_versions
 from edgekit.tflite.op_versions import FIRST, check_runs, lacking, newest_version
 from edgekit.tflite.reader import OpVersion
-from edgekit.tflite.stock import Precision, convert
+from edgekit.tflite.tensorflow import Precision, convert
 from edgekit.tflite.writer import write_tflite
 
 

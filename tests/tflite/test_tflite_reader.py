@@ -101,7 +101,7 @@ def test_nothing_to_run_is_named():
 def test_what_is_computed_of_constants_is_no_output_of_the_probe():
     """A delegate that has taken in the float32 form of float16 weights leaves whatever was in memory where they would be."""
     import edgekit
-    from edgekit.tflite.stock import Precision, convert
+    from edgekit.tflite.tensorflow import Precision, convert
 
     tflite = convert(edgekit.build_model("mobilenet_v1", alpha=0.25, size=32, classes=3), Precision.FLOAT16)
     names = [op.name for op in describe(tflite)]

@@ -14,7 +14,7 @@ from edgekit.executor import Artifact
 from edgekit.tflite.executors import EXECUTORS
 from edgekit.tflite.flatbuffer import pack
 from edgekit.tflite.reader import parse
-from edgekit.tflite.stock import Precision, convert
+from edgekit.tflite.tensorflow import Precision, convert
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from edgekit.bundle import Bundle, Manifest, WeightsSource
 from edgekit.executor import Artifact, Executor, Note, Run, Values
 from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, Padding, Tensor, check, run
-from edgekit.preprocessing import Preprocessing
+from edgekit.images.preprocessing import Preprocessing
 from edgekit.verify import executors as registry
 
 Change = Callable[[dict[str, Any]], Values]

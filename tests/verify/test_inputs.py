@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
-from edgekit.preprocessing import Preprocessing, normalize
+from edgekit.images.preprocessing import Preprocessing, normalize
 from edgekit.verify.inputs import float_input, graph_input, make_inputs, quantized_input
 
 CENTERED = Preprocessing((127.5,), (127.5,))

@@ -11,10 +11,10 @@ import pytest
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph
-from edgekit.preprocessing import Preprocessing
+from edgekit.images.preprocessing import Preprocessing
 from edgekit.tflite.writer import write_tflite
 from edgekit.verify import verify
-from edgekit.verify.stock import stock_signature
+from edgekit.verify.recorded import stock_signature
 
 CENTERED = Preprocessing((127.5,), (127.5,))
 

@@ -11,7 +11,7 @@ import pytest
 from processes import edgekit
 
 from edgekit.bundle import open_bundle
-from edgekit.keras_models.networks import NETWORKS
+from edgekit.keras_models.zoo.networks import NETWORKS
 from edgekit.verify import verify
 
 pytestmark = pytest.mark.slow

@@ -1,5 +1,5 @@
 // From a decoded image to the bytes of a model's input, in integers alone: the rule of docs/numerics.md, "Preprocessing".
-// src/edgekit/pixels.py has it in Python; a test compares the two, and run.py on the device, byte by byte.
+// src/edgekit/images/pixels.py has it in Python; a test compares the two, and run.py on the device, byte by byte.
 #pragma once
 
 #include <cstddef>

@@ -22,7 +22,7 @@ from edgekit.connections.emulator import emulator_folder, missing_emulator
 from edgekit.connections.session import Session, ended
 from edgekit.errors import EdgekitError
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX
-from edgekit.targets.devices import AI_EDGE_LITERT, device
+from edgekit.targets.devices import AI_EDGE_LITERT, find_device
 from edgekit.targets.emulators import emulator_for
 from edgekit.tflite.application import ARCHITECTURES, LIBRARY, Settings, application_folder, arguments, folder_command, parse_report
 
@@ -84,7 +84,7 @@ def bench(
     manifest = bundle.manifest
     if manifest.kind != "tflite" or manifest.golden is None:
         raise EdgekitError(f"{bundle.folder} has no golden vectors and no model for a device; export it again, with edgekit export")
-    target = device(manifest.target)
+    target = find_device(manifest.target)
     measured = Measured(
         network=manifest.network,
         precision=manifest.precision,

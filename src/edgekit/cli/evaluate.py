@@ -12,7 +12,7 @@ from edgekit.cli.output import Json, as_plain, executor_progress, print_json, pr
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgekit.pipeline.evaluate import Evaluation
+    from edgekit.jobs.evaluate import Evaluation
 
 DIFFERS = 1
 
@@ -35,7 +35,7 @@ def evaluate(
     """Top-1 and top-5 of models, bundles, HLS projects and devices on labelled images; exit code 1 if exact copies differ."""
     from rich.console import Console
 
-    from edgekit.pipeline.evaluate import evaluate as run_evaluate
+    from edgekit.jobs.evaluate import evaluate as run_evaluate
 
     with status(shown=not json) as note, executor_progress(shown=not json) as progress:
         done = run_evaluate(models, data=data, limit=limit, executors=executor or None, on=on, note=note, progress=progress)

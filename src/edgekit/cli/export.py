@@ -31,7 +31,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a TFLite bundle for a device."""
-    from edgekit.pipeline import ModelRequest, export_model
+    from edgekit.jobs import ModelRequest, export_model
 
     request = ModelRequest(model, alpha, size, classes, weights, calibration, seed)
     with status(shown=not json) as note:

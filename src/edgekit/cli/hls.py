@@ -12,8 +12,8 @@ from edgekit.cli.output import Json, as_plain, print_json, print_warnings, statu
 from edgekit.targets.boards import AXI_MASTER
 
 if TYPE_CHECKING:
-    from edgekit.hls.estimates import Estimates
-    from edgekit.hls.synthesis import Synthesis
+    from edgekit.hls.plan.estimates import Estimates
+    from edgekit.hls.simulation.synthesis import Synthesis
 
 
 def hls(
@@ -38,7 +38,7 @@ def hls(
     json: Json = False,
 ) -> None:
     """Write an HLS C++ project for a board, planned to fit it."""
-    from edgekit.pipeline import ModelRequest, synthesize_project, write_hls_project
+    from edgekit.jobs import ModelRequest, synthesize_project, write_hls_project
 
     request = ModelRequest(model, alpha, size, classes, weights, calibration, seed)
     if synthesize:

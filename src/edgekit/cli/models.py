@@ -9,8 +9,8 @@ import typer
 from edgekit.cli.output import Json, print_json
 
 if TYPE_CHECKING:
-    from edgekit.keras_models.count_layers import Counts
-    from edgekit.keras_models.networks import Network
+    from edgekit.keras_models.zoo.count_layers import Counts
+    from edgekit.keras_models.zoo.networks import Network
 
 STOCK = ("float32", "float16", "dynamic", "int8", "int16x8")
 EXACT = ("qfx", "hls")
@@ -24,9 +24,9 @@ def models(
     json: Json = False,
 ) -> None:
     """List the networks: parameters, multiply-accumulates, published accuracy, sizes, what they export to. Of one: its layers."""
-    from edgekit.keras_models.networks import NETWORKS, network_of
+    from edgekit.keras_models.zoo.networks import NETWORKS, find_network
 
-    chosen = list(NETWORKS.values()) if name is None else [network_of(name)]
+    chosen = list(NETWORKS.values()) if name is None else [find_network(name)]
     if json:
         layers = {} if name is None else {"layers": _layers(chosen[0])}
         print_json({"networks": [{**_facts(network), "variants": _rows(network), **layers} for network in chosen]})
@@ -84,7 +84,7 @@ def _table(*columns: tuple[str, Any]) -> Any:
 
 def _counts(network: Network) -> Counts:
     """Of the variant that has the plain name: alpha 1 at the default size."""
-    from edgekit.keras_models.networks import count
+    from edgekit.keras_models.zoo.networks import count
 
     return count(network.name)
 
@@ -115,7 +115,7 @@ def _facts(network: Network) -> dict[str, Any]:
 
 def _rows(network: Network) -> list[dict[str, Any]]:
     """A row for each alpha, at the default size."""
-    from edgekit.keras_models.networks import count
+    from edgekit.keras_models.zoo.networks import count
 
     rows = []
     for alpha in sorted(network.alphas, reverse=True):

@@ -59,8 +59,8 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a network, or go on training a model file, and save it as .keras."""
-    from edgekit.keras_models.precision import Precisions, WeightPrecision, read_precisions
-    from edgekit.pipeline import ModelRequest, train_model
+    from edgekit.jobs import ModelRequest, train_model
+    from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision, read_precisions
 
     chosen = None
     if weight_bits is not None or k_hot is not None or precisions is not None:

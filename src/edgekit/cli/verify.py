@@ -27,15 +27,15 @@ def verify(
     """Compare every executor bit by bit; exit code 1 if any bit differs. With --on, those of a device with the baseline."""
     from rich.console import Console
 
-    from edgekit.bench.executors import executors_on
     from edgekit.bundle import open_bundle
     from edgekit.verify import as_json, show
     from edgekit.verify import verify as run_verify
+    from edgekit.verify.devices import executors_on
 
     bundle = open_bundle(folder)
     images = None
     if data is not None:
-        from edgekit.pipeline.dataset import verification_pixels
+        from edgekit.jobs.dataset import verification_pixels
 
         images = verification_pixels(data, bundle)
     names, also = executors_on(on, bundle) if not bundle.changed else (None, ())

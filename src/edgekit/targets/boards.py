@@ -108,7 +108,7 @@ BOARDS: dict[str, Board] = {
 }
 
 
-def board(name: str) -> Board:
+def find_board(name: str) -> Board:
     """The board of that name. Raises UnknownName."""
     if name not in BOARDS:
         raise UnknownName("board", name, BOARDS)

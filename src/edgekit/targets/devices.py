@@ -68,7 +68,7 @@ DEVICES: dict[str, Device] = {
 }
 
 
-def device(name: str) -> Device:
+def find_device(name: str) -> Device:
     """The device of that name. Raises UnknownName."""
     if name not in DEVICES:
         raise UnknownName("device", name, DEVICES)

@@ -69,7 +69,7 @@ EMULATORS: dict[str, Emulator] = {
 }
 
 
-def emulator(name: str) -> Emulator:
+def find_emulator(name: str) -> Emulator:
     """The emulator of that device. Raises UnknownName."""
     if name not in EMULATORS:
         raise UnknownName("emulated device", name, EMULATORS)

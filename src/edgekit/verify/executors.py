@@ -27,13 +27,13 @@ class Entry:
 
 ENTRIES = (
     Entry("reference", "edgekit.verify.reference", "EXECUTOR"),
-    Entry("keras", "edgekit.keras_models.executors", "EXECUTORS"),
+    Entry("keras", "edgekit.keras_models.qfx.executors", "EXECUTORS"),
     Entry("onnxruntime", "edgekit.verify.onnxruntime", "EXECUTOR"),
     Entry("tflite-reference", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("tflite-optimized", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("tflite-xnnpack", "edgekit.tflite.executors", "EXECUTORS"),
-    Entry("hls-csim", "edgekit.hls.executors", "EXECUTORS"),
-    Entry("hls4ml-csim", "edgekit.hls.executors", "EXECUTORS", usual=False),
+    Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
+    Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(
         Entry(f"{device}-{kernels}", "edgekit.tflite.device_executors", "EXECUTORS", device.split("-")[0], usual=False)
         for device in ("rpi4-tflite-runtime", "rpi4-ai-edge-litert", "rpi3-tflite-runtime")

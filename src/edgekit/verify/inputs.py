@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
-from edgekit.pixels import PIXEL_MAX, fit, look_up, map_shape
-from edgekit.preprocessing import Preprocessing, float_table, integer_table
+from edgekit.images.pixels import PIXEL_MAX, fit, look_up, map_shape
+from edgekit.images.preprocessing import Preprocessing, float_table, integer_table
 
 Array: TypeAlias = npt.NDArray[Any]
 

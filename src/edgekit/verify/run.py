@@ -102,7 +102,7 @@ def _subject(bundle: Bundle) -> _Subject:
         return _Subject(graph_input(graph), order, dict.fromkeys(graph.outputs, False), values)
     if tflite is None:
         raise EdgekitError(f"{bundle.folder} holds no model to run; export again")
-    from edgekit.verify.stock import stock_signature
+    from edgekit.verify.recorded import stock_signature
 
     found = stock_signature(tflite, bundle.manifest.preprocessing)
     return _Subject(found.input, found.order, found.outputs, STOCK_GROWTH * prod(found.input.shape))

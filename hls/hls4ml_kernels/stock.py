@@ -1,0 +1,49 @@
+"""hls4ml's own kernels, for comparison: every channel of a pixel in one token, all weights on chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgekit.graph import IntegerGraph
+from edgekit.hls.hls4ml_kernels.lower import lower
+from edgekit.hls.project.description import FILE_NAME, Description, describe, to_json
+from edgekit.hls.project.model import network_to_hls4ml
+from edgekit.hls.project.project import Plan, complete, template, words_of_io, written
+from edgekit.targets.boards import Board
+
+
+def plan_stock_project(graph: IntegerGraph, board: Board) -> Plan:
+    """Everything that `make csim` and `make ip` need, in a folder that can be moved.
+
+    Raises:
+        ContractError: the graph breaks the contract.
+        EdgekitError: hls4ml cannot express the graph.
+    """
+    tokens = "A token holds all channels of a position"
+    words = {"types": "ap_types", "optimize": "-O2", "tokens": tokens}
+    return complete(graph, board, plan_stock_simulation(graph, board), words)
+
+
+def plan_stock_simulation(graph: IntegerGraph, board: Board) -> Plan:
+    """The part of the project that the C simulation needs."""
+    network = lower(graph)
+
+    def write(folder: Path) -> Any:
+        from edgekit.hls.project.writer import write_sources
+
+        model = network_to_hls4ml(network, board, folder)
+        write_sources(model, folder)
+        return model
+
+    model, plan = written(write)
+    description = describe(graph, network)
+    plan[FILE_NAME] = to_json(description)
+    plan["network_io.h"] = _network_io(model, description).encode()
+    plan["simulate.cpp"] = template("simulate.cpp").template.encode()
+    return plan
+
+
+def _network_io(model: Any, description: Description) -> str:
+    traced = ", ".join(f'{{"{layer.name}", {layer.values}}}' for layer in description.layers)
+    return template("network_io.h").substitute(words_of_io(model, description), traced=traced)

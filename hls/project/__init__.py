@@ -1,0 +1,1 @@
+"""The C++ project of a folded network, written through hls4ml."""

@@ -1,0 +1,78 @@
+"""The integer graph as hls4ml's ModelGraph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from edgekit.graph import IntegerGraph
+from edgekit.hls.dataflow import Pipeline
+from edgekit.hls.hls4ml_kernels.lower import Network, lower
+from edgekit.hls.project.calls import variables
+from edgekit.targets.boards import Board
+
+TOP = "edgekit_network"
+"""The function that becomes the IP."""
+
+
+def to_hls4ml(graph: IntegerGraph, board: Board, folder: Path) -> Any:
+    """hls4ml's ModelGraph of an integer graph: Vitis backend, streams between the layers.
+
+    Args:
+        folder: where hls4ml would write the project; nothing is written yet.
+
+    Raises:
+        ContractError: the graph breaks the contract.
+        EdgekitError: hls4ml cannot express it; the message says what.
+    """
+    return network_to_hls4ml(lower(graph), board, folder)
+
+
+def network_to_hls4ml(network: Network, board: Board, folder: Path) -> Any:
+    from hls4ml.model.graph import ModelGraph
+    from hls4ml.utils.config import create_config
+
+    from edgekit.hls.project.hls4ml_layers import register
+
+    register()
+    config = create_config(
+        output_dir=str(folder),
+        project_name=TOP,
+        backend="Vitis",
+        part=board.part.name,
+        clock_period=board.clock_period_ns,
+        io_type="io_stream",
+    )
+    config["TraceOutput"] = True
+    config["HLSConfig"] = {"Model": {"Precision": "int<8>", "ReuseFactor": 1, "Strategy": "resource"}, "LayerName": network.settings}
+    with _quick_reuse_factors():
+        return ModelGraph.from_layer_list(config, network.layers, network.inputs, network.outputs)
+
+
+def set_fifo_depths(model: Any, pipe: Pipeline, depths: Mapping[str, int]) -> None:
+    """Gives each FIFO of a folded pipeline's model its depth, in tokens. The network's inputs and outputs are no FIFOs."""
+    streams = {name: variable for layer in model.get_layers() for name, variable in layer.variables.items()}
+    for stream, name in variables(pipe).items():
+        if name in streams:
+            streams[name].pragma = ("stream", depths[stream])
+
+
+@contextmanager
+def _quick_reuse_factors() -> Iterator[None]:
+    """hls4ml lists a layer's legal reuse factors by trying every number up to n_in * n_out, a million for a classifier.
+
+    The same list, from the divisors of n_in * n_out; what is legal is still asked of hls4ml.
+    """
+    from hls4ml.backends.fpga.fpga_backend import FPGABackend
+
+    def divisors(self: Any, n_in: int, n_out: int) -> list[int]:
+        product = n_in * n_out
+        low = [d for d in range(1, ceil(product**0.5) + 1) if product % d == 0]
+        return [d for d in sorted({*low, *(product // d for d in low)}) if self._validate_reuse_factor(n_in, n_out, d)]
+
+    with patch.object(FPGABackend, "get_valid_reuse_factors", divisors):
+        yield

@@ -1,0 +1,1 @@
+"""The project compiled and run: the C simulation, and the vendor's synthesis."""

@@ -1,0 +1,146 @@
+"""The C simulation: a project compiled with a C++ compiler and run as child processes, so that a crash stays in the child."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError
+from edgekit.executor import Note, Run, Values
+from edgekit.hls.project.description import Description, read_description
+
+COMPILER_VARIABLE = "EDGEKIT_CXX"
+FLAGS = ("-std=c++14", "-w", "-I.", '-DWEIGHTS_DIR="firmware/weights"')
+AP_TYPES = ("-O2", "-isystem", "firmware/ap_types")
+NATIVE = "firmware/native"
+NATIVE_TYPES = ("-O2", "-march=native", "-fvect-cost-model=dynamic", "-isystem", NATIVE)
+"""The processor's own integers stand in for ap_int, where a project brings them. g++ -O3 unrolls the loops over lanes before it could
+vectorize them: half as fast, and twice as long to compile."""
+SOURCES = ("firmware/edgekit_network.cpp", "simulate.cpp")
+COMPILE_SECONDS_MAX = 1800
+START_SECONDS_MAX, IMAGE_SECONDS_MAX = 120, 120
+"""A simulation that takes longer than this is taken to hang."""
+
+
+def compiler() -> str | None:
+    """The C++ compiler's path: EDGEKIT_CXX, or g++ from the path; None if there is none."""
+    return shutil.which(os.environ.get(COMPILER_VARIABLE) or "g++")
+
+
+def missing_compiler() -> str:
+    """What to say when there is none."""
+    wanted = os.environ.get(COMPILER_VARIABLE)
+    what = f"{COMPILER_VARIABLE} is '{wanted}', which is no program here" if wanted else "no g++"
+    return f"{what}; install it (Debian: apt install g++) or set {COMPILER_VARIABLE} to a C++ compiler"
+
+
+@contextmanager
+def open_simulation(project: Path, note: Note) -> Iterator[Run]:
+    """Compiles a project and gives what runs it; the project's folder is only read.
+
+    Raises:
+        EdgekitError: no compiler, no project in that folder, or it does not compile.
+    """
+    description = read_description(project)
+    with tempfile.TemporaryDirectory(prefix="edgekit-csim-") as name:
+        folder = Path(name)
+        note("compiling the C simulation")
+        program = compile_simulation(project, folder)
+
+        def run(inputs: npt.NDArray[Any]) -> Values:
+            return _run(project, program, description, inputs, folder)
+
+        yield run
+
+
+def compile_simulation(project: Path, folder: Path) -> Path:
+    """The simulation program, in `folder`. Raises EdgekitError."""
+    cxx = compiler()
+    if cxx is None:
+        raise EdgekitError(f"the C simulation cannot be compiled: {missing_compiler()}")
+    program = folder / "simulate"
+    types = NATIVE_TYPES if (project / NATIVE).is_dir() else AP_TYPES
+    command = [cxx, *FLAGS, *types, *SOURCES, "-o", str(program)]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=COMPILE_SECONDS_MAX, check=False)
+    except subprocess.TimeoutExpired:
+        raise EdgekitError(f"{cxx} did not compile the C simulation in {project} within {COMPILE_SECONDS_MAX} s") from None
+    if done.returncode != 0:
+        raise EdgekitError(f"the C simulation in {project} does not compile with {cxx}:\n{_tail(done.stderr)}")
+    return program
+
+
+def _run(project: Path, program: Path, description: Description, inputs: npt.NDArray[Any], folder: Path) -> Values:
+    """Shares the batch out between the processors."""
+    source = description.input
+    if inputs.shape[1:] != source.shape:
+        raise ValueError(f"inputs have shape {inputs.shape[1:]}, tensor '{source.name}' has {source.shape}")
+    batch = inputs.astype(source.dtype)
+    parts = np.array_split(batch, max(1, min(len(batch), os.cpu_count() or 1)))
+    children: list[subprocess.Popen[str]] = []
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        try:
+            files = [(Path(name) / f"inputs{i}", Path(name) / f"outputs{i}") for i in range(len(parts))]
+            for part, (given, taken) in zip(parts, files, strict=True):
+                given.write_bytes(part.tobytes())
+                command = [str(program), str(given), str(taken)]
+                nothing, messages = subprocess.DEVNULL, subprocess.PIPE
+                children.append(subprocess.Popen(command, cwd=project, text=True, stdin=nothing, stdout=nothing, stderr=messages))
+            for child, part in zip(children, parts, strict=True):
+                _wait(child, len(part))
+            written = [_table(description, taken, len(part)) for part, (_, taken) in zip(parts, files, strict=True)]
+            return {source.name: batch, **_unpack(description, written)}
+        finally:  # before the folder goes: where one has failed, the others still write
+            for child in children:
+                child.kill()
+                child.wait()
+
+
+def _wait(child: subprocess.Popen[str], images: int) -> None:
+    limit = START_SECONDS_MAX + IMAGE_SECONDS_MAX * images
+    try:
+        _, messages = child.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        raise EdgekitError(f"the C simulation did not end within {limit} s for {images} images") from None
+    if child.returncode != 0:
+        how = f"was killed by signal {-child.returncode}" if child.returncode < 0 else f"ended with code {child.returncode}"
+        raise EdgekitError(f"the C simulation {how}: {_tail(messages) or 'it said nothing'}")
+
+
+def _table(description: Description, written: Path, images: int) -> npt.NDArray[np.uint8]:
+    """What one process wrote: (images, bytes an image)."""
+    values = sum(_sizes(description))
+    if written.stat().st_size != images * values:
+        raise EdgekitError(f"the C simulation wrote {written.stat().st_size} bytes for {images} images, not {images * values}")
+    return np.fromfile(written, np.uint8).reshape(images, values)
+
+
+def _sizes(description: Description) -> list[int]:
+    return [output.values for output in description.outputs] + [layer.values for layer in description.layers]
+
+
+def _unpack(description: Description, written: list[npt.NDArray[np.uint8]]) -> dict[str, npt.NDArray[Any]]:
+    """Tensor name -> (batch, *shape). An output's values are those of its stream, though its layer is traced too."""
+    ends = np.cumsum(_sizes(description)).tolist()
+    spans = [slice(*ends_of) for ends_of in pairwise([0, *ends])]
+    outputs, layers = description.outputs, description.layers
+    places = {tensor: span for layer, span in zip(layers, spans[len(outputs) :], strict=True) for tensor in layer.tensors}
+    places |= zip(outputs, spans[: len(outputs)], strict=True)
+    return {
+        tensor.name: np.concatenate([table[:, span] for table in written]).view(tensor.dtype).reshape(-1, *tensor.shape)
+        for tensor, span in places.items()
+    }
+
+
+def _tail(text: str, lines: int = 20) -> str:
+    return "\n".join(text.strip().splitlines()[-lines:])

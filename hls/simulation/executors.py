@@ -1,0 +1,79 @@
+"""The C simulations as executors: of the folded kernels, and of hls4ml's own, which the others are compared with."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgekit.errors import EdgekitError
+from edgekit.executor import Artifact, Executor, Note, Run
+from edgekit.graph import IntegerGraph, violations
+from edgekit.hls.folding import moderate_foldings
+from edgekit.hls.hls4ml_kernels.lower import stock_refusal
+from edgekit.hls.hls4ml_kernels.stock import plan_stock_simulation
+from edgekit.hls.project.project import Plan, plan_simulation
+from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
+from edgekit.targets.boards import find_board
+
+SIMULATED_BOARD = "ultra96"
+"""Where there is no project, one is written for this board: the integers are the same on every board."""
+
+
+def _missing(artifact: Artifact) -> str | None:
+    if artifact.hls_project is None:
+        return _missing_graph(artifact, "it needs an HLS project or an integer graph")
+    return missing_compiler() if compiler() is None else None
+
+
+def _missing_stock(artifact: Artifact) -> str | None:
+    missing = _missing_graph(artifact, "it needs an integer graph")
+    return missing or (stock_refusal(artifact.graph) if artifact.graph else None)
+
+
+def _missing_graph(artifact: Artifact, needs: str) -> str | None:
+    if artifact.graph is None:
+        return needs
+    violation = next(violations(artifact.graph), None)
+    if violation is not None:
+        return f"the graph breaks the contract, on which the hardware's shifts rely: {violation}"
+    return missing_compiler() if compiler() is None else None
+
+
+@contextmanager
+def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
+    """The project of the artifact, else one made from its graph in a temporary folder."""
+    if artifact.hls_project is not None:
+        with open_simulation(artifact.hls_project, note) as run:
+            yield run
+        return
+
+    def plan(graph: IntegerGraph) -> Plan:
+        return plan_simulation(graph, find_board(SIMULATED_BOARD), moderate_foldings(graph))
+
+    with _open_planned(artifact, note, plan) as run:
+        yield run
+
+
+@contextmanager
+def _open_stock(artifact: Artifact, note: Note) -> Iterator[Run]:
+    with _open_planned(artifact, note, lambda graph: plan_stock_simulation(graph, find_board(SIMULATED_BOARD))) as run:
+        yield run
+
+
+@contextmanager
+def _open_planned(artifact: Artifact, note: Note, plan: Callable[[IntegerGraph], Plan]) -> Iterator[Run]:
+    if artifact.graph is None:
+        raise EdgekitError("the C simulation needs an HLS project or an integer graph")
+    with tempfile.TemporaryDirectory(prefix="edgekit-hls-") as name:
+        note("writing the HLS project")
+        for path, content in plan(artifact.graph).items():
+            target = Path(name) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        with open_simulation(Path(name), note) as run:
+            yield run
+
+
+EXECUTORS: tuple[Executor, ...] = (Executor("hls-csim", _missing, _open), Executor("hls4ml-csim", _missing_stock, _open_stock))

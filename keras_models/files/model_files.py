@@ -1,0 +1,216 @@
+"""A user's own Keras or QKeras model as a file. A file from outside is read as data: its configuration is looked through before
+anything is made of it, and only classes on a list of image layers are made."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from math import isfinite
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile, is_zipfile
+
+from edgekit.accuracy import Accuracy, parse_accuracy
+from edgekit.errors import EdgekitError, UnsupportedLayer
+from edgekit.images.preprocessing import Preprocessing
+from edgekit.keras_models.files.hdf5 import open_hdf5, read_member, require_file
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.plan import write_file
+
+NOTES = "edgekit.json"
+"""The member of a .keras archive that holds what edgekit adds; Keras passes it over."""
+MODELS = {"Functional", "Model", "QFXModel", "Sequential"}
+LAYERS = {
+    *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose"),
+    *("Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer"),
+    *("LayerNormalization", "LeakyReLU", "MaxPooling2D", "Multiply", "Permute", "ReLU", "Rescaling", "Reshape", "SeparableConv2D"),
+    *("Softmax", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D"),
+}
+PARTS = {
+    *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones"),
+    *("Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"),
+    *("L1", "L1L2", "L2", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "Policy"),
+}
+"""Initializers, regularizers, constraints and number types inside a layer."""
+FUNCTIONS = {
+    *("elu", "exponential", "gelu", "hard_sigmoid", "hard_swish", "linear", "relu", "relu6", "relu6_sigmoid", "selu", "sigmoid"),
+    *("softmax", "softplus", "softsign", "swish", "tanh"),
+}
+QKERAS_LAYERS = {
+    *("QActivation", "QAdaptiveActivation", "QAveragePooling2D", "QBatchNormalization", "QConv2D", "QConv2DBatchnorm"),
+    *("QConv2DTranspose", "QDense", "QDepthwiseConv2D", "QDepthwiseConv2DBatchnorm", "QGlobalAveragePooling2D", "QSeparableConv2D"),
+}
+QKERAS_PARTS = {
+    *("Clip", "QInitializer", "bernoulli", "binary", "quantized_bits", "quantized_linear", "quantized_po2", "quantized_relu"),
+    *("quantized_relu_po2", "quantized_sigmoid", "quantized_tanh", "quantized_ulaw", "stochastic_binary", "stochastic_ternary", "ternary"),
+}
+REGISTERED = "edgekit>"
+"""What Keras writes in front of the names of our own layers and functions."""
+KERAS_MODULE = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|initializers|regularizers|constraints|mixed_precision)(\.\w+)*)?")
+CALL = re.compile(r"(\w+)(\([\w\s.,=+-]*\))?")
+"""How qkeras writes a quantizer as text, as in quantized_bits(8, 0, alpha=1)."""
+
+
+@cache
+def custom_objects() -> dict[str, Any]:
+    """Name -> class or function, of what a model file may hold beyond Keras' own: qkeras' layers and quantizers, QFX, our layers."""
+    import_keras()
+    import qkeras
+    import qkeras.qlayers
+
+    from edgekit.keras_models.layers.activations import CUSTOM_ACTIVATIONS
+    from edgekit.keras_models.layers.bn_layers import EXACT_LAYERS
+    from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
+    from edgekit.keras_models.qfx.model import CUSTOM_OBJECTS
+    from edgekit.keras_models.qfx.products import QKERAS_CUSTOM_LAYERS
+
+    homes = (qkeras, qkeras.qlayers)
+    classes = {name: getattr(home, name) for name in (*QKERAS_LAYERS, *QKERAS_PARTS) for home in homes if hasattr(home, name)}
+    return classes | CUSTOM_OBJECTS | QKERAS_CUSTOM_LAYERS | CUSTOM_LAYERS | EXACT_LAYERS | CUSTOM_ACTIVATIONS
+
+
+def load_model(path: Path) -> Any:
+    """The tf_keras.Model in a .keras or .h5 file, without its training state.
+
+    Raises:
+        UnsupportedLayer: a layer, or a part of one, of a class that is not on the lists here (Lambda, for one); it is named.
+        EdgekitError: no such file, truncated, not a Keras model, or refused for what it reaches outside itself.
+    """
+    config = _config_of(path)
+    keras = import_keras()
+    _vet(config, path)
+    with open_hdf5(path):
+        pass  # the weights are looked through before Keras reads them
+    try:
+        if is_zipfile(path):
+            model = keras.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)
+        else:
+            model = keras.models.model_from_json(json.dumps(config), custom_objects())
+        model.load_weights(path)
+    except Exception as error:  # Keras and its layers raise errors of every type on a configuration that does not fit
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EdgekitError(f"cannot build the model in '{path}': {reason}") from error
+    return model
+
+
+def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = None, accuracy: Accuracy | None = None) -> None:
+    """Writes a .keras file, whole or not at all, with what the model expects of its images, and how good it is, beside the model.
+
+    Raises EdgekitError if the name ends otherwise or the folder cannot be written.
+    """
+    if path.suffix != ".keras":
+        raise EdgekitError(f"'{path}' should end in .keras, the file form of a Keras model")
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+            whole = Path(folder) / path.name
+            model.save(whole, save_format="keras")
+            if preprocessing is not None:
+                with ZipFile(whole, "a") as archive:
+                    notes = {"preprocessing": asdict(preprocessing), "accuracy": asdict(accuracy) if accuracy else None}
+                    archive.writestr(NOTES, json.dumps(notes))
+            write_file(path, whole.read_bytes())
+    except OSError as error:
+        raise EdgekitError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def read_notes(path: Path) -> tuple[Preprocessing | None, Accuracy | None]:
+    """What `save_model` wrote beside a model; None where nothing is. Raises EdgekitError if it is broken."""
+    if not is_zipfile(path):
+        return None, None
+    with ZipFile(path) as archive:
+        if NOTES not in archive.namelist():
+            return None, None
+    try:
+        notes = json.loads(read_member(path, NOTES))
+        found = notes["preprocessing"]
+        mean, std = (tuple(float(value) for value in found[name]) for name in ("mean", "std"))
+        accuracy = parse_accuracy(notes.get("accuracy"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise EdgekitError(f"'{path}': {NOTES} in it does not say how images are preprocessed, or how good the model is") from error
+    if not mean or not std or not all(isfinite(value) for value in (*mean, *std)) or 0.0 in std:
+        raise EdgekitError(f"'{path}': {NOTES} in it has a mean or deviation that nothing can be normalized with")
+    return Preprocessing(mean, std), accuracy
+
+
+def _config_of(path: Path) -> dict[str, Any]:
+    require_file(path)
+    if is_zipfile(path):
+        if path.suffix != ".keras":
+            raise EdgekitError(f"'{path}' is an archive; Keras reads one only under a name that ends in .keras")
+        text: Any = read_member(path, "config.json")
+    else:
+        with open_hdf5(path) as file:
+            text = file.attrs.get("model_config")
+        if text is None:
+            raise EdgekitError(f"'{path}' holds no model, weights at most; name the network and give this file as its weights")
+    try:
+        config = json.loads(text, object_hook=_without_training)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise EdgekitError(f"'{path}': its configuration is not JSON ({error})") from error
+    if not isinstance(config, dict) or str(config.get("class_name")) not in MODELS:
+        raise EdgekitError(f"'{path}' is not a functional or sequential Keras model")
+    return config
+
+
+def _without_training(node: dict[str, Any]) -> dict[str, Any]:
+    """Losses and optimizers are not loaded, so they need no looking through."""
+    return {key: value for key, value in node.items() if key != "compile_config"}
+
+
+def _vet(config: dict[str, Any], path: Path) -> None:
+    """Raises UnsupportedLayer for the first object that is not on the lists."""
+    try:
+        for layer, problem in _problems(config, "the model"):
+            raise UnsupportedLayer(
+                f"'{path}': {layer} {problem}, which edgekit does not load. It loads {', '.join(sorted(LAYERS | QKERAS_LAYERS))}"
+            )
+    except RecursionError as error:
+        raise EdgekitError(f"'{path}': its configuration is nested too deeply") from error
+
+
+def _problems(node: Any, layer: str) -> Iterator[tuple[str, str]]:
+    """Every object in a configuration that must not be made: (the layer it is in, what it is)."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _problems(item, layer)
+    if not isinstance(node, dict):
+        return
+    if "class_name" in node:
+        config = node.get("config")
+        if isinstance(config, dict) and isinstance(config.get("name"), str):
+            layer = f"layer '{config['name']}'"
+        problem = _object_problem(node)
+        if problem:
+            yield layer, problem
+    for key, value in node.items():
+        if isinstance(value, str) and (key.endswith("quantizer") or "activation" in key) and not _is_known_call(value):
+            yield layer, f"has {key} '{value}'"
+        else:
+            yield from _problems(value, layer)
+
+
+def _object_problem(node: dict[str, Any]) -> str | None:
+    name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
+    if not isinstance(name, str):
+        return f"has a class name that is no text, {name!r}"
+    name = name.removeprefix(REGISTERED)
+    if name == "function":
+        function = str(node.get("config")).removeprefix(REGISTERED)
+        fine = module == "builtins" and function in FUNCTIONS and registered in (None, "function", function)
+        return None if fine else f"has a function '{function}' of module '{module}'"
+    custom = custom_objects().get(name)
+    if custom is not None:
+        known = module in (None, custom.__module__)
+    else:
+        known = name in MODELS | LAYERS | PARTS and (module is None or bool(KERAS_MODULE.fullmatch(str(module))))
+    fine = known and (registered is None or registered == name or str(registered).endswith(f">{name}"))
+    return None if fine else f"is or has a {name}" + (f" of module '{module}'" if module else "")
+
+
+def _is_known_call(text: str) -> bool:
+    call = CALL.fullmatch(text)
+    return bool(call) and (call[1] in FUNCTIONS or call[1] in custom_objects())  # type: ignore[index]

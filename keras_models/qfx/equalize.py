@@ -1,0 +1,152 @@
+"""Cross-layer equalization: channels of one tensor that differ in range are brought together, by factors that the next layer undoes.
+
+For layers A and B with nothing but a ReLU between them, a factor s a channel changes nothing in float (arXiv 1906.04721, section 4.1):
+
+    relu(A x) * W_B = (relu(A x) / s) * (s W_B)
+
+A tensor has one binary point for all channels, so a channel whose range a is small wastes its 8 bits. Where B is depthwise it has a
+binary point a channel and takes any factor in: s = a / max(a). Elsewhere s W_B shares an output channel's binary point with the
+other inputs, and range is moved from one to the other until both lack the same part: with b the range of W_B that reads the channel,
+
+    s = sqrt((a / max(a)) / (b / max(b)))
+
+Factors are powers of two: the integers of A's weights stay as they are, only their binary points move.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.keras_models.layers.backend import tf, tf_keras
+from edgekit.keras_models.qfx.model import QFXModel, unquantized
+from edgekit.keras_models.qfx.quantizers import QFXActivation
+from edgekit.keras_models.reading.replay import key_of, nodes_of
+
+IMAGES = 32
+MOST_DOUBLINGS = 4
+"""A channel is scaled by 2**-4 to 2**4 at most: shifts have to stay legal, and what is almost always zero is not worth more."""
+INPUT_AXES = {"QConv2D": 2, "QDepthwiseConv2D": 2, "QDense": 0}
+"""Where a kernel has its input channels."""
+PER_CHANNEL = ("ZeroPadding2D", "MaxPooling2D")
+"""Layers that a positive factor a channel passes through."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`requantize` is the QActivation behind `first`; `second` alone reads what it gives."""
+
+    first: Any
+    requantize: Any
+    second: Any
+
+
+def equalize(model: QFXModel, images: npt.NDArray[np.float32]) -> tuple[str, ...]:
+    """Rescales the float weights of a QFXModel in place, before its binary points are chosen.
+
+    Args:
+        images: (count, *input shape), normalized as the network takes them; up to IMAGES of them are looked at.
+
+    Returns:
+        Names of the tensors whose channels were changed.
+    """
+    pairs = _pairs(model)
+    if not pairs:
+        return ()
+    probe = tf_keras.Model(model.inputs, [pair.requantize.output for pair in pairs])
+    with unquantized(model):
+        values = tf.nest.flatten(probe(images[:IMAGES], training=False))
+    # a pair's factors leave the ranges that other pairs see as they are: B undoes them
+    ranges = [np.abs(np.asarray(one)).reshape(-1, one.shape[-1]).max(axis=0) for one in values]
+    return tuple(pair.first.name for pair, found in zip(pairs, ranges, strict=True) if _balance(pair, found))
+
+
+def _balance(pair: Pair, activations: npt.NDArray[Any]) -> bool:
+    kernel, bias = pair.first.get_weights()
+    following, *rest = pair.second.get_weights()
+    axis = INPUT_AXES[type(pair.second).__name__]
+    others = tuple(i for i in range(following.ndim) if i != axis)
+    scale = factors(activations, None if type(pair.second).__name__ == "QDepthwiseConv2D" else np.abs(following).max(axis=others))
+    if (scale == 1.0).all():
+        return False
+    own = [1] * kernel.ndim
+    own[2 if type(pair.first).__name__ == "QDepthwiseConv2D" else -1] = -1
+    pair.first.set_weights([kernel / scale.reshape(own), bias / scale])
+    along = [1] * following.ndim
+    along[axis] = -1
+    pair.second.set_weights([following * scale.reshape(along), *rest])
+    return True
+
+
+def factors(activations: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> npt.NDArray[np.float32]:
+    """The powers of two to divide each channel of A by, float32 (channels,).
+
+    Args:
+        activations: the largest magnitude of each channel, (channels,).
+        weights: that of each channel's weights in B, or None where B has a binary point a channel.
+    """
+    # a ratio of two float32 may be below all of them, or above
+    activations = activations.astype(np.float64)
+    weights = None if weights is None else weights.astype(np.float64)
+    alive = activations > 0 if weights is None else (activations > 0) & (weights > 0)
+    if not alive.any():
+        return np.ones(len(activations), np.float32)
+    largest = activations.max()
+    ratio = np.where(alive, activations, 1.0) / largest
+    if weights is not None:
+        ratio = np.sqrt(ratio / (np.where(alive, weights, 1.0) / weights.max()))
+    exponents = np.clip(np.rint(np.log2(ratio)), -MOST_DOUBLINGS, MOST_DOUBLINGS).astype(int)
+    # the largest value of the tensor stays where it is, so that nothing is gained or lost for all channels together
+    scaled = np.ldexp(activations, -exponents)[alive].max()
+    shift = int(np.rint(np.log2(scaled / largest)))
+    return np.ldexp(np.float32(1.0), np.where(alive, exponents + shift, 0))
+
+
+def _pairs(model: QFXModel) -> list[Pair]:
+    readers: dict[Any, list[Any]] = defaultdict(list)
+    nodes = nodes_of(model)
+    for node in nodes:
+        for tensor in node.keras_inputs:
+            readers[key_of(tensor)].append(node)
+    ends = {key_of(tensor) for tensor in model.outputs}
+    found = []
+    for node in nodes:
+        if not _has_weights(node.layer) or _one_point_for_all(node.layer):
+            continue
+        after = readers[key_of(node.outputs)]
+        if len(after) != 1 or not _is_homogeneous(after[0].layer):
+            continue
+        last = after[0]
+        while key_of(last.outputs) not in ends and len(readers[key_of(last.outputs)]) == 1:
+            last = readers[key_of(last.outputs)][0]
+            if not _lets_factors_through(last.layer):
+                break
+        if _has_weights(last.layer):
+            found.append(Pair(node.layer, after[0].layer, last.layer))
+    return found
+
+
+def _has_weights(layer: Any) -> bool:
+    return type(layer).__name__ in INPUT_AXES and bool(layer.trainable)
+
+
+def _one_point_for_all(layer: Any) -> bool:
+    """A dense layer: to scale its channels apart would cost its own weights what the next layer gains."""
+    return type(layer).__name__ == "QDense"
+
+
+def _is_homogeneous(layer: Any) -> bool:
+    """f(s x) = s f(x) for s > 0: a ReLU or nothing, not ReLU6."""
+    quantizer = getattr(layer, "quantizer", None)
+    return isinstance(quantizer, QFXActivation) and quantizer.clamp in ("none", "relu")
+
+
+def _lets_factors_through(layer: Any) -> bool:
+    """A pool, also one that is a depthwise convolution with constants and its requantize."""
+    kind = type(layer).__name__
+    constant = kind == "QDepthwiseConv2D" and not layer.trainable
+    return kind in PER_CHANNEL or constant or _is_homogeneous(layer) or (kind == "Flatten" and layer.input_shape[1:-1] in ((1, 1), ()))

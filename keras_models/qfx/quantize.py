@@ -1,0 +1,81 @@
+"""From a float Keras model to its calibrated QFX twin: fold batch norm, build the qkeras layers, choose binary points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError
+from edgekit.keras_models.layers.bn_form import exact_form
+from edgekit.keras_models.qfx.bias_correction import correct_biases
+from edgekit.keras_models.qfx.calibrate import calibrate
+from edgekit.keras_models.qfx.equalize import equalize
+from edgekit.keras_models.qfx.layers import QKerasLayers
+from edgekit.keras_models.qfx.model import QFXModel
+from edgekit.keras_models.qfx.precision import Precisions
+from edgekit.keras_models.reading.pending import FoldedWeights
+from edgekit.keras_models.reading.replay import replay
+from edgekit.keras_models.zoo.build import build_model
+from edgekit.keras_models.zoo.vocabulary import Form
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """`notes` tell what differs from the float model on purpose."""
+
+    model: QFXModel
+    notes: tuple[str, ...]
+
+
+def quantize(
+    model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Callable[[str], None] = lambda _: None
+) -> Quantized:
+    """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its exact form.
+
+    Args:
+        images: (count, *input shape) as the model takes them, to calibrate with.
+        precisions: of the weights, by layer name; without, 6 significant bits everywhere.
+
+    Raises:
+        UnknownName: `precisions` names a layer that the quantized model has not.
+        UnsupportedLayer: the model has a layer that no exact op exists for.
+    """
+    if not len(images):
+        raise EdgekitError("calibration needs at least one image")
+    note("reading the layers")
+    model, changes = exact_form(model, images)
+    layers = QKerasLayers(precisions)
+    twin, weights, found = replay(model, layers)
+    layers.precisions.check_names(weights)
+    notes = [*changes, *found]
+    transfer(weights, twin, layers.weight_gains)
+    note("equalizing channels")
+    equalize(twin, images)
+    calibrate(twin, images, note)
+    correct_biases(twin, images, note)
+    if layers.output_gain != 1.0:
+        notes.append(f"the exact network's outputs are {layers.output_gain:.4g} times the float model's; their order is the same")
+    return Quantized(twin, tuple(notes))
+
+
+def build_qkeras_model(
+    name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, precisions: Precisions | None = None
+) -> QFXModel:
+    """The qkeras twin of `build_model` in the exact form: untrained, binary points at 0. Raises as `build_model` does."""
+    model = build_model(name, alpha=alpha, size=size, classes=classes, form=Form.EXACT)
+    twin: QFXModel = replay(model, QKerasLayers(precisions))[0]
+    return twin
+
+
+def transfer(weights: dict[str, FoldedWeights], twin: QFXModel, gains: dict[str, float]) -> None:
+    """Puts folded float weights into the layers of the same names; `gains` undo the factors of mean pools."""
+    for name, folded in weights.items():
+        layer = twin.get_layer(name)
+        kernel = (folded.kernel * np.float32(gains.get(name, 1.0))).astype(np.float32)
+        if not (np.isfinite(kernel).all() and np.isfinite(folded.bias).all()):
+            raise EdgekitError(f"layer '{name}' holds NaN or infinite weights; nothing can be quantized from them")
+        layer.set_weights([kernel, folded.bias] if len(folded.bias) else [kernel])

@@ -1,0 +1,193 @@
+"""inference_form: a float model as it is exported, without what only training needs.
+
+Batch norm and layer scale are folded into weights, two heads are one, dropout is gone. What TFLite would run as a cloud of small ops is
+built of the few that it has; what each verb becomes stands at the verb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from edgekit.graph import Padding, same_padding
+from edgekit.graph.ir import Pair
+from edgekit.keras_models.reading.pending import Floats, FoldedWeights
+from edgekit.keras_models.reading.replay import replay
+from edgekit.keras_models.zoo.keras_layers import KerasLayers, KerasTensor
+from edgekit.keras_models.zoo.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
+
+Arrays: TypeAlias = list[Floats]
+
+
+def inference_form(model: Any) -> Any:
+    """A new tf_keras.Model with the inputs and outputs of `model` and, but for float rounding, its values in inference.
+
+    Layers keep their names; their weights are no longer those that training would go on with.
+
+    Raises:
+        UnsupportedLayer: a layer that cannot be read; the message names it.
+    """
+    layers = InferenceLayers()
+    twin, weights, _ = replay(model, layers)
+    for name, folded in weights.items():
+        arrange = layers.arrange.get(name, _as_folded)
+        twin.get_layer(name).set_weights(arrange(folded))
+    return twin
+
+
+def _as_folded(weights: FoldedWeights) -> Arrays:
+    return [weights.kernel, weights.bias]
+
+
+class InferenceLayers(KerasLayers):
+    """The vocabulary of the inference form. `arrange` tells how a layer's folded weights become those of the layer built here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from edgekit.keras_models.layers.custom_layers import centering, offsets
+
+        self._centering, self._offsets = centering, offsets
+        self.arrange: dict[str, Callable[[FoldedWeights], Arrays]] = {}
+
+    def dense(
+        self,
+        x: KerasTensor,
+        name: str,
+        units: int,
+        *,
+        as_convolution: bool = False,
+        dropout: float = 0.0,
+        second_head: str = "",
+        activation: Act = LINEAR,
+    ) -> KerasTensor:
+        self._take_in(x, name)
+        if len(self.shape(x)) > 1:
+            x = self._layers.Flatten(name=f"{name}_flatten")(x)
+        return self.activate(self._layers.Dense(units, name=name)(x), activation)
+
+    def conv(
+        self,
+        x: KerasTensor,
+        name: str,
+        filters: int,
+        kernel: Pair,
+        *,
+        strides: Pair = (1, 1),
+        padding: Padding = NO_PADDING,
+        dilation: Pair = (1, 1),
+        batch_norm: BatchNorm | None = None,
+        activation: Act = LINEAR,
+        use_bias: bool = False,
+    ) -> KerasTensor:
+        self._take_in(x, name)
+        return super().conv(
+            x, name, filters, kernel, strides=strides, padding=padding, dilation=dilation, activation=activation, use_bias=True
+        )
+
+    def pointwise_mean(self, x: KerasTensor, name: str, filters: int, pool_name: str, *, keep_map: bool) -> KerasTensor:
+        """The mean first: one cell is left to convolve."""
+        self._take_in(x, name)
+        pooled = self.global_pool(x, pool_name, keep_map=keep_map)
+        if keep_map:
+            return self.conv(pooled, name, filters, (1, 1))
+        arrange = self.arrange.get(name, _as_folded)
+
+        def of_dense(weights: FoldedWeights) -> Arrays:
+            kernel, bias = arrange(weights)
+            return [kernel.reshape(-1, filters), bias]
+
+        self.arrange[name] = of_dense
+        return self._layers.Dense(filters, name=name)(pooled)
+
+    def _take_in(self, x: KerasTensor, name: str) -> None:
+        """A layer that reads a UnitNorm."""
+        if not isinstance(x._keras_history.layer, self._custom["UnitNorm"]):
+            return
+
+        def of_unit_norm(weights: FoldedWeights) -> Arrays:
+            channels = weights.kernel.shape[-2]
+            kernel = np.sqrt(channels) * self._centering(channels) @ weights.kernel.astype(np.float64)
+            return [kernel.astype(np.float32), weights.bias]
+
+        self.arrange[name] = of_unit_norm
+
+    def add(self, x: KerasTensor, y: KerasTensor, name: str, activation: Act = LINEAR) -> KerasTensor:
+        return self.activate(super().add(x, y, name), activation)
+
+    def position_encoding(
+        self, x: KerasTensor, name: str, kernel: Pair, *, padding: Padding, add_name: str, activation: Act = LINEAR
+    ) -> KerasTensor:
+        """One depthwise convolution, whose kernel has the identity added: 1 in its middle."""
+
+        def with_identity(weights: FoldedWeights) -> Arrays:
+            merged = weights.kernel.copy()
+            merged[kernel[0] // 2, kernel[1] // 2] += 1
+            return [merged, weights.bias]
+
+        self.arrange[name] = with_identity
+        return self.depthwise(x, name, kernel, padding=padding, activation=activation, use_bias=True)
+
+    def upsample(self, x: KerasTensor, name: str, factor: int, batch_norm: BatchNorm | None = None) -> KerasTensor:
+        """A nearest-neighbour resize, and a factor for each of the cells that were one."""
+        rows, columns, _ = self.shape(x)
+
+        def over_the_map(weights: FoldedWeights) -> Arrays:
+            return [np.tile(weights.kernel[..., 0], (rows, columns, 1))[np.newaxis], weights.bias]
+
+        self.arrange[name] = over_the_map
+        return self._custom["PhasedUpsampling2D"](factor, name=name)(x)
+
+    def normalize(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
+        """See UnitNorm: the layer that reads it does a part of the work with its weights."""
+        return self._custom["UnitNorm"](epsilon, name=name)(x)
+
+    def attention(self, queries_keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
+        """The bias of each pair of cells is a constant, and the factor 1 / sqrt(channels) is in the weights that give the queries."""
+        _, rows, columns, channels = queries_keys.shape
+        distances = self._offsets(rows, columns)
+        factor = (channels // (2 * heads)) ** -0.5
+
+        def of_pairs(weights: FoldedWeights) -> Arrays:
+            return [weights.kernel[:, distances]]
+
+        def scaled_queries(weights: FoldedWeights) -> FoldedWeights:
+            factors = np.repeat(np.array([factor, 1.0], np.float32), channels // 2)
+            return FoldedWeights(weights.kernel * factors, weights.bias * factors)
+
+        self.arrange[name] = of_pairs
+        self._then(queries_keys._keras_history.layer.name, scaled_queries)
+        return self._custom["PairAttention"](heads, name=name)([queries_keys, values])
+
+    def relu_attention(self, queries: KerasTensor, keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
+        """The bias of each pair of cells is a constant."""
+        distances = self._offsets(*self.shape(values)[:2])
+
+        def of_pairs(weights: FoldedWeights) -> Arrays:
+            return [weights.kernel[:, distances]]
+
+        self.arrange[name] = of_pairs
+        return self._custom["PairReluAttention"](heads, name=name)([queries, keys, values])
+
+    def _then(self, name: str, change: Callable[[FoldedWeights], FoldedWeights]) -> None:
+        """Changes a layer's folded weights before they are arranged."""
+        arrange = self.arrange.get(name, _as_folded)
+        self.arrange[name] = lambda weights: arrange(change(weights))
+
+    def max_pool(self, x: KerasTensor, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> KerasTensor:
+        mode = "valid"
+        if padding != NO_PADDING and padding == same_padding(self.shape(x)[:2], pool, strides):  # type: ignore[arg-type]
+            mode = "same"
+        elif padding != NO_PADDING:
+            x = self._zeros_around(x, name, padding)
+        return self._layers.MaxPooling2D(pool, strides, mode, name=name)(x)
+
+    def reshape(self, x: KerasTensor, name: str, shape: tuple[int, ...]) -> KerasTensor:
+        return self._layers.Reshape(shape, name=name)(x)
+
+    def activate(self, x: KerasTensor, activation: Act) -> KerasTensor:
+        return self._finish(x, None, activation)
+
+    def softmax(self, x: KerasTensor, name: str) -> KerasTensor:
+        return self._layers.Softmax(name=name)(x)

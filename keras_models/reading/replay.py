@@ -1,0 +1,73 @@
+"""Reads a float Keras model (or one quantized by other qkeras quantizers) as verbs of the vocabulary, batch norm folded.
+
+`replay(model, layers)` speaks the verbs to a vocabulary and collects the folded weights under the same names; so any functional or
+sequential model of the supported layers gets a quantized twin and an inference form as the zoo's networks do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from edgekit.errors import UnsupportedLayer
+from edgekit.keras_models.reading.attention import TRANSFORMER_READERS
+from edgekit.keras_models.reading.convolutions import LAYER_READERS
+from edgekit.keras_models.reading.pending import FoldedLayers, FoldedWeights, Pending, Reading
+
+READERS = LAYER_READERS | TRANSFORMER_READERS
+
+
+def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, FoldedWeights], list[str]]:
+    """The model that `layers` builds, the folded float weights by layer name, and what the user should be told.
+
+    Raises:
+        UnsupportedLayer: names the layer, its class and what is supported.
+    """
+    nodes = nodes_of(model)
+    reading = Reading(layers)
+    slices = "ChannelSlice"  # a part of a convolution's channels is a convolution: it does not need the whole
+    uses = Counter(key_of(tensor) for node in nodes if type(node.layer).__name__ != slices for tensor in node.keras_inputs)
+    uses.update(key_of(tensor) for tensor in model.outputs)
+    values: dict[Any, Any] = {}
+    source: Any = None
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UnsupportedLayer(
+            f"model '{model.name}' has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported."
+        )
+    for node in nodes:
+        layer, output = node.layer, key_of(node.outputs)
+        if not node.keras_inputs:
+            source = layers.input(tuple(node.outputs.shape[1:]))
+            values[output] = source
+            continue
+        read = READERS.get(type(layer).__name__)
+        if read is None:
+            raise UnsupportedLayer(f"layer '{layer.name}' is a {type(layer).__name__}. Supported: {', '.join(sorted(READERS))}.")
+        inputs = [values[key_of(tensor)] for tensor in node.keras_inputs]
+        value = read(reading, layer, *inputs)
+        shared = uses[output] > 1
+        values[output] = reading.settle(value) if shared and isinstance(value, Pending) else value
+    end = reading.settle(values[key_of(model.outputs[0])])
+    wanted = tuple(model.outputs[0].shape[1:])
+    if layers.shape(end) != wanted:
+        end = layers.reshape(end, "output_reshape", wanted)
+    return layers.model(source, end, model.name), reading.weights, reading.notes
+
+
+def nodes_of(model: Any) -> list[Any]:
+    depths = getattr(model, "_nodes_by_depth", None)
+    if not depths:
+        raise UnsupportedLayer(
+            f"model '{getattr(model, 'name', model)}' is neither functional nor a built Sequential; make it one of them."
+        )
+    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+    calls = Counter(id(node.layer) for node in nodes)
+    for node in nodes:
+        if calls[id(node.layer)] > 1:
+            raise UnsupportedLayer(f"layer '{node.layer.name}' is used {calls[id(node.layer)]} times; give each place a layer of its own.")
+    return nodes
+
+
+def key_of(tensor: Any) -> tuple[str, int, int]:
+    history = tensor._keras_history
+    return history.layer.name, history.node_index, history.tensor_index

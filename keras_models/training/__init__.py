@@ -1,0 +1,1 @@
+"""Images, batches and the training loop, with checkpoints and distillation."""

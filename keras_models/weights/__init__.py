@@ -1,0 +1,1 @@
+"""Weights of others put into networks of the zoo, and random ones."""

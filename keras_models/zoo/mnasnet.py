@@ -1,0 +1,124 @@
+"""MnasNet (arXiv 1807.11626), A1, B1 and small, as in the authors' code (tensorflow/tpu, models/official/mnasnet).
+
+Layer names are ours, of a block "block_3": block_3_expand, block_3_depthwise, block_3_se_reduce, block_3_se_expand, block_3_project,
+and each with _bn where a batch norm follows; before them "stem", after them "head" and "classifier".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
+from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+
+HEAD_FILTERS = 1280
+SQUEEZE = 0.25
+
+
+@dataclass(frozen=True)
+class Row:
+    """`repeats` blocks of one kind, of which the first has the stride. `skip`: whether a block that keeps its shape adds its input."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    filters: int
+    squeeze_excite: bool = False
+    skip: bool = True
+
+
+A1 = (
+    Row(1, 3, 1, 1, 16, skip=False),
+    Row(2, 3, 2, 6, 24),
+    Row(3, 5, 2, 3, 40, squeeze_excite=True),
+    Row(4, 3, 2, 6, 80),
+    Row(2, 3, 1, 6, 112, squeeze_excite=True),
+    Row(3, 5, 2, 6, 160, squeeze_excite=True),
+    Row(1, 3, 1, 6, 320),
+)
+B1 = (
+    Row(1, 3, 1, 1, 16, skip=False),
+    Row(3, 3, 2, 3, 24),
+    Row(3, 5, 2, 3, 40),
+    Row(3, 5, 2, 6, 80),
+    Row(2, 3, 1, 6, 96),
+    Row(4, 5, 2, 6, 192),
+    Row(1, 3, 1, 6, 320, skip=False),
+)
+SMALL = (
+    Row(1, 3, 1, 1, 8, skip=False),  # 8 filters after a stem of 8: the authors' code adds no input here, other ports do
+    Row(1, 3, 2, 3, 16),
+    Row(2, 3, 2, 6, 16),
+    Row(4, 5, 2, 6, 32, squeeze_excite=True),
+    Row(3, 3, 1, 6, 32, squeeze_excite=True),
+    Row(3, 5, 2, 6, 88, squeeze_excite=True),
+    Row(1, 3, 1, 6, 144),
+)
+
+
+@dataclass(frozen=True)
+class InvertedResidual:
+    """1x1 to `expansion` times the channels, depthwise, squeeze-and-excite, linear 1x1."""
+
+    name: str
+    kernel: int
+    stride: int
+    expansion: int
+    filters: int
+    squeeze_excite: bool
+    skip: bool
+
+    def build(self, layers: Layers, x: Value) -> Value:
+        name, channels = self.name, layers.shape(x)[-1]
+        wide = x
+        if self.expansion > 1:
+            expand = f"{name}_expand"
+            wide = layers.conv(x, expand, self.expansion * channels, (1, 1), batch_norm=_batch_norm(expand), activation=_relu(expand))
+        depthwise, kernel, strides = f"{name}_depthwise", (self.kernel, self.kernel), (self.stride, self.stride)
+        padding = same(layers, wide, kernel, strides)
+        wide = layers.depthwise(
+            wide, depthwise, kernel, strides=strides, padding=padding, batch_norm=_batch_norm(depthwise), activation=_relu(depthwise)
+        )
+        if self.squeeze_excite:
+            wide = self._gate(layers, wide, max(1, int(channels * SQUEEZE)))
+        narrow = layers.conv(wide, f"{name}_project", self.filters, (1, 1), batch_norm=_batch_norm(f"{name}_project"))
+        keeps_shape = self.stride == 1 and self.filters == channels
+        return layers.add(x, narrow, f"{name}_add") if keeps_shape and self.skip else narrow
+
+    def _gate(self, layers: Layers, wide: Value, squeezed: int) -> Value:
+        name, channels = f"{self.name}_se", layers.shape(wide)[-1]
+        gate = layers.global_pool(wide, f"{name}_pool", keep_map=True)
+        gate = layers.conv(gate, f"{name}_reduce", squeezed, (1, 1), use_bias=True, activation=_relu(f"{name}_reduce"))
+        gate = layers.conv(gate, f"{name}_expand", channels, (1, 1), use_bias=True, activation=Act("sigmoid", f"{name}_gate"))
+        return layers.multiply(wide, gate, f"{name}_multiply")
+
+
+def _mnasnet(alpha: float, rows: Sequence[Row], stem_filters: int, dropout: float) -> Arch:
+    """`alpha` scales the channels of every layer but the head."""
+    stem = Conv("stem", round_filters(stem_filters * alpha), (3, 3), (2, 2), _batch_norm("stem"), _relu("stem"))
+    blocks = [
+        (row.kernel, row.stride if repeat == 0 else 1, row.expansion, round_filters(row.filters * alpha), row.squeeze_excite, row.skip)
+        for row in rows
+        for repeat in range(row.repeats)
+    ]
+    head = Conv("head", HEAD_FILTERS, (1, 1), (1, 1), _batch_norm("head"), _relu("head"))
+    return Arch(
+        (stem, *(InvertedResidual(f"block_{i}", *block) for i, block in enumerate(blocks)), head),
+        PoolAndClassify("classifier", dropout=dropout),
+    )
+
+
+mnasnet_a1 = partial(_mnasnet, rows=A1, stem_filters=32, dropout=0.2)
+mnasnet_b1 = partial(_mnasnet, rows=B1, stem_filters=32, dropout=0.2)
+mnasnet_small = partial(_mnasnet, rows=SMALL, stem_filters=8, dropout=0.0)
+
+
+def _batch_norm(layer: str) -> BatchNorm:
+    return BatchNorm(f"{layer}_bn", epsilon=1e-3, momentum=0.99)
+
+
+def _relu(layer: str) -> Act:
+    return Act("relu", f"{layer}_relu")

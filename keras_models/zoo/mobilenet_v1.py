@@ -1,0 +1,64 @@
+"""MobileNetV1 (arXiv 1704.04861, table 1), with the layer names and the padding of tf_keras.applications.MobileNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, padding_at_end
+from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+
+STEM_FILTERS = 32
+BLOCKS = (  # filters of the pointwise convolution, stride of the depthwise one
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),  # the paper prints stride 2 for the block after it too; its map sizes, and the authors' code, have 1
+    (1024, 1),
+)
+
+
+@dataclass(frozen=True)
+class SeparableBlock:
+    """3x3 depthwise, then 1x1, each with batch norm and ReLU6. `index` counts from 1."""
+
+    index: int
+    filters: int
+    stride: int
+
+    def build(self, layers: Layers, x: Value) -> Value:
+        depthwise, pointwise = f"conv_dw_{self.index}", f"conv_pw_{self.index}"
+        # At stride 2 Keras pads one row and column at the end, for odd maps too, where 'same' would pad both ends.
+        padding = padding_at_end(1) if self.stride == 2 else same(layers, x, (3, 3))
+        x = layers.depthwise(
+            x,
+            depthwise,
+            (3, 3),
+            strides=(self.stride, self.stride),
+            padding=padding,
+            batch_norm=_batch_norm(depthwise),
+            activation=_relu6(depthwise),
+        )
+        return layers.conv(x, pointwise, self.filters, (1, 1), batch_norm=_batch_norm(pointwise), activation=_relu6(pointwise))
+
+
+def mobilenet_v1(alpha: float) -> Arch:
+    """`alpha` scales the channels of every layer."""
+    stem = Conv("conv1", int(STEM_FILTERS * alpha), (3, 3), (2, 2), _batch_norm("conv1"), _relu6("conv1"))
+    blocks = (SeparableBlock(index, int(filters * alpha), stride) for index, (filters, stride) in enumerate(BLOCKS, start=1))
+    return Arch((stem, *blocks), PoolAndClassify("conv_preds", as_convolution=True, dropout=1e-3))
+
+
+def _batch_norm(layer: str) -> BatchNorm:
+    return BatchNorm(f"{layer}_bn", epsilon=1e-3, momentum=0.99)
+
+
+def _relu6(layer: str) -> Act:
+    return Act("relu6", f"{layer}_relu")

@@ -1,0 +1,68 @@
+"""MobileNetV2 (arXiv 1801.04381, table 2), with the layer names of tf_keras.applications.MobileNetV2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
+from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+
+STEM_FILTERS, LAST_FILTERS = 32, 1280
+ROWS = (  # expansion t, filters c, repeats n, stride s of the first repeat
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+@dataclass(frozen=True)
+class InvertedResidual:
+    """1x1 to `expansion` times the channels, 3x3 depthwise, linear 1x1 to `filters`; the input is added where the shapes agree."""
+
+    prefix: str
+    expansion: int
+    filters: int
+    stride: int
+
+    def build(self, layers: Layers, x: Value) -> Value:
+        name, channels = self.prefix, layers.shape(x)[-1]
+        wide = x
+        if self.expansion > 1:
+            expand = f"{name}_expand"
+            wide = layers.conv(
+                x, expand, self.expansion * channels, (1, 1), batch_norm=_batch_norm(f"{expand}_BN"), activation=_relu6(expand)
+            )
+        depthwise, strides = f"{name}_depthwise", (self.stride, self.stride)
+        wide = layers.depthwise(
+            wide,
+            depthwise,
+            (3, 3),
+            strides=strides,
+            padding=same(layers, wide, (3, 3), strides),
+            batch_norm=_batch_norm(f"{depthwise}_BN"),
+            activation=_relu6(depthwise),
+        )
+        narrow = layers.conv(wide, f"{name}_project", self.filters, (1, 1), batch_norm=_batch_norm(f"{name}_project_BN"))
+        return layers.add(x, narrow, f"{name}_add") if self.stride == 1 and self.filters == channels else narrow
+
+
+def mobilenet_v2(alpha: float) -> Arch:
+    """`alpha` scales the channels, rounded to multiples of 8; the last convolution's are never less than the paper's."""
+    stem = Conv("Conv1", round_filters(STEM_FILTERS * alpha), (3, 3), (2, 2), _batch_norm("bn_Conv1"), _relu6("Conv1"))
+    sizes = [(t, round_filters(int(c * alpha)), s if repeat == 0 else 1) for t, c, n, s in ROWS for repeat in range(n)]
+    blocks = (InvertedResidual(f"block_{i}" if i else "expanded_conv", *size) for i, size in enumerate(sizes))
+    last_filters = round_filters(LAST_FILTERS * max(alpha, 1.0))
+    last = Conv("Conv_1", last_filters, (1, 1), (1, 1), _batch_norm("Conv_1_bn"), Act("relu6", "out_relu"))
+    return Arch((stem, *blocks, last), PoolAndClassify("predictions"))
+
+
+def _batch_norm(name: str) -> BatchNorm:
+    return BatchNorm(name, epsilon=1e-3, momentum=0.999)
+
+
+def _relu6(layer: str) -> Act:
+    return Act("relu6", f"{layer}_relu")

@@ -1,0 +1,137 @@
+"""MobileNetV3 (arXiv 1905.02244, tables 1 and 2), with the layer names and the padding of tf_keras.applications.MobileNetV3*."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from edgekit.keras_models.zoo.arch import Arch, Conv, round_filters
+from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+
+STEM_FILTERS = 16
+LAST_EXPANSION = 6
+SQUEEZE = 0.25
+DROPOUT = 0.2
+
+# expansion, filters c, kernel k, stride s, squeeze-and-excite, activation; the paper's exp size is expansion * channels in
+SMALL = (
+    (1, 16, 3, 2, True, "relu"),
+    (72 / 16, 24, 3, 2, False, "relu"),
+    (88 / 24, 24, 3, 1, False, "relu"),
+    (4, 40, 5, 2, True, "hard_swish"),
+    (6, 40, 5, 1, True, "hard_swish"),
+    (6, 40, 5, 1, True, "hard_swish"),
+    (3, 48, 5, 1, True, "hard_swish"),
+    (3, 48, 5, 1, True, "hard_swish"),
+    (6, 96, 5, 2, True, "hard_swish"),
+    (6, 96, 5, 1, True, "hard_swish"),
+    (6, 96, 5, 1, True, "hard_swish"),
+)
+LARGE = (
+    (1, 16, 3, 1, False, "relu"),
+    (4, 24, 3, 2, False, "relu"),
+    (3, 24, 3, 1, False, "relu"),
+    (3, 40, 5, 2, True, "relu"),
+    (3, 40, 5, 1, True, "relu"),
+    (3, 40, 5, 1, True, "relu"),
+    (6, 80, 3, 2, False, "hard_swish"),
+    (2.5, 80, 3, 1, False, "hard_swish"),
+    (2.3, 80, 3, 1, False, "hard_swish"),
+    (2.3, 80, 3, 1, False, "hard_swish"),
+    (6, 112, 3, 1, True, "hard_swish"),
+    (6, 112, 3, 1, True, "hard_swish"),
+    (6, 160, 5, 2, True, "hard_swish"),
+    (6, 160, 5, 1, True, "hard_swish"),
+    (6, 160, 5, 1, True, "hard_swish"),
+)
+
+
+@dataclass(frozen=True)
+class InvertedResidual:
+    """1x1 to `expansion` times the channels, depthwise, squeeze-and-excite, linear 1x1; the first block (0) does not expand."""
+
+    index: int
+    expansion: float
+    filters: int
+    kernel: int
+    stride: int
+    squeeze_excite: bool
+    activation: str
+
+    def build(self, layers: Layers, x: Value) -> Value:
+        name, channels = f"expanded_conv_{self.index}" if self.index else "expanded_conv", layers.shape(x)[-1]
+        wide_channels = round_filters(channels * self.expansion)
+        wide = x
+        if self.index:
+            expand = f"{name}/expand"
+            wide = layers.conv(
+                x, expand, wide_channels, (1, 1), batch_norm=_batch_norm(expand), activation=Act(self.activation, f"{expand}/act")
+            )
+        depthwise, kernel, strides = f"{name}/depthwise", (self.kernel, self.kernel), (self.stride, self.stride)
+        wide = layers.depthwise(
+            wide,
+            depthwise,
+            kernel,
+            strides=strides,
+            padding=same(layers, wide, kernel, strides),
+            batch_norm=_batch_norm(depthwise),
+            activation=Act(self.activation, f"{depthwise}/act"),
+        )
+        if self.squeeze_excite:
+            wide = self._gate(layers, wide, f"{name}/squeeze_excite", channels)
+        narrow = layers.conv(wide, f"{name}/project", self.filters, (1, 1), batch_norm=_batch_norm(f"{name}/project"))
+        return layers.add(x, narrow, f"{name}/Add") if self.stride == 1 and self.filters == channels else narrow
+
+    def _gate(self, layers: Layers, wide: Value, name: str, channels: int) -> Value:
+        wide_channels = layers.shape(wide)[-1]
+        gate = layers.global_pool(wide, f"{name}/AvgPool", keep_map=True)
+        squeezed = round_filters(wide_channels * SQUEEZE)
+        gate = layers.conv(gate, f"{name}/Conv", squeezed, (1, 1), use_bias=True, activation=Act("relu", f"{name}/Relu"))
+        gate = layers.conv(gate, f"{name}/Conv_1", wide_channels, (1, 1), use_bias=True, activation=Act("relu6_sigmoid", f"{name}/gate"))
+        return layers.multiply(wide, gate, f"{name}/Mul")
+
+
+@dataclass(frozen=True)
+class LastConv:
+    """1x1 to `LAST_EXPANSION` times the channels."""
+
+    activation: str
+
+    def build(self, layers: Layers, x: Value) -> Value:
+        filters = round_filters(LAST_EXPANSION * layers.shape(x)[-1])
+        return layers.conv(x, "Conv_1", filters, (1, 1), batch_norm=_batch_norm("Conv_1"), activation=Act(self.activation, "Conv_1/act"))
+
+
+@dataclass(frozen=True)
+class ConvHead:
+    """Pooling before the last hidden layer, which makes that layer cheap."""
+
+    hidden: int
+    activation: str
+
+    def build(self, layers: Layers, x: Value, classes: int) -> Value:
+        x = layers.global_pool(x, "global_pool", keep_map=True)
+        x = layers.conv(x, "Conv_2", self.hidden, (1, 1), use_bias=True, activation=Act(self.activation, "Conv_2/act"))
+        return layers.dense(x, "Logits", classes, as_convolution=True, dropout=DROPOUT)
+
+
+def _mobilenet_v3(alpha: float, rows: Sequence[tuple[float, int, int, int, bool, str]], hidden: int, minimalistic: bool) -> Arch:
+    """`alpha` scales the channels between blocks. Minimalistic: 3x3 kernels, ReLU and no squeeze-and-excite throughout."""
+    last = "relu" if minimalistic else "hard_swish"
+    stem = Conv("Conv", STEM_FILTERS, (3, 3), (2, 2), _batch_norm("Conv"), Act(last, "Conv/act"))
+    blocks = (
+        InvertedResidual(i, expansion, round_filters(c * alpha), *((3, s, False, "relu") if minimalistic else (k, s, squeeze, act)))
+        for i, (expansion, c, k, s, squeeze, act) in enumerate(rows)
+    )
+    return Arch((stem, *blocks, LastConv(last)), ConvHead(hidden, last))
+
+
+mobilenet_v3_small = partial(_mobilenet_v3, rows=SMALL, hidden=1024, minimalistic=False)
+mobilenet_v3_small_minimalistic = partial(_mobilenet_v3, rows=SMALL, hidden=1024, minimalistic=True)
+mobilenet_v3_large = partial(_mobilenet_v3, rows=LARGE, hidden=1280, minimalistic=False)
+mobilenet_v3_large_minimalistic = partial(_mobilenet_v3, rows=LARGE, hidden=1280, minimalistic=True)
+
+
+def _batch_norm(layer: str) -> BatchNorm:
+    return BatchNorm(f"{layer}/BatchNorm", epsilon=1e-3, momentum=0.999)

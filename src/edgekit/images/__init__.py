@@ -1,0 +1,1 @@
+"""From a decoded image to the values of a network's input, in integers."""

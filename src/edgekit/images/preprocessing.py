@@ -1,0 +1,76 @@
+"""What becomes of an image's pixels before a network sees them: tables of 256 entries a channel, made once, without floats.
+
+Sizes are settled before, in edgekit.images.pixels. docs/numerics.md, "Preprocessing", has the whole rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import floor
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError
+from edgekit.images.pixels import PIXEL_MAX
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network's input is made of pixels 0..255, a channel each (or one value for all): (pixel - mean) / std.
+
+    The numbers count as the decimals that they are printed as, which is what a manifest holds.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+MINUS_ONE_TO_ONE = Preprocessing((127.5,), (127.5,))
+"""-1..1, of the TensorFlow networks."""
+IMAGENET = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+"""Mean and deviation of ImageNet's pixels, of torchvision and timm: 255 times (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)."""
+
+
+def normalized(preprocessing: Preprocessing, channels: int) -> list[list[Fraction]]:
+    """(pixel - mean) / std of each pixel 0..255 in each channel. Raises EdgekitError for another number of channels."""
+    mean, std = ([Fraction(repr(float(value))) for value in values] for values in _of_channels(preprocessing, channels))
+    return [[(pixel - mean[c]) / std[c] for pixel in range(PIXEL_MAX + 1)] for c in range(channels)]
+
+
+@lru_cache(maxsize=16)
+def float_table(preprocessing: Preprocessing, channels: int) -> npt.NDArray[np.float32]:
+    """What a float network takes for each pixel, (channels, 256), read-only: every batch of a training asks for it."""
+    table = np.array([[float(value) for value in row] for row in normalized(preprocessing, channels)], np.float32)
+    table.flags.writeable = False
+    return table
+
+
+def integer_table(
+    preprocessing: Preprocessing, channels: int, *, scale: Fraction, zero_point: int, low: int, high: int
+) -> npt.NDArray[np.int64]:
+    """What a quantized input, real value = (q - zero_point) * scale, holds for each pixel: int64 (channels, 256) in low..high.
+
+    q = clamp(floor((pixel - mean) / (std * scale) + 1/2) + zero_point)
+    """
+    rows = normalized(preprocessing, channels)
+    values = [[min(max(floor(value / scale + Fraction(1, 2)) + zero_point, low), high) for value in row] for row in rows]
+    return np.array(values, np.int64)
+
+
+def normalize(pixels: Array, preprocessing: Preprocessing) -> Array:
+    """Pixels 0..255 (..., channels) -> what the network takes, real. Raises EdgekitError for another number of channels."""
+    mean, std = (np.array(values) for values in _of_channels(preprocessing, pixels.shape[-1]))
+    return (pixels - mean) / std
+
+
+def _of_channels(preprocessing: Preprocessing, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    for values in (preprocessing.mean, preprocessing.std):
+        if len(values) not in (1, channels):
+            raise EdgekitError(f"the preprocessing has {len(values)} channels, the network's input has {channels}")
+    return tuple(preprocessing.mean * channels)[:channels], tuple(preprocessing.std * channels)[:channels]

@@ -1,0 +1,261 @@
+"""What `edgekit evaluate` can run: a name on the command line becomes candidates, each a model on an executor, from pixels to scores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.bundle import GRAPH, LABELS, TFLITE, Bundle, open_bundle
+from edgekit.connections.address import LOCAL, session_on
+from edgekit.errors import EdgekitError, UnknownName
+from edgekit.executor import Artifact, Executor, Note
+from edgekit.graph import IntegerGraph, check
+from edgekit.images.pixels import look_up, map_shape
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
+from edgekit.jobs.source import ASSUMED, ModelRequest, load_source
+from edgekit.plan import MANIFEST
+from edgekit.targets.devices import find_device
+
+Array: TypeAlias = npt.NDArray[Any]
+Score: TypeAlias = Callable[[Array], Array]
+"""uint8 pixels (count, rows, columns, channels) -> float64 scores (count, classes)."""
+
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+FASTEST = ("tflite-xnnpack", "onnxruntime", "reference")
+ON_TFLITE = "tflite-"
+TAKES = "a .keras, .h5, .tflite or .onnx file, or a folder that 'edgekit export' or 'edgekit hls' wrote"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`model` as it was named. `shape` of the input without batch. `labels` of the outputs, where they are known.
+
+    `graph`: SHA-256 of the integer graph that it computes, None where it is not exact. `values`: roughly how many an image takes in
+    memory.
+    """
+
+    model: str
+    executor: str
+    shape: tuple[int, ...]
+    classes: int
+    labels: tuple[str, ...]
+    graph: str | None
+    values: int
+    open: Callable[[Note], AbstractContextManager[Score]]
+    notes: tuple[str, ...] = ()
+    on: str = LOCAL
+
+
+@dataclass(frozen=True)
+class _Model:
+    """An artifact with what was recorded of it. `bundle`: where it lies in one."""
+
+    name: str
+    artifact: Artifact
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] = ()
+    bundle: Bundle | None = None
+    notes: tuple[str, ...] = ()
+
+
+def candidates_of(name: str, executors: Sequence[str] | None = None, on: str = LOCAL, note: Note = lambda _: None) -> list[Candidate]:
+    """A model on each of these executors, by default on its fastest; a Keras file always in Keras.
+
+    Args:
+        name: a file or a folder, as in TAKES.
+        on: as in edgekit.connections.address; what is no bundle for a device stays on this machine.
+
+    Raises:
+        EdgekitError: it cannot be read, or an executor cannot run it.
+    """
+    path = Path(name)
+    if path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir():
+        return [_in_keras(name, note)]
+    note(f"reading {name}")
+    model = _read(name, path)
+    if on != LOCAL and model.bundle is not None and model.bundle.manifest.kind == "tflite":
+        return list(_on_device(model, model.bundle, executors, on))
+    return [_on_executor(model, executor) for executor in _executors(model, executors)]
+
+
+def _read(name: str, path: Path) -> _Model:
+    if path.is_dir():
+        return _of_bundle(name, open_bundle(path))
+    if not path.is_file():
+        raise EdgekitError(f"there is no '{name}'; evaluate takes {TAKES}")
+    if path.suffix.lower() not in (".tflite", ".onnx"):
+        raise EdgekitError(f"'{name}' cannot be evaluated; name {TAKES}")
+    if path.name in (TFLITE, GRAPH) and (path.parent / MANIFEST).is_file():
+        found = _of_bundle(name, open_bundle(path.parent))
+        artifact = found.artifact if path.name == TFLITE else Artifact(graph=found.artifact.graph)
+        return replace(found, artifact=replace(artifact, hls_project=None))
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EdgekitError(f"cannot read '{name}': {error.strerror}") from error
+    notes = (f"{name}: {ASSUMED}",)
+    if path.suffix.lower() == ".tflite":
+        return _Model(name, Artifact(tflite=content), MINUS_ONE_TO_ONE, notes=notes)
+    from edgekit.graph.onnx_read import read_onnx
+
+    graph = read_onnx(content)
+    check(graph)
+    return _Model(name, Artifact(graph), MINUS_ONE_TO_ONE, notes=notes)
+
+
+def _of_bundle(name: str, bundle: Bundle) -> _Model:
+    for file, problem in bundle.changed.items():
+        raise EdgekitError(f"{bundle.folder}: {file} {problem}; export again, its accuracy would be that of something else")
+    labels = (bundle.folder / LABELS).read_text(encoding="utf-8").splitlines() if LABELS in bundle.manifest.files else []
+    return _Model(name, bundle.artifact, bundle.manifest.preprocessing, tuple(labels), bundle)
+
+
+def _executors(model: _Model, wanted: Sequence[str] | None) -> Iterator[Executor]:
+    from edgekit.verify.executors import executors_for
+
+    fastest = ("hls-csim",) if model.artifact.hls_project is not None else FASTEST
+    found = [executors_for(model.artifact, [name])[0] for name in (wanted or fastest)]
+    lacking = "; ".join(f"executor '{one.name}' cannot run it here: {one.reason}" for one in found if one.executor is None)
+    runs = [one.executor for one in found if one.executor is not None]
+    if not runs or (wanted and lacking):
+        raise EdgekitError(f"'{model.name}': {lacking}")
+    yield from runs if wanted else runs[:1]
+
+
+def _on_executor(model: _Model, executor: Executor) -> Candidate:
+    if executor.name.startswith(ON_TFLITE):
+        return _on_kernels(model, executor.name.removeprefix(ON_TFLITE))
+    graph = model.artifact.graph
+    if graph is None:
+        raise EdgekitError(f"'{model.name}' is not exact; {executor.name} takes exact networks. Use --on to run it on a device")
+    from edgekit.verify.inputs import graph_input
+
+    kind, output = graph_input(graph), graph.tensors[graph.outputs[0]]
+    table = kind.table(model.preprocessing)
+
+    @contextmanager
+    def open_(note: Note) -> Iterator[Score]:
+        with executor.open(model.artifact, note) as run:
+
+            def score(pixels: Array) -> Array:
+                values = run(look_up(pixels, table).reshape(-1, *kind.shape))[output.name]
+                return np.ldexp(values.reshape(len(pixels), -1).astype(np.float64), -output.binary_point)
+
+            yield score
+
+    values = sum(prod(tensor.shape) for tensor in graph.tensors.values())
+    classes = prod(output.shape)
+    return Candidate(model.name, executor.name, kind.shape, classes, model.labels, graph_digest(graph), values, open_, model.notes)
+
+
+def _on_kernels(model: _Model, kernels: str) -> Candidate:
+    from edgekit.tflite.executors import load_for_outputs
+
+    tflite = _tflite(model)
+
+    @contextmanager
+    def open_(note: Note) -> Iterator[Callable[[Array], Array]]:
+        note("loading the TFLite file")
+        run = load_for_outputs(tflite, kernels)
+        yield lambda inputs: run(inputs)[0]
+
+    return _of_tflite(model, f"{ON_TFLITE}{kernels}", tflite, open_)
+
+
+def _on_device(model: _Model, bundle: Bundle, wanted: Sequence[str] | None, on: str) -> Iterator[Candidate]:
+    """On the first of the device's runtimes; `wanted` names the kernel sets as on this machine."""
+    from edgekit.tflite.device_executors import open_for_outputs
+    from edgekit.tflite.executors import KERNEL_SETS
+    from edgekit.tflite.reader import parse
+    from edgekit.verify.devices import runtimes_on
+
+    known = [f"{ON_TFLITE}{kernels}" for kernels in KERNEL_SETS]
+    for name in wanted or ():
+        if name not in known:
+            raise UnknownName("executor of a device", name, known)
+    title, packages = runtimes_on(on, bundle)
+    tflite, target = _tflite(model), find_device(bundle.manifest.target)
+    subgraph = parse(tflite).subgraphs[0]
+    output = subgraph.tensors[int(subgraph.outputs[0])].name.decode()
+    for name in wanted or (FASTEST[0],):
+        kernels = name.removeprefix(ON_TFLITE)
+
+        @contextmanager
+        def open_(note: Note, kernels: str = kernels) -> Iterator[Callable[[Array], Array]]:
+            with open_for_outputs(tflite, lambda: session_on(on, target), packages[0], kernels, note) as run:
+                yield lambda inputs: run(inputs)[output]
+
+        yield replace(_of_tflite(model, f"{title}-{packages[0]}-{kernels}", tflite, open_), on=on)
+
+
+def _tflite(model: _Model) -> bytes:
+    if model.artifact.tflite is not None:
+        return model.artifact.tflite
+    from edgekit.tflite.writer import write_tflite
+
+    assert model.artifact.graph is not None
+    return write_tflite(model.artifact.graph)
+
+
+def _of_tflite(model: _Model, executor: str, tflite: bytes, load: Callable[[Note], AbstractContextManager[Any]]) -> Candidate:
+    """`load` gives a function from inputs to the first output, both as the file stores them."""
+    from edgekit.verify.recorded import first_output, stock_signature
+
+    kind, output = stock_signature(tflite, model.preprocessing).input, first_output(tflite)
+    table = kind.table(model.preprocessing)
+
+    @contextmanager
+    def open_(note: Note) -> Iterator[Score]:
+        with load(note) as run:
+
+            def score(pixels: Array) -> Array:
+                values = run(look_up(pixels, table).reshape(-1, *kind.shape)).reshape(len(pixels), -1)
+                return (values.astype(np.float64) - output.zero_point) * output.scale
+
+            yield score
+
+    graph = model.artifact.graph
+    digest = None if graph is None else graph_digest(graph)
+    values = prod(kind.shape) + output.values
+    return Candidate(model.name, executor, kind.shape, output.values, model.labels, digest, values, open_, model.notes)
+
+
+def _in_keras(name: str, note: Note) -> Candidate:
+    source = load_source(ModelRequest(name), note)
+    model = source.keras if source.keras is not None else source.qfx
+    shape = tuple(int(size) for size in model.inputs[0].shape[1:])
+    table = float_table(source.preprocessing, map_shape(shape)[2])
+    graph = None
+    if source.qfx is not None:
+        from edgekit.keras_models.qfx.freeze import freeze
+
+        graph = graph_digest(freeze(source.qfx, source.name))
+
+    @contextmanager
+    def open_(note: Note) -> Iterator[Score]:
+        def score(pixels: Array) -> Array:
+            outputs = model.predict_on_batch(look_up(pixels, table).reshape(-1, *shape))
+            first = outputs[0] if isinstance(outputs, list) else outputs
+            return np.asarray(first, np.float64).reshape(len(pixels), -1)
+
+        yield score
+
+    classes = prod(int(size) for size in model.outputs[0].shape[1:])
+    values = prod(shape) * 64
+    notes = tuple(f"{name}: {text}" for text in source.notes)
+    return Candidate(name, "keras", shape, classes, (), graph, values, open_, notes)
+
+
+def graph_digest(graph: IntegerGraph) -> str:
+    """SHA-256, in hex, of what a graph computes, whatever it is called."""
+    from edgekit.graph.onnx_write import write_onnx
+
+    return hashlib.sha256(write_onnx(replace(graph, name="network"))).hexdigest()

@@ -1,0 +1,160 @@
+"""export: a model becomes a device bundle: the .tflite file, the integer graph where it is exact, and a manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from edgekit.bundle import GRAPH, LABELS, TFLITE, bundle_plan
+from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
+from edgekit.jobs.golden import GoldenVectors, exact_golden, labels_text, stock_golden
+from edgekit.jobs.integer_graph import integer_graph
+from edgekit.jobs.source import ModelRequest, Note, Source, calibration_images, load_source
+from edgekit.plan import Plan, check_destination, write
+from edgekit.targets.devices import Device, find_device, runtimes_for
+
+QFX = "qfx"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. `sizes`: bytes of each file, by name."""
+
+    folder: Path
+    name: str
+    precision: str
+    target: str
+    sizes: dict[str, int]
+    digest: str
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def precisions() -> tuple[str, ...]:
+    """Every precision that `export` takes."""
+    from edgekit.tflite.tensorflow import Precision
+
+    return (QFX, *(precision.value for precision in Precision))
+
+
+def export_model(
+    request: ModelRequest,
+    *,
+    target: str,
+    precision: str = QFX,
+    runtime: str | None = None,
+    labels: Path | None = None,
+    output: Path | None = None,
+    command: tuple[str, ...] = (),
+    note: Note = lambda _: None,
+) -> Exported:
+    """Writes a bundle for a device, whole or not at all.
+
+    Args:
+        target: a name of edgekit.targets.devices.DEVICES.
+        precision: "qfx" is exact on every executor; the others are TensorFlow's own.
+        runtime: the only runtime of the device that the file has to run on; by default it has to run on all of them.
+        labels: a text file with a line for each class; by default classes are numbered.
+        output: the folder; by default named after the network, the target and the precision, in the current folder.
+
+    Raises:
+        UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
+    """
+    from edgekit.tflite.device_executors import device_scripts
+    from edgekit.tflite.op_versions import check_runs
+
+    place = find_device(target)
+    runtimes = tuple(one.title for one in runtimes_for(place, runtime))
+    if precision not in precisions():
+        raise UnknownName("precision", precision, precisions())
+    words = None if labels is None else _read_labels(labels)
+    if output is not None:
+        check_destination(output)
+    source = load_source(request, note)
+    folder = output or Path(f"{source.name}-{target}-{precision}")
+    check_destination(folder)
+    if precision == QFX:
+        files, vectors, notes = _exact_files(source, request, note)
+        check_runs(files[TFLITE], place, runtime)
+    else:
+        files, vectors, notes = _stock_files(source, request, precision, place, runtime, note)
+    plan = bundle_plan(
+        {**files, **vectors.files, LABELS: labels_text(words, vectors.classes), **device_scripts()},
+        kind="tflite",
+        network=source.name,
+        options=source.options,
+        precision=precision,
+        target=target,
+        weights=source.weights,
+        preprocessing=source.preprocessing,
+        command=command,
+        runtimes=runtimes,
+        golden=vectors.golden,
+    )
+    note("writing")
+    write(plan, folder)
+    return Exported(folder, source.name, precision, target, sizes_of(plan), plan.digest(), source.warnings, (*source.notes, *notes))
+
+
+def sizes_of(plan: Plan) -> dict[str, int]:
+    return {name: len(content) for name, content in plan.files.items()}
+
+
+Files: TypeAlias = tuple[dict[str, bytes], GoldenVectors, tuple[str, ...]]
+"""Files by name, the golden vectors, and notes."""
+
+
+def _exact_files(source: Source, request: ModelRequest, note: Note) -> Files:
+    from edgekit.graph.onnx_write import write_onnx
+    from edgekit.tflite.writer import write_tflite
+
+    graph, notes = integer_graph(source, request, note)
+    note("writing the TFLite file")
+    files = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph)}
+    note("computing golden outputs")
+    return files, exact_golden(graph, source.preprocessing), notes
+
+
+def _stock_files(source: Source, request: ModelRequest, precision: str, target: Device, runtime: str | None, note: Note) -> Files:
+    from edgekit.tflite.device_executors import prove_runs
+    from edgekit.tflite.op_versions import check_runs, lacking
+    from edgekit.tflite.tensorflow import CALIBRATED, Precision, convert
+
+    if source.keras is None:
+        raise EdgekitError(
+            f"'{request.model}' is quantized already; the precision '{precision}' needs a float model. Use --precision {QFX}"
+        )
+    kind = Precision(precision)
+    images = None
+    if kind in CALIBRATED:
+        images = calibration_images(request, source, note)
+    model, notes = _as_exported(source.keras)
+    note(f"converting to {precision}")
+    tflite = convert(model, kind, images)
+    older = [one.title for one in runtimes_for(target, runtime) if lacking(tflite, one)]
+    if older and kind is Precision.DYNAMIC:
+        note("converting again, for older runtimes")
+        tflite = convert(model, kind, images, dense_per_channel=False)
+        notes = (*notes, f"dense layers have one scale for all outputs, not one for each: {', '.join(older)} does not run the latter")
+    check_runs(tflite, target, runtime)
+    note("computing golden outputs")
+    vectors = stock_golden(tflite, precision, source.preprocessing)
+    return {TFLITE: tflite}, vectors, (*notes, *prove_runs(tflite, target, runtime, note))
+
+
+def _read_labels(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EdgekitError(f"cannot read the labels in '{path}': {error}") from error
+
+
+def _as_exported(model: Any) -> tuple[Any, tuple[str, ...]]:
+    """The inference form, or the model itself where a layer cannot be read; TensorFlow's converter folds what it can."""
+    from edgekit.keras_models.reading.inference import inference_form
+
+    try:
+        return inference_form(model), ()
+    except UnsupportedLayer as error:
+        return model, (f"converted as it is, without edgekit's inference form: {error}",)

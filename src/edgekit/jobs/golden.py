@@ -1,0 +1,83 @@
+"""Golden vectors: inputs for a TFLite model and the outputs that every device must compute of them. And the table that turns pixels
+into inputs."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, INPUT_TABLE, Golden
+from edgekit.errors import EdgekitError
+from edgekit.graph import IntegerGraph, run
+from edgekit.images.preprocessing import Preprocessing
+from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
+
+Array: TypeAlias = npt.NDArray[Any]
+
+COUNT, SEED = 8, 0
+TOLERANCES = {"float32": FLOAT_KERNELS, "float16": FLOAT_KERNELS, "dynamic": DYNAMIC_KERNELS}
+"""Of a stock precision that is not here, whose outputs are integers, differences are only reported."""
+
+
+@dataclass(frozen=True)
+class GoldenVectors:
+    """`files` holds the input table as well. `classes`: number of values of the first output."""
+
+    golden: Golden
+    files: dict[str, bytes]
+    classes: int
+
+
+def exact_golden(graph: IntegerGraph, preprocessing: Preprocessing) -> GoldenVectors:
+    """Of an integer graph, by the numpy reference: every executor gives these bytes. In file form: int8, as the TFLite file holds them."""
+    from edgekit.tflite.tensors import stored
+    from edgekit.verify.inputs import graph_input, make_inputs
+
+    kind, source = graph_input(graph), graph.tensors[graph.input]
+    inputs = make_inputs(kind, preprocessing, count=COUNT, seed=SEED).values
+    values = run(graph, inputs)
+    outputs = [stored(graph.tensors[name], values[name]) for name in graph.outputs]
+    return _vectors("reference", 0.0, stored(source, inputs), outputs, stored(source, kind.table(preprocessing)))
+
+
+def stock_golden(tflite: bytes, precision: str, preprocessing: Preprocessing) -> GoldenVectors:
+    """Of a stock file, by LiteRT's reference kernels here, or where those cannot run it by its optimized ones.
+
+    Raises EdgekitError where the file cannot be run.
+    """
+    from edgekit.executor import Artifact
+    from edgekit.tflite.executors import missing_for_kernels, outputs_of
+    from edgekit.verify.inputs import make_inputs
+    from edgekit.verify.recorded import stock_signature
+
+    kind = stock_signature(tflite, preprocessing).input
+    inputs = make_inputs(kind, preprocessing, count=COUNT, seed=SEED).values
+    kernels = "optimized" if missing_for_kernels("reference", Artifact(tflite=tflite)) else "reference"
+    return _vectors(f"tflite-{kernels}", TOLERANCES.get(precision), inputs, outputs_of(tflite, inputs, kernels), kind.table(preprocessing))
+
+
+def labels_text(labels: list[str] | None, classes: int) -> bytes:
+    """labels.txt: a line for each class; its number where there are no labels. Raises EdgekitError where they do not fit."""
+    if labels is None:
+        labels = [str(number) for number in range(classes)]
+    if len(labels) != classes:
+        raise EdgekitError(f"there are {len(labels)} labels for {classes} classes; --labels takes a file with one line for each")
+    if any(not label.isprintable() for label in labels):
+        raise EdgekitError("a label has characters that cannot be printed; --labels takes a text file with one line for each class")
+    return "".join(f"{label}\n" for label in labels).encode()
+
+
+def _vectors(executor: str, tolerance: float | None, inputs: Array, outputs: list[Array], table: Array) -> GoldenVectors:
+    content = b"".join(_little_endian(output[i]) for i in range(len(inputs)) for output in outputs)
+    golden = Golden(executor, len(inputs), tolerance, f"{zlib.crc32(content):08x}")
+    files = {GOLDEN_INPUT: _little_endian(inputs), GOLDEN_OUTPUT: content, INPUT_TABLE: _little_endian(table)}
+    return GoldenVectors(golden, files, prod(outputs[0].shape[1:]))
+
+
+def _little_endian(values: Array) -> bytes:
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()

@@ -1,0 +1,145 @@
+"""hls: a model becomes an HLS project for a board, planned to fit it, with the integer graph and a manifest beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit.bundle import GRAPH, bundle_plan
+from edgekit.graph import IntegerGraph
+from edgekit.jobs.export import QFX, sizes_of
+from edgekit.jobs.integer_graph import integer_graph
+from edgekit.jobs.source import ModelRequest, Note, load_source
+from edgekit.plan import check_destination, write
+from edgekit.targets.boards import AXI_MASTER, Board, at_clock, check_interface, find_board
+
+if TYPE_CHECKING:
+    from edgekit.hls.plan.estimates import Estimates
+    from edgekit.hls.plan.planner import Planned
+    from edgekit.hls.simulation.synthesis import Synthesis
+
+ESTIMATES, PICTURE, FOLDING = "estimates.json", "estimates.svg", "folding.json"
+
+
+@dataclass(frozen=True)
+class HlsProject:
+    """What was written. `files` and `total_bytes` of the project."""
+
+    folder: Path
+    name: str
+    board: str
+    part: str
+    interface: str
+    files: int
+    total_bytes: int
+    digest: str
+    estimates: Estimates
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def write_hls_project(
+    request: ModelRequest,
+    *,
+    board: str,
+    fps: float | None = None,
+    clock_mhz: float | None = None,
+    folding: Path | None = None,
+    interface: str = AXI_MASTER,
+    output: Path | None = None,
+    command: tuple[str, ...] = (),
+    note: Note = lambda _: None,
+) -> HlsProject:
+    """Writes the HLS C++ project of a model, whole or not at all. It does not depend on where it was written.
+
+    Args:
+        board: a name of edgekit.targets.boards.BOARDS.
+        fps: frames a second to reach with the least resources; by default as many as the board can. A network that does not fit is then
+            written as the plan that comes nearest, with a warning; one that misses a wish is refused.
+        clock_mhz: the fabric's clock; by default the board's.
+        folding: a JSON file with the foldings of some layers (edgekit.hls.folding_file).
+        interface: "axi-master", an accelerator with everything to a bitstream; "axi-stream", the bare IP.
+        output: the folder; by default named after the network and the board, in the current folder.
+
+    Raises:
+        UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
+    """
+    from edgekit.graph.onnx_write import write_onnx
+    from edgekit.hls.folding_file import read_folding
+    from edgekit.hls.plan.planner import DoesNotFit, plan
+
+    target = at_clock(find_board(board), clock_mhz)
+    check_interface(target, interface)
+    pinned = read_folding(folding) if folding is not None else {}
+    if output is not None:
+        check_destination(output)
+    source = load_source(request, note)
+    folder = output or Path(f"{source.name}-{board}-hls")
+    check_destination(folder)
+    graph, notes = integer_graph(source, request, note)
+    note(f"planning for the {target.title}")
+    warnings = list(source.warnings)
+    try:
+        planned = plan(graph, target, fps=fps, pinned=pinned)
+    except DoesNotFit as error:
+        if fps is not None:
+            raise
+        planned = error.nearest  # estimates are estimates, and the simulation is exact whatever the board holds
+        warnings.append(f"{error} The project is written all the same, as the plan that comes nearest: to simulate, or for another board.")
+    note("writing HLS C++ through hls4ml")
+    files = {**project_files(graph, target, planned, interface), GRAPH: write_onnx(graph)}
+    bundle = bundle_plan(
+        files,
+        kind="hls",
+        network=source.name,
+        options=source.options,
+        precision=QFX,
+        target=board,
+        weights=source.weights,
+        preprocessing=source.preprocessing,
+        command=command,
+    )
+    note("writing")
+    write(bundle, folder)
+    return HlsProject(
+        folder,
+        source.name,
+        board,
+        target.part.name,
+        interface,
+        len(bundle.files),
+        sum(sizes_of(bundle).values()),
+        bundle.digest(),
+        planned.estimates,
+        tuple(warnings),
+        (*source.notes, *notes),
+    )
+
+
+def project_files(graph: IntegerGraph, target: Board, planned: Planned, interface: str) -> dict[str, bytes]:
+    """Everything but the graph and the manifest. The same graph, board and plan always give the same bytes."""
+    from edgekit.fpga_projects.project import plan_board
+    from edgekit.hls.folding_file import folding_json
+    from edgekit.hls.plan.picture import estimates_svg
+    from edgekit.hls.project.project import plan_accelerated_project, plan_project
+
+    depths = planned.estimates.fifo_depths
+    if interface == AXI_MASTER:
+        files, top = plan_accelerated_project(graph, target, planned.folding, depths)
+        files |= plan_board(graph, target, top)
+    else:
+        files = plan_project(graph, target, planned.folding, depths)
+    files[ESTIMATES] = (json.dumps(planned.estimates.to_json(), indent=1) + "\n").encode()
+    files[PICTURE] = estimates_svg(planned.estimates).encode()
+    files[FOLDING] = folding_json(planned.folding)
+    return files
+
+
+def synthesize_project(folder: Path, *, note: Note = lambda _: None) -> Synthesis:
+    """Runs Vitis HLS on a project that `write_hls_project` wrote. Raises EdgekitError: no Vitis HLS, or it failed."""
+    from edgekit.hls.simulation.synthesis import synthesize
+    from edgekit.tools import VITIS_HLS, require
+
+    return synthesize(folder, require(VITIS_HLS), note)

@@ -1,0 +1,33 @@
+"""From a source to its exact form: the integer graph, quantized by calibration where it is not quantized yet."""
+
+from __future__ import annotations
+
+from edgekit.graph import IntegerGraph
+from edgekit.jobs.source import ModelRequest, Note, Source, calibration_images
+
+
+def integer_graph(source: Source, request: ModelRequest, note: Note) -> tuple[IntegerGraph, tuple[str, ...]]:
+    """The graph, and what the user should be told about how it was made.
+
+    Raises:
+        UnsupportedLayer: the model has a layer without an exact form.
+        EdgekitError: calibration images that cannot be read.
+    """
+    if source.graph is not None:
+        return source.graph, ()
+    from edgekit.keras_models.qfx.freeze import freeze
+
+    if source.qfx is not None:
+        return freeze(source.qfx, source.name), ()
+    from edgekit.keras_models.qfx.quantize import quantize
+
+    images = calibration_images(request, source, note)
+    quantized = quantize(source.keras, images, note=note)
+    notes = list(quantized.notes)
+    notes.append(
+        f"quantized after training, with {len(images)} calibration images; `edgekit train --qfx` gets accuracy back that this may cost"
+    )
+    if request.calibration is None:
+        notes.append("calibrated with crops of two sample photographs; --calibration DIR takes images like yours")
+    note("freezing")
+    return freeze(quantized.model, source.name), tuple(notes)

@@ -1,9 +1,0 @@
-"""The main jobs from start to end, as functions with the words of the command line: load, train, evaluate, export, write an HLS project."""
-
-from edgekit.pipeline.evaluate import evaluate as evaluate_models
-from edgekit.pipeline.export import export_model
-from edgekit.pipeline.hls_project import synthesize_project, write_hls_project
-from edgekit.pipeline.source import ModelRequest, load_source
-from edgekit.pipeline.train import train_model
-
-__all__ = ["ModelRequest", "evaluate_models", "export_model", "load_source", "synthesize_project", "train_model", "write_hls_project"]
