@@ -2,6 +2,7 @@
 
 from edgekit.graph.check import accumulator_bound, check, product_bound, violations
 from edgekit.graph.ir import (
+    NO_PADDING,
     Activation,
     Add,
     Concat,
@@ -19,6 +20,7 @@ from edgekit.graph.ir import (
     Reshape,
     Slice,
     Tensor,
+    Window,
     clamp_range,
     equal,
     op_inputs,
@@ -31,6 +33,7 @@ from edgekit.graph.reference import quantize_input, run
 from edgekit.graph.requantize import Requantize, product_shift, requantize_of, shifts_of
 
 __all__ = [
+    "NO_PADDING",
     "Activation",
     "Add",
     "Concat",
@@ -49,6 +52,7 @@ __all__ = [
     "Reshape",
     "Slice",
     "Tensor",
+    "Window",
     "accumulator_bound",
     "check",
     "clamp_range",

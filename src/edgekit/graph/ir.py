@@ -64,6 +64,25 @@ class Padding:
     right: int = 0
 
 
+NO_PADDING = Padding()
+
+
+@dataclass(frozen=True)
+class Window:
+    """What slides over a map: a kernel whose cells lie `dilation` apart, moved by `strides` over the map with `padding` around it."""
+
+    kernel: Pair
+    strides: Pair = (1, 1)
+    padding: Padding = NO_PADDING
+    dilation: Pair = (1, 1)
+
+    def places(self, size: Pair) -> Pair:
+        """Rows and columns of places that it takes on a map of (rows, columns); below 1 where it does not fit."""
+        pads = (self.padding.top + self.padding.bottom, self.padding.left + self.padding.right)
+        rows, columns = (window_count(size[i], self.kernel[i], self.strides[i], self.dilation[i], pads[i]) for i in range(2))
+        return rows, columns
+
+
 @dataclass(frozen=True, eq=False)
 class Conv2D:
     """`weights` int8 (kernel_h, kernel_w, channels_in, channels_out), `bias` int32 (channels_out,)."""
