@@ -7,15 +7,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow bench accuracy lint clean install
+.PHONY: demo test test-slow bench accuracy lint tools clean install
 
 demo: install
 	$(BIN)/python -m edgekit.demo demo
 
-test: lint
+test: lint tools
 	$(BIN)/pytest -m "not slow" -n 2
 
-test-slow: install
+test-slow: tools
 	$(BIN)/pytest -m slow
 
 bench: install
@@ -28,6 +28,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Emulated devices, cross compilers and what else tests need. What cannot be had is named, and the tests that need it are skipped.
+tools: install
+	scripts/debian-packages tests
+	$(BIN)/edgekit doctor --make-emulator >/dev/null || true
 
 install: $(INSTALLED)
 

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from edgekit.bundle import LABELS, Bundle, Preprocessing, WeightsSource, bundle_plan, open_bundle
-from edgekit.connections.emulator import missing_emulator
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
 from edgekit.jobs.golden import exact_golden, labels_text
 from edgekit.plan import write
-from edgekit.targets.emulators import EMULATORS
 from edgekit.tflite.device_executors import device_scripts
 
 PIXELS = Preprocessing((127.5,), (127.5,))
@@ -82,12 +80,3 @@ def make_bundle(tmp_path: Path) -> Callable[..., Bundle]:
         return open_bundle(folder)
 
     return make
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the emulated devices is skipped with the reason where they are not."""
-    reasons = [reason for emulator in EMULATORS.values() if (reason := missing_emulator(emulator))]
-    if reasons:
-        for item in items:
-            if item.get_closest_marker("emulator"):
-                item.add_marker(pytest.mark.skip(reason=reasons[0]))

@@ -16,9 +16,11 @@ import pytest
 from random_graphs import random_graph, random_inputs
 
 from edgekit import firmware
+from edgekit.connections.emulator import emulator_folder
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Conv2D, DepthwiseConv2D, IntegerGraph, run
 from edgekit.plan import write
+from edgekit.targets.emulators import EMULATORS
 from edgekit.tflite.application import (
     ARCHITECTURES,
     LIBRARY,
@@ -37,8 +39,8 @@ from edgekit.tools import CMAKE, GXX, GXX_AARCH64, MAKE, QEMU, Tool, missing_rea
 SOURCES = Path(firmware.__file__).resolve().parent
 HERE = platform.machine()
 QUICK = Settings(warm_up=1, iterations=3)
-LIBRARY_VARIABLE = "EDGEKIT_TEST_LITERT_AARCH64"
-"""Points to libLiteRt.so of the aarch64 wheel of ai-edge-litert 2.1.6, which pip does not install on another machine."""
+AARCH64_LIBRARY = emulator_folder(EMULATORS["rpi4"]) / "ai-edge-litert" / "ai_edge_litert" / LIBRARY
+"""The emulated Raspberry Pi has it: pip does not install another machine's wheel."""
 
 
 def needs(*tools: Tool) -> None:
@@ -357,13 +359,11 @@ def test_the_folder_runs_by_its_own_loader(application, library, tmp_path, rng):
     assert not [path for path in paths if Path(path).is_absolute()]
 
 
+@pytest.mark.emulator
 @pytest.mark.parametrize("kernels", ["reference", "optimized", "xnnpack"])
 def test_the_android_folder_runs_under_emulation(cache, tmp_path, rng, kernels):
     needs(GXX_AARCH64, CMAKE, MAKE, QEMU)
-    given = os.environ.get(LIBRARY_VARIABLE)
-    if not given:
-        pytest.skip(f"{LIBRARY_VARIABLE} does not point to libLiteRt.so of ai-edge-litert 2.1.6 for aarch64")
-    write(application_folder("aarch64", Path(given).read_bytes()), tmp_path / "device")
+    write(application_folder("aarch64", AARCH64_LIBRARY.read_bytes()), tmp_path / "device")
     graph = random_graph(rng)
     expected = write_case(tmp_path / "case", graph, random_inputs(rng, graph))
     settings = Settings(kernels=kernels, warm_up=0, iterations=1)

@@ -50,8 +50,8 @@ def fake_tools(folder: Path, **scripts: str) -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if not k.startswith("EDGEKIT") and k != "PYTHON"}, "PATH": str(folder)}
 
 
-def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["/bin/bash", ROOT / "scripts" / script], env=environment, capture_output=True, text=True)
+def run(script: str, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["/bin/bash", ROOT / "scripts" / script, *words], env=environment, capture_output=True, text=True)
 
 
 def test_without_rights_the_missing_packages_are_named(tmp_path: Path) -> None:
@@ -98,3 +98,33 @@ def test_a_debian_whose_python_is_too_old_says_so(tmp_path: Path) -> None:
     tools = {"python3": "exit 1", "make": "true", "g++": "true", "apt-get": "exit 0", "id": "echo 0", "env": 'shift; exec "$@"'}
     done = run("debian-packages", fake_tools(tmp_path, **tools))
     assert done.returncode == 1 and "make PYTHON=/path/to/python3" in done.stderr
+
+
+HAVE = {"python3": "exit 0", "make": "true", "g++": "true"}
+
+
+def test_what_tests_need_is_installed_too(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    rights = {"id": "echo 0", "env": '[ "$1" = DEBIAN_FRONTEND=noninteractive ] && shift && exec "$@"', "apt-get": f'echo "$@" >> {log}'}
+    assert run("debian-packages", fake_tools(tmp_path, **HAVE, **rights), "tests").returncode == 0
+    installed = log.read_text().splitlines()[-1].split()
+    assert {
+        "qemu-user-static",
+        "g++-aarch64-linux-gnu",
+        "g++-arm-linux-gnueabihf",
+        "openssh-server",
+        "tcl",
+        "clang",
+        "clang-format",
+    } <= set(installed)
+
+
+def test_without_rights_tests_run_all_the_same(tmp_path: Path) -> None:
+    done = run("debian-packages", fake_tools(tmp_path, id="echo 1000", env="exit 1", **HAVE), "tests")
+    assert done.returncode == 0
+    assert "skipped; to run them: sudo apt-get install cmake qemu-user-static" in done.stderr
+
+
+def test_make_test_installs_them_first() -> None:
+    text = (ROOT / "Makefile").read_text()
+    assert "\ntest: lint tools\n" in text and "\tscripts/debian-packages tests\n" in text
