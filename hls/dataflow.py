@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import prod
-
-import numpy as np
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import (
@@ -32,7 +29,8 @@ from edgekit.graph import (
 )
 from edgekit.graph.ir import WeightedOp
 from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, check_plan, read_tokens, refusal
-from edgekit.hls.hls4ml_kernels.lower import NAME_MAX, quarters, signed_bits
+from edgekit.hls.hls4ml_kernels.lower import NAME_MAX
+from edgekit.hls.kernels.arithmetic import sums_of
 from edgekit.hls.kernels.base import (
     VALUE_BITS,
     Arithmetic,
@@ -52,8 +50,6 @@ from edgekit.hls.kernels.products import product_stages
 from edgekit.hls.kernels.taps import Depthwise, MapSums, Upsample
 from edgekit.hls.kernels.window import Window
 
-K_HOT_MAX = 2
-"""Weights of at most so many set bits are multiplied by shifts and adds."""
 FIFO_DEPTH = 2
 WITH_KERNEL = (Conv2D, DepthwiseConv2D, DepthwiseConv2DTranspose, Dense, Add, Multiply, MatMul, Concat, Slice, MaxPool, Lookup)
 """Ops that become stages; a reshape is no hardware."""
@@ -166,32 +162,10 @@ def needed(graph: IntegerGraph) -> tuple[Op, ...]:
     return tuple(reversed(found))
 
 
-def weight_code(op: WeightedOp) -> int:
-    """The number of set bits in the op's weights, where shifts and adds multiply by them; 0 where multipliers do."""
-    magnitudes = np.abs(op.weights.astype(np.int64)) // 4
-    most = max(1, int(max(bin(value).count("1") for value in np.unique(magnitudes))))
-    return most if most <= K_HOT_MAX else 0
-
-
-def weight_bits(op: WeightedOp) -> int:
-    """Bits of a weight: a sign and the place of each set bit where shifts and adds multiply, else two's complement."""
-    hot = weight_code(op)
-    return 1 + 3 * hot if hot else 6
-
-
 def _weighted(graph: IntegerGraph, op: WeightedOp, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
     """Arithmetic, and the bits of a weight, an accumulator, a bias and a shift."""
-    hot, sum_bits, bias_bits = _measured(graph, op)
-    arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
-    weight = 1 + 3 * hot if hot else 6
-    return arithmetic, weight, sum_bits, bias_bits, 6
-
-
-@lru_cache(maxsize=256)
-def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int]:
-    """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums and of biases."""
-    q = quarters(graph, op)
-    return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max()))
+    sums = sums_of(graph, op, packable)
+    return sums.arithmetic, sums.weight_bits, sums.accumulator_bits, sums.bias_bits, sums.shift_bits
 
 
 def _window(graph: IntegerGraph, op: Op, token: int, name: str) -> tuple[Window, ...]:

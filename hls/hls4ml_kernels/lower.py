@@ -14,7 +14,6 @@ from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import (
@@ -33,13 +32,11 @@ from edgekit.graph import (
     check,
     clamp_range,
     op_inputs,
-    requantize_of,
 )
-from edgekit.graph.ir import WeightedOp, accumulator_taps
+from edgekit.hls.kernels.arithmetic import Int64, Quarters, quarters, signed_bits, value_type
 
 Layer: TypeAlias = dict[str, Any]
 Shape: TypeAlias = tuple[int, int, int]
-Int64: TypeAlias = npt.NDArray[np.int64]
 NAME_MAX = 48
 """Longer op names are cut in the C++; the number before them keeps them apart."""
 STREAM_READERS_MAX = 7
@@ -67,30 +64,11 @@ class Network:
         self.settings[layer["name"]] = settings
 
 
-@dataclass(frozen=True)
-class Quarters:
-    """A weighted op divided by 4, as the lattice allows (see kernels/edgekit_arithmetic.h): acc = 4*s + 2.
-
-    `weights` 6-bit; `bias` has each channel's rounding constant in it; `bound`: the largest |s|.
-    """
-
-    weights: Int64
-    bias: Int64
-    shifts: tuple[int, ...]
-    bound: int
-    wide_bound: int
-
-
 def stream_shape(shape: tuple[int, ...]) -> Shape:
     """(rows, columns, channels) of the stream that carries a tensor of this shape."""
     if len(shape) == 3:
         return (shape[0], shape[1], shape[2])
     return (prod(shape[:-1]), 1, shape[-1])
-
-
-def signed_bits(bound: int) -> int:
-    """Bits of a two's complement integer that holds -bound..bound."""
-    return bound.bit_length() + 1
 
 
 def lower(graph: IntegerGraph) -> Network:
@@ -148,12 +126,8 @@ def _refuse_many_readers(graph: IntegerGraph, network: Network) -> None:
             )
 
 
-def _type(tensor: Tensor) -> str:
-    return f"{'' if tensor.signed else 'u'}int<{tensor.bits}>"
-
-
 def _result(tensor: Tensor) -> dict[str, Any]:
-    return {"Precision": {"result": _type(tensor)}}
+    return {"Precision": {"result": value_type(tensor)}}
 
 
 def _read(network: Network, graph: IntegerGraph, tensor: str) -> str:
@@ -177,21 +151,8 @@ def _add_layer(network: Network, graph: IntegerGraph, layer: Layer, output: str,
     tensor = graph.tensors[output]
     shape = stream_shape(tensor.shape)
     common = {"trace": True, "target_shape": list(shape), "n_positions": shape[0] * shape[1], "n_chan": shape[2]}
-    network.add(layer | common, {"Precision": {"result": _type(tensor), **precision}}, shape)
+    network.add(layer | common, {"Precision": {"result": value_type(tensor), **precision}}, shape)
     network.tensors[output] = layer["name"]
-
-
-def quarters(graph: IntegerGraph, op: WeightedOp) -> Quarters:
-    shifts = requantize_of(graph, op).shifts
-    weights = op.weights.astype(np.int64) // 4
-    rounding = np.array([1 << (n - 3) if n >= 3 else 0 for n in shifts], np.int64)
-    bias = op.bias.astype(np.int64) // 4 + rounding
-    source = graph.tensors[op.input]
-    largest = max(abs(source.low), source.high)
-    sums = np.abs(weights).sum(axis=accumulator_taps(op)).reshape(-1, len(shifts)).max(axis=0)
-    bounds = sums * largest + np.abs(bias)
-    wide = [int(b) if n >= 3 else (2 * int(b) + 1) << (1 - n) for b, n in zip(bounds, shifts, strict=True)]
-    return Quarters(weights, bias, shifts, int(bounds.max()), max(*wide, int(bounds.max())))
 
 
 def expand(weights: Int64, dilation: tuple[int, int], padding: Padding, one_row: bool) -> tuple[Int64, Padding]:
@@ -335,7 +296,7 @@ def _lookup(network: Network, graph: IntegerGraph, op: Lookup, name: str) -> Non
         "lowest": graph.tensors[op.input].low,
         "table_data": op.table.astype(np.int64),
     }
-    _add_layer(network, graph, layer, op.output, table=_type(graph.tensors[op.output]))
+    _add_layer(network, graph, layer, op.output, table=value_type(graph.tensors[op.output]))
 
 
 def _reshape(network: Network, graph: IntegerGraph, op: Reshape, name: str) -> None:

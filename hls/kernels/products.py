@@ -11,10 +11,10 @@ from math import ceil, prod
 
 import numpy as np
 
-from edgekit.graph import IntegerGraph, MatMul, Multiply, product_bound, product_shift
+from edgekit.graph import IntegerGraph, MatMul, Multiply, product_bound
 from edgekit.graph.ir import ProductOp
 from edgekit.hls.folding import Folding
-from edgekit.hls.hls4ml_kernels.lower import Int64, signed_bits
+from edgekit.hls.kernels.arithmetic import Int64, rounding_constant, signed_bits
 from edgekit.hls.kernels.base import VALUE_BITS, Memory, Stage
 
 
@@ -117,10 +117,6 @@ class HeldProduct(Stage):
     @property
     def multipliers(self) -> int:
         return self.pe * self.simd
-
-
-def rounding_constant(graph: IntegerGraph, op: ProductOp) -> int:
-    return (1 << product_shift(graph, op)) >> 1
 
 
 def biases(graph: IntegerGraph, op: MatMul) -> Int64:

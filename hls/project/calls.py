@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import gcd
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit.graph import (
     Add,
@@ -26,14 +25,24 @@ from edgekit.graph import (
     Multiply,
     Op,
     Reshape,
-    Tensor,
     clamp_range,
     product_shift,
     requantize_of,
 )
 from edgekit.graph.ir import WeightedOp
-from edgekit.hls.dataflow import Pipeline, weight_bits, weight_code
-from edgekit.hls.hls4ml_kernels.lower import Network, quarters, signed_bits
+from edgekit.hls.dataflow import Pipeline
+from edgekit.hls.hls4ml_kernels.lower import Network
+from edgekit.hls.kernels.arithmetic import (
+    Int64,
+    coded,
+    quarters,
+    rounding_constant,
+    signed_bits,
+    value_type,
+    weight_bits,
+    weight_code,
+    weight_type,
+)
 from edgekit.hls.kernels.base import (
     VALUE_BITS,
     Arithmetic,
@@ -49,12 +58,11 @@ from edgekit.hls.kernels.base import (
     TokenStage,
     WeightReader,
 )
-from edgekit.hls.kernels.products import Gate, HeldProduct, Product, biases, rounding_constant
+from edgekit.hls.kernels.products import Gate, HeldProduct, Product, biases
 from edgekit.hls.kernels.taps import Depthwise, MapSums, Upsample
 from edgekit.hls.kernels.window import Window
 
 INPUT = "network_input"
-Int64: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -145,15 +153,11 @@ def _carried_types(graph: IntegerGraph, pipe: Pipeline) -> dict[str, str]:
     found: dict[str, str] = {}
     for stream in pipe.streams:
         if stream.tensor:
-            found.setdefault(stream.producer, _type(graph.tensors[stream.tensor]))
+            found.setdefault(stream.producer, value_type(graph.tensors[stream.tensor]))
     for stage in pipe.stages:
         if isinstance(stage, Window | Join) and stage.name not in found:
             found[stage.name] = found[pipe.inputs(stage)[0].producer]
     return found
-
-
-def _type(tensor: Tensor) -> str:
-    return f"{'' if tensor.signed else 'u'}int<{tensor.bits}>"
 
 
 def matrix(graph: IntegerGraph, op: Conv2D | Dense, stage: MatVec) -> Int64:
@@ -168,20 +172,6 @@ def matrix(graph: IntegerGraph, op: Conv2D | Dense, stage: MatVec) -> Int64:
         taps = taps.transpose(1, 0, 2, 3)
     blocks = taps.reshape(stage.input_groups, stage.simd, stage.output_groups, stage.pe)
     return coded(op, blocks.transpose(2, 0, 1, 3).reshape(-1, stage.simd * stage.pe))
-
-
-def coded(op: WeightedOp, weights: Int64) -> Int64:
-    """Weights -31..31 as they are, or as the signs and places of their bits (see shift_add in edgekit_arithmetic.h)."""
-    hot = weight_code(op)
-    return np.array([_code(w, hot) for w in range(-31, 32)], np.int64)[weights + 31] if hot else weights
-
-
-def _code(weight: int, hot: int) -> int:
-    places = [place for place in range(5) if abs(weight) >> place & 1]
-    if len(places) > hot:
-        return 0  # does not occur
-    places += [7] * (hot - len(places))
-    return int(weight < 0) | sum(place << (1 + 3 * k) for k, place in enumerate(places))
 
 
 def memory_words(stage: WeightReader, matvec: HeldMatVec, words: Int64) -> bytes:
@@ -231,19 +221,15 @@ def _sums(
     return constants, types, arrays
 
 
-def _weight_type(op: WeightedOp, stage: MatVec | Depthwise | Upsample) -> str:
-    return f"{'u' if weight_code(op) else ''}int<{stage.weight_bits}>"
-
-
 def _matvec(graph: IntegerGraph, op: Conv2D | Dense, stage: MatVec, index: int) -> Call:
     constants, types, arrays = _sums(graph, op, stage)
     constants |= {"unsigned stage": index, "unsigned positions": stage.positions, "unsigned simd": stage.simd}
     constants |= {"unsigned input_groups": stage.input_groups, "unsigned output_groups": stage.output_groups}
     constants["unsigned lanes"] = stage.pe * stage.simd
     if isinstance(stage, HeldMatVec):
-        code = f"ap_{_weight_type(op, stage)}"
+        code = f"ap_{weight_type(op)}"
         return Call("held_matvec", "matvec_config", constants, {**types, "weight_t": code}, arrays)
-    return Call("matvec", "matvec_config", constants, types, {"weight": (_weight_type(op, stage), matrix(graph, op, stage))} | arrays)
+    return Call("matvec", "matvec_config", constants, types, {"weight": (weight_type(op), matrix(graph, op, stage))} | arrays)
 
 
 def _weight_reader(graph: IntegerGraph, op: WeightedOp, stage: WeightReader, index: int) -> Call:
@@ -264,7 +250,7 @@ def _depthwise(graph: IntegerGraph, op: DepthwiseConv2D, stage: Depthwise, index
         constants["unsigned weight_taps"] = stage.weight_taps
     else:
         words = words.transpose(1, 0, 2)
-    weight = (_weight_type(op, stage), coded(op, words))
+    weight = (weight_type(op), coded(op, words))
     return Call(kernel, "depthwise_config", constants, types, {"weight": weight} | arrays)
 
 
@@ -272,7 +258,7 @@ def _upsample(graph: IntegerGraph, op: DepthwiseConv2DTranspose, stage: Upsample
     constants, types, arrays = _sums(graph, op, stage)
     constants |= {"unsigned stage": index, "unsigned rows": stage.rows, "unsigned columns": stage.columns, "unsigned groups": stage.groups}
     constants |= {"unsigned kernel_rows": stage.kernel[0], "unsigned kernel_columns": stage.kernel[1]}
-    weight = (_weight_type(op, stage), coded(op, quarters(graph, op).weights))
+    weight = (weight_type(op), coded(op, quarters(graph, op).weights))
     return Call("upsample", "upsample_config", constants, types, {"weight": weight} | arrays)
 
 
@@ -315,7 +301,7 @@ def _sum(graph: IntegerGraph, op: Add, stage: Sum, index: int) -> Call:
 
 
 def _table(graph: IntegerGraph, op: Lookup, stage: Table, index: int) -> Call:
-    table = (_type(graph.tensors[op.output]), op.table.astype(np.int64))
+    table = (value_type(graph.tensors[op.output]), op.table.astype(np.int64))
     return _tokens("table_tokens", index, stage, {"table": table}, lowest=graph.tensors[op.input].low)
 
 

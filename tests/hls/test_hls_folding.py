@@ -14,11 +14,11 @@ from random_graphs import random_graph
 from edgekit.errors import EdgekitError
 from edgekit.graph import Conv2D, IntegerGraph, Padding, Reshape
 from edgekit.graph.ir import OP_TYPES
-from edgekit.hls.dataflow import ample_depths, op_stages, pipeline, weight_code
+from edgekit.hls.dataflow import ample_depths, op_stages, pipeline
 from edgekit.hls.folding import DDR_WORD_BITS_MAX, Folding, WeightPlacement, check_plan, legal_foldings, moderate_foldings, refusal
+from edgekit.hls.kernels.arithmetic import coded, weight_code
 from edgekit.hls.kernels.base import Arithmetic, Fork, HeldMatVec, Join, MatVec, Resize, WeightReader
 from edgekit.hls.kernels.window import Window
-from edgekit.hls.project.calls import coded
 
 DDR = WeightPlacement.DDR
 

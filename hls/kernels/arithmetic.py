@@ -1,0 +1,172 @@
+"""The arithmetic of the kernels: sums of weighted values and of products, requantized. What a loop around it looks like, it does not know.
+
+A weighted op is computed in quarters: under the contract each accumulator is 4 * s + 2, so the kernels sum s with weights of six bits
+(edgekit_arithmetic.h has the proof). An accumulator of products of activations is requantized by one shift, with the rounding constant
+in what starts the sum (graph/requantize.py): half-way cases go up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.graph import IntegerGraph, Tensor, product_shift, requantize_of
+from edgekit.graph.ir import ProductOp, WeightedOp, accumulator_taps
+from edgekit.hls.kernels.base import VALUE_BITS, Arithmetic, Memory
+
+Int64: TypeAlias = npt.NDArray[np.int64]
+K_HOT_MAX = 2
+"""Weights of at most so many set bits are multiplied by shifts and adds."""
+PLAIN_WEIGHT_BITS, SHIFT_BITS = 6, 6
+"""Bits of a weight in two's complement, and of a requantize's shift."""
+SUMS_IN_DSP = 16
+PACKED_FIELD_BITS = 18
+"""As edgekit_arithmetic.h has them."""
+ARITHMETIC_FACTOR = 1.1
+"""What arithmetic takes beyond the sum of its parts (FINN-R, arXiv 1809.04570)."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How sums of weighted values are taken and requantized: the arithmetic, and the bits of each number in it."""
+
+    arithmetic: Arithmetic
+    weight_bits: int
+    accumulator_bits: int
+    bias_bits: int
+    shift_bits: int
+
+    def multipliers(self, products: int) -> int:
+        """Multipliers for so many products a cycle."""
+        if self.arithmetic is Arithmetic.SHIFT_ADD:
+            return 0
+        return products // (2 if self.arithmetic is Arithmetic.PACKED else 1)
+
+    def requantize_memory(self, groups: int, pe: int) -> Memory:
+        return Memory("bias and shift", groups, pe * (self.bias_bits + self.shift_bits), rom=True)
+
+    def luts(self, pe: int, simd: int) -> float:
+        """LUTs of `pe` sums side by side, to each of which `simd` products are added a cycle.
+
+        products       in DSP slices, which also add up to 16 of a dot product on their way; by shifts and adds in LUTs
+        packed sums    taken apart after 16: a correction of 18 bits for two PEs
+        accumulator    one LUT a bit
+        requantize     a shift right by up to 15 (two 4-to-1 multiplexers a bit), a clamp
+        """
+        sums = ceil(simd / SUMS_IN_DSP)
+        each: float = sums * self.accumulator_bits + _requantize_luts(self.accumulator_bits)
+        if self.arithmetic is Arithmetic.PACKED:
+            each += sums * PACKED_FIELD_BITS / 2
+        if self.arithmetic is Arithmetic.SHIFT_ADD:
+            each += simd * _shift_add_luts(self.weight_bits) + (simd - sums) * self.accumulator_bits
+        return ARITHMETIC_FACTOR * pe * each
+
+
+@dataclass(frozen=True)
+class Quarters:
+    """A weighted op divided by 4, as the lattice allows (see edgekit_arithmetic.h): acc = 4*s + 2.
+
+    `weights` 6-bit; `bias` has each channel's rounding constant in it; `bound`: the largest |s|.
+    """
+
+    weights: Int64
+    bias: Int64
+    shifts: tuple[int, ...]
+    bound: int
+    wide_bound: int
+
+
+def quarters(graph: IntegerGraph, op: WeightedOp) -> Quarters:
+    shifts = requantize_of(graph, op).shifts
+    weights = op.weights.astype(np.int64) // 4
+    rounding = np.array([1 << (n - 3) if n >= 3 else 0 for n in shifts], np.int64)
+    bias = op.bias.astype(np.int64) // 4 + rounding
+    source = graph.tensors[op.input]
+    largest = max(abs(source.low), source.high)
+    sums = np.abs(weights).sum(axis=accumulator_taps(op)).reshape(-1, len(shifts)).max(axis=0)
+    bounds = sums * largest + np.abs(bias)
+    wide = [int(b) if n >= 3 else (2 * int(b) + 1) << (1 - n) for b, n in zip(bounds, shifts, strict=True)]
+    return Quarters(weights=weights, bias=bias, shifts=shifts, bound=int(bounds.max()), wide_bound=max(*wide, int(bounds.max())))
+
+
+def signed_bits(bound: int) -> int:
+    """Bits of a two's complement integer that holds -bound..bound."""
+    return bound.bit_length() + 1
+
+
+def value_type(tensor: Tensor) -> str:
+    """hls4ml's name for the type of a tensor's values."""
+    return f"{'' if tensor.signed else 'u'}int<{tensor.bits}>"
+
+
+def sums_of(graph: IntegerGraph, op: WeightedOp, packable: bool) -> Sums:
+    """`packable`: whether two neighbouring PEs share each activation."""
+    hot, accumulator_bits, bias_bits = _measured(graph, op)
+    arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
+    return Sums(arithmetic, _weight_bits(hot), accumulator_bits, bias_bits, SHIFT_BITS)
+
+
+@lru_cache(maxsize=256)
+def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int]:
+    """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums and of biases."""
+    q = quarters(graph, op)
+    return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max()))
+
+
+def weight_code(op: WeightedOp) -> int:
+    """The number of set bits in the op's weights, where shifts and adds multiply by them; 0 where multipliers do."""
+    magnitudes = np.abs(op.weights.astype(np.int64)) // 4
+    most = max(1, int(max(bin(value).count("1") for value in np.unique(magnitudes))))
+    return most if most <= K_HOT_MAX else 0
+
+
+def weight_bits(op: WeightedOp) -> int:
+    """Bits of a weight: a sign and the place of each set bit where shifts and adds multiply, else two's complement."""
+    return _weight_bits(weight_code(op))
+
+
+def _weight_bits(hot: int) -> int:
+    return 1 + 3 * hot if hot else PLAIN_WEIGHT_BITS
+
+
+def weight_type(op: WeightedOp) -> str:
+    """hls4ml's name for the type of an op's weights as they are coded."""
+    return f"{'u' if weight_code(op) else ''}int<{weight_bits(op)}>"
+
+
+def coded(op: WeightedOp, weights: Int64) -> Int64:
+    """Weights -31..31 as they are, or as the signs and places of their bits (see shift_add in edgekit_arithmetic.h)."""
+    hot = weight_code(op)
+    return np.array([_code(w, hot) for w in range(-31, 32)], np.int64)[weights + 31] if hot else weights
+
+
+def _code(weight: int, hot: int) -> int:
+    places = [place for place in range(5) if abs(weight) >> place & 1]
+    if len(places) > hot:
+        return 0  # does not occur
+    places += [7] * (hot - len(places))
+    return int(weight < 0) | sum(place << (1 + 3 * k) for k, place in enumerate(places))
+
+
+def rounding_constant(graph: IntegerGraph, op: ProductOp) -> int:
+    return (1 << product_shift(graph, op)) >> 1
+
+
+def _shift_add_luts(weight_bits: int) -> int:
+    """LUTs of a product with a weight of K set bits: each a shift by 0 to 4 and an addition."""
+    set_bits, width = (weight_bits - 1) // 3, VALUE_BITS + 5
+    return set_bits * 3 * width
+
+
+def _requantize_luts(accumulator_bits: int) -> int:
+    return 2 * accumulator_bits + 2 * VALUE_BITS
+
+
+def clamp_luts(accumulator_bits: int) -> int:
+    """LUTs of two comparisons of what the shift leaves, and a choice of three."""
+    return accumulator_bits + 2 * VALUE_BITS
