@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError
+from edgekit.files import read_json_object
 from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement
-from edgekit.json_files import read_json_object
 
 PARTS_MAX = 1 << 20
 FORM = '{"layer name": {"pe": 4, "simd": 8, "weights": "rom"}}; "simd" is 1 and "weights" is "rom" where they are left out, else "ddr"'

@@ -5,24 +5,24 @@ It is built once and kept in the cache, under a digest of its sources and the co
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 from edgekit.cache import cache_folder
+from edgekit.digest import digest_of_parts
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.plan import Plan, write_file
+from edgekit.progress import Note
 from edgekit.tools import CMAKE, GXX, GXX_AARCH64, MAKE, Tool, require, version
 
-Note: TypeAlias = Callable[[str], None]
 APPLICATION, LIBRARY = "edgekit-latency", "libLiteRt.so"
 SCHEMA = "edgekit-latency/1"
 KERNELS = ("reference", "optimized", "xnnpack")
@@ -188,13 +188,13 @@ def _sources() -> Path:
 
 
 def _digest(sources: Path, compiler: str) -> str:
-    """Of everything that the program depends on, in hex."""
-    total = hashlib.sha256(compiler.encode())
+    """The start of the SHA-256 of all that the program depends on, in hex."""
+    parts = [compiler.encode()]
     suffixes = (".cc", ".h", ".txt")
     for path in sorted(path for path in sources.rglob("*") if path.suffix in suffixes and "build" not in path.relative_to(sources).parts):
         content = path.read_bytes()
-        total.update(f"{path.relative_to(sources).as_posix()} {len(content)} ".encode() + content)
-    return total.hexdigest()[:16]
+        parts.append(f"{path.relative_to(sources).as_posix()} {len(content)} ".encode() + content)
+    return digest_of_parts(parts)[:16]
 
 
 def _compiler_file(compiler: Path, name: str) -> bytes:

@@ -19,7 +19,8 @@ from edgekit.connections.emulator import missing_emulator
 from edgekit.connections.folder import emulated_session
 from edgekit.connections.session import Session, check_ran, ended
 from edgekit.errors import EdgekitError
-from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.executor import Artifact, Executor, Run, Values
+from edgekit.progress import Note
 from edgekit.targets.devices import Device, runtimes_for
 from edgekit.targets.emulators import EMULATORS, Emulator, emulator_for
 from edgekit.tflite.executors import KERNEL_SETS, as_graph_values, as_stored, missing_for_kernels

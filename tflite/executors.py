@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import IntegerGraph
+from edgekit.progress import Note
 from edgekit.tflite.reader import parse, probe, smallest_softmax_scale
 from edgekit.tflite.tensors import logical, stored
 from edgekit.tflite.writer import write_tflite

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from edgekit.arrays import Int64
 from edgekit.errors import EdgekitError
 from edgekit.graph import (
     Add,
@@ -33,7 +34,7 @@ from edgekit.graph import (
     clamp_range,
     op_inputs,
 )
-from edgekit.hls.kernels.arithmetic import Int64, Quarters, quarters, signed_bits, value_type
+from edgekit.hls.kernels.arithmetic import Quarters, quarters, signed_bits, value_type
 
 Layer: TypeAlias = dict[str, Any]
 Shape: TypeAlias = tuple[int, int, int]

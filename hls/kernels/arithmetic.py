@@ -10,16 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from edgekit.arrays import Int64
 from edgekit.graph import IntegerGraph, Tensor, product_shift, requantize_of
 from edgekit.graph.ir import ProductOp, WeightedOp, accumulator_taps
 from edgekit.hls.kernels.base import VALUE_BITS, Arithmetic, Memory
 
-Int64: TypeAlias = npt.NDArray[np.int64]
 K_HOT_MAX = 2
 """Weights of at most so many set bits are multiplied by shifts and adds."""
 PLAIN_WEIGHT_BITS, SHIFT_BITS = 6, 6

@@ -11,10 +11,11 @@ from math import ceil, prod
 
 import numpy as np
 
+from edgekit.arrays import Int64
 from edgekit.graph import IntegerGraph, MatMul, Multiply, product_bound
 from edgekit.graph.ir import ProductOp
 from edgekit.hls.folding import Folding
-from edgekit.hls.kernels.arithmetic import Int64, rounding_constant, signed_bits
+from edgekit.hls.kernels.arithmetic import rounding_constant, signed_bits
 from edgekit.hls.kernels.base import VALUE_BITS, Memory, Stage
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.arrays import Int64
 from edgekit.graph import (
     Add,
     Conv2D,
@@ -33,7 +34,6 @@ from edgekit.graph.ir import WeightedOp
 from edgekit.hls.dataflow import Pipeline
 from edgekit.hls.hls4ml_kernels.lower import Network
 from edgekit.hls.kernels.arithmetic import (
-    Int64,
     coded,
     quarters,
     rounding_constant,

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edgekit import __version__
 from edgekit.graph import IntegerGraph, Tensor, run
 from edgekit.graph.ir import IntArray
 from edgekit.hls.dataflow import Pipeline, ample_depths, pipeline
@@ -21,6 +20,7 @@ from edgekit.hls.project.description import FILE_NAME, Description, describe, to
 from edgekit.hls.project.model import network_to_hls4ml, set_fifo_depths
 from edgekit.hls.project.top import TopFunction, WeightMemory
 from edgekit.targets.boards import Board
+from edgekit.version import __version__
 
 Plan: TypeAlias = dict[str, bytes]
 

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.executor import Note, Run, Values
+from edgekit.executor import Run, Values
 from edgekit.hls.project.description import Description, read_description
+from edgekit.progress import Note
 
 COMPILER_VARIABLE = "EDGEKIT_CXX"
 FLAGS = ("-std=c++14", "-w", "-I.", '-DWEIGHTS_DIR="firmware/weights"')

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
-from edgekit.executor import Artifact, Executor, Note, Run
+from edgekit.executor import Artifact, Executor, Run
 from edgekit.graph import IntegerGraph, violations
 from edgekit.hls.folding import moderate_foldings
 from edgekit.hls.hls4ml_kernels.lower import stock_refusal
 from edgekit.hls.hls4ml_kernels.stock import plan_stock_simulation
 from edgekit.hls.project.project import Plan, plan_simulation
 from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
+from edgekit.progress import Note
 from edgekit.targets.boards import find_board
 
 SIMULATED_BOARD = "ultra96"

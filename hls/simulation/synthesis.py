@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
-from edgekit.executor import Note
+from edgekit.progress import Note
 
 SCRIPT, LOG = "build_ip.tcl", "build_ip.log"
 REPORTS = Path("build_ip/solution/syn/report")

@@ -10,9 +10,10 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.files.hdf5 import BYTES_MAX
-from edgekit.keras_models.files.torch import DIMENSIONS_MAX, Array, bfloat16_to_float32
+from edgekit.keras_models.files.torch import DIMENSIONS_MAX, bfloat16_to_float32
 
 HEADER_MAX = 16 << 20
 SAFETENSORS_TYPES: Final = {

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.files.arrays import read_npz, read_safetensors
 from edgekit.keras_models.files.hdf5 import BYTES_MAX, require_file
-from edgekit.keras_models.files.torch import Array, TorchFile, is_tensor, read_legacy, read_zip
+from edgekit.keras_models.files.torch import TorchFile, is_tensor, read_legacy, read_zip
 
 NESTED_UNDER = ("model", "state_dict", "model_state_dict", "model_ema", "state_dict_ema", "ema")
 """Where training scripts keep the weights beside the optimizer's state; the first that is there is taken."""

@@ -13,12 +13,11 @@ from typing import Any, Final, TypeAlias
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
-import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.files.pickle import Call, Global, read_pickle
 
-Array: TypeAlias = npt.NDArray[Any]
 PickledTensor: TypeAlias = Call
 """A call of a function that builds a tensor: its shape and where its values are. `TorchFile.array` gives the values."""
 

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from edgekit.errors import EdgekitError
-from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, shifts_of
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT, product_bound
 from edgekit.graph.ir import IntArray, ProductOp
+from edgekit.progress import Note
 
 FLOAT32_INTEGERS = 1 << 24
 """float32 holds every whole number up to this one."""

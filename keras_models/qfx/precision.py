@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, UnknownName
-from edgekit.json_files import read_json_object
+from edgekit.files import read_json_object
 
 BITS_MIN, BITS_MAX = 3, 6
 FORM = '{"block_*": {"weight_bits": 4, "k_hot": 2}}; "k_hot" may be null; what is left out is as for every other layer'

@@ -6,7 +6,6 @@ and training.json, with each epoch's figures and the words of the training that 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.digest import digest_of_parts
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.files.arrays import read_npz
 from edgekit.keras_models.files.hdf5 import BYTES_MAX
@@ -170,7 +170,4 @@ def _samples(data: Images) -> list[npt.NDArray[Any]]:
 
 def _digest(arrays: Sequence[npt.NDArray[Any]]) -> str:
     """SHA-256, in hex, over types, shapes and values."""
-    total = hashlib.sha256()
-    for array in arrays:
-        total.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    return total.hexdigest()
+    return digest_of_parts(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes() for array in arrays)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.cache import cache_folder
+from edgekit.digest import digest_of, digest_of_parts
 from edgekit.errors import EdgekitError
 from edgekit.images.pixels import RULE, fit, look_up
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
 from edgekit.keras_models.training.images import FloatImages, Images, Pixels, decode, list_images
 from edgekit.plan import make_folder
+from edgekit.progress import Note
 
-Note: TypeAlias = Callable[[str], None]
 PIXELS, IDENTITY = "pixels.bin", "identity.txt"
 AT_ONCE = 64
 """Images that are decoded before they are written."""
@@ -71,7 +71,7 @@ def stored_folder(path: Path, size: int, note: Note = lambda _: None) -> Images:
 
 def _stored(path: Path, files: tuple[Path, ...], size: int, note: Note) -> Pixels:
     """uint8 (files, size, size, 3), which cannot be written to. The cache holds one state of a folder in each size."""
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    name = digest_of(str(path.resolve()).encode())[:16]
     folder = cache_folder() / "images" / f"{name}-{size}"
     identity = _identity(path, files, size)
     if not _holds(folder, identity):
@@ -91,14 +91,14 @@ def _stored(path: Path, files: tuple[Path, ...], size: int, note: Note) -> Pixel
 
 def _identity(path: Path, files: tuple[Path, ...], size: int) -> str:
     """Changes whenever the pixels might: with a file's name, length or time of change, the size, the rule, or the decoders."""
-    total = hashlib.sha256(f"{RULE} {size} {version('pillow')}".encode())
+    parts = [f"{RULE} {size} {version('pillow')}".encode()]
     for file in files:
         try:
             facts = file.stat()
         except OSError as error:
             raise EdgekitError(f"cannot read the image '{file}': {error.strerror}; repair or remove it") from error
-        total.update(f"\0{file.relative_to(path)}\0{facts.st_size} {facts.st_mtime_ns}".encode(errors="surrogateescape"))
-    return total.hexdigest()
+        parts.append(f"\0{file.relative_to(path)}\0{facts.st_size} {facts.st_mtime_ns}".encode(errors="surrogateescape"))
+    return digest_of_parts(parts)
 
 
 def _holds(folder: Path, identity: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.files.checkpoints import read_checkpoint
 from edgekit.keras_models.weights.load import ImportedWeights, heads_of, layers_of, listed, require_finite
@@ -17,8 +18,6 @@ from edgekit.keras_models.weights.torch_names import Scheme, choose_scheme, sche
 from edgekit.keras_models.zoo.build import built_as, rebuild
 from edgekit.keras_models.zoo.networks import Network
 from edgekit.keras_models.zoo.vocabulary import Form
-
-Array: TypeAlias = npt.NDArray[Any]
 
 IGNORED = (".num_batches_tracked", ".attention_bias_idxs")
 """Ends of names of what is counted or derived, not trained."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from edgekit.version import __version__
+
 if TYPE_CHECKING:
     from edgekit.jobs import ModelRequest, export_model, train_model, write_hls_project
     from edgekit.keras_models import build_model
 
-__version__ = "0.1.0"
-__all__ = ["ModelRequest", "build_model", "export_model", "train_model", "write_hls_project"]
+__all__ = ["ModelRequest", "__version__", "build_model", "export_model", "train_model", "write_hls_project"]
 
 _HOMES = {
     "ModelRequest": "edgekit.jobs",

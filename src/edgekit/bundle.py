@@ -16,7 +16,6 @@ What is read here may come from anyone: every field is checked, no name leaves t
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -26,21 +25,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edgekit import __version__
 from edgekit.accuracy import Accuracy, parse_accuracy
+from edgekit.digest import digest_of, digest_of_file
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
+from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import check
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
+from edgekit.version import __version__
 
 GRAPH, TFLITE, LABELS, RUN = "model.onnx", "model.tflite", "labels.txt", "run.py"
 INPUT_TABLE, PIXELS = "input_table.bin", "pixels.py"
 GOLDEN_INPUT, GOLDEN_OUTPUT = "golden/input.bin", "golden/output.bin"
 KINDS = ("tflite", "hls")
 WEIGHT_ORIGINS = ("random", "file", "trained")
-MODEL_BYTES_MAX = (2 << 30) - 1
-"""A flatbuffer, and a protobuf, ends here."""
 PACKAGES = ("tensorflow", "tf_keras", "qkeras", "hls4ml", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
 
 Option: TypeAlias = str | int | float | bool | None
@@ -117,7 +116,7 @@ def bundle_plan(
     golden: Golden | None = None,
 ) -> Plan:
     """The files and their manifest, ready to write. `command` is what the user typed, as a list of words."""
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    hashes = {name: digest_of(content) for name, content in sorted(files.items())}
     manifest = Manifest(kind, network, options, precision, target, weights, preprocessing, versions(), command, hashes, runtimes, golden)
     text = json.dumps({"schema": SCHEMA, **dataclasses.asdict(manifest)}, indent=2) + "\n"
     parse_manifest(text.encode())  # what is written can be read
@@ -142,11 +141,11 @@ def open_bundle(folder: Path) -> Bundle:
     path = folder / MANIFEST
     if not path.is_file():
         raise EdgekitError(f"{folder} has no {MANIFEST}; name a folder that 'edgekit export' or 'edgekit hls' wrote")
-    manifest = parse_manifest(_read(path, MANIFEST_BYTES_MAX))
+    manifest = parse_manifest(read_bounded(path, MANIFEST_BYTES_MAX))
     changed = {name: problem for name, digest in manifest.files.items() if (problem := _change(folder, name, digest))}
 
     def model(name: str) -> bytes | None:
-        return _read(folder / name, MODEL_BYTES_MAX) if name in manifest.files and name not in changed else None
+        return read_bounded(folder / name, MODEL_BYTES_MAX) if name in manifest.files and name not in changed else None
 
     onnx = model(GRAPH)
     graph = None
@@ -229,28 +228,9 @@ def _change(folder: Path, name: str, digest: str) -> str | None:
     if not path.is_file():
         return "is missing"
     try:
-        with path.open("rb") as file:
-            return None if _digest(file) == digest else "changed since it was exported"
+        return None if digest_of_file(path) == digest else "changed since it was exported"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-
-
-def _digest(file: Any) -> str:
-    total = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        total.update(chunk)
-    return total.hexdigest()
-
-
-def _read(path: Path, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise EdgekitError(f"cannot read {path}: {error.strerror}") from error
-    if len(content) > most:
-        raise EdgekitError(f"{path} is larger than {most} bytes")
-    return content
 
 
 def _wrong(field: str, problem: str) -> EdgekitError:

@@ -6,22 +6,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from edgekit.arrays import Array
 from edgekit.graph import IntegerGraph
+from edgekit.progress import Note
 
-Values: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Values: TypeAlias = Mapping[str, Array]
 """Tensor name -> (batch, *shape). Integers in the graph's own range (an unsigned tensor is 0..255 on every executor);
 of a stock TFLite file, what the file stores."""
 
-Run: TypeAlias = Callable[[npt.NDArray[Any]], Values]
+Run: TypeAlias = Callable[[Array], Values]
 """Takes a batch of the input tensor's values, (batch, *shape)."""
-
-Note: TypeAlias = Callable[[str], None]
-"""Told, in a few words, what is being done, for progress."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,3 @@ class Executor:
     name: str
     missing: Callable[[Artifact], str | None]
     open: Callable[[Artifact, Note], AbstractContextManager[Run]]
-
-
-def narrow(values: npt.NDArray[Any], low: int) -> npt.NDArray[Any]:
-    """Integers as int8 or uint8, by the sign of their type's lowest value."""
-    return values.astype(np.int8 if low < 0 else np.uint8)

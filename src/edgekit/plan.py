@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import hashlib
 import json
 import os
 import secrets
@@ -21,7 +20,9 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
+from edgekit.digest import digest_of, digest_of_parts
 from edgekit.errors import EdgekitError
+from edgekit.files import read_bounded
 
 MANIFEST = "manifest.json"
 """Lists a folder's files; with SCHEMA in it, the folder is ours and may be replaced."""
@@ -51,10 +52,7 @@ class Plan:
 
     def digest(self) -> str:
         """SHA-256, in hex, over all names and contents."""
-        total = hashlib.sha256()
-        for name, content in self.files.items():
-            total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
-        return total.hexdigest()
+        return digest_of_parts(bytes.fromhex(digest_of(name.encode()) + digest_of(content)) for name, content in self.files.items())
 
 
 def check_name(name: str) -> None:
@@ -70,10 +68,8 @@ def read_mark(folder: Path) -> dict[str, Any] | None:
     """The manifest of a folder that edgekit wrote, as JSON, or None for any other folder."""
     path = folder / MANIFEST
     try:
-        if not path.is_file() or path.stat().st_size > MANIFEST_BYTES_MAX:
-            return None
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(read_bounded(path, MANIFEST_BYTES_MAX)) if path.is_file() else None
+    except (EdgekitError, OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and found.get("schema") == SCHEMA else None
 

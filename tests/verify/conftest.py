@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from edgekit.bundle import Bundle, Manifest, WeightsSource
-from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, Padding, Tensor, check, run
 from edgekit.images.preprocessing import Preprocessing
+from edgekit.progress import Note
 from edgekit.verify import executors as registry
 
 Change = Callable[[dict[str, Any]], Values]

@@ -9,24 +9,25 @@ import importlib.util
 import json
 import platform
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, LABELS, MODEL_BYTES_MAX, RUN, TFLITE, Bundle
+from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, LABELS, RUN, TFLITE, Bundle
 from edgekit.connections.address import EMULATED, LOCAL, session_on
 from edgekit.connections.emulator import emulator_folder, missing_emulator
 from edgekit.connections.session import Session, ended
 from edgekit.errors import EdgekitError
+from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX
+from edgekit.progress import Note
 from edgekit.targets.devices import AI_EDGE_LITERT, find_device
 from edgekit.targets.emulators import emulator_for
 from edgekit.tflite.application import ARCHITECTURES, LIBRARY, Settings, application_folder, arguments, folder_command, parse_report
 
-Note: TypeAlias = Callable[[str], None]
 Report: TypeAlias = Mapping[str, Any]
 APPLICATION, SCRIPT = "edgekit-latency", "run.py"
 LONG_SECONDS = 1800
@@ -153,7 +154,7 @@ def _with_script(bundle: Bundle, session: Session, settings: Settings, note: Not
     package = manifest.runtimes[0].split()[0] if manifest.runtimes else AI_EDGE_LITERT.package
     python = session.python(package)
     note(f"copying to {session.title}")
-    session.push({MANIFEST: _read(bundle.folder / MANIFEST, MANIFEST_BYTES_MAX), **{name: _file(bundle, name) for name in names}})
+    session.push({MANIFEST: read_bounded(bundle.folder / MANIFEST, MANIFEST_BYTES_MAX), **{name: _file(bundle, name) for name in names}})
     options = ["--kernels", settings.kernels, "--threads", str(settings.threads)]
     words = ["--warmup", str(settings.warm_up), "--iterations", str(settings.iterations), "--json"]
     note(f"measuring on {session.title}")
@@ -182,7 +183,7 @@ def _library(arch: str) -> bytes:
         if emulator is None or reason is not None:
             raise EdgekitError(f"its library is that of the emulated device: {reason}")
         folder = emulator_folder(emulator) / AI_EDGE_LITERT.package / "ai_edge_litert"
-    return _read(folder / LIBRARY, LIBRARY_BYTES_MAX)
+    return read_bounded(folder / LIBRARY, LIBRARY_BYTES_MAX)
 
 
 def _library_version(arch: str) -> str:
@@ -201,12 +202,4 @@ def _tolerance(bundle: Bundle) -> float:
 def _file(bundle: Bundle, name: str) -> bytes:
     if name not in bundle.manifest.files:
         raise EdgekitError(f"{bundle.folder} has no {name}; export it again")
-    return _read(bundle.folder / name, MODEL_BYTES_MAX)
-
-
-def _read(path: Path, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(most)
-    except OSError as error:
-        raise EdgekitError(f"cannot read {path}: {error.strerror}") from error
+    return read_bounded(bundle.folder / name, MODEL_BYTES_MAX)

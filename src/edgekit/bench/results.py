@@ -13,6 +13,7 @@ from typing import Any
 
 from edgekit.bench.measure import Measured
 from edgekit.errors import EdgekitError
+from edgekit.files import read_bounded
 from edgekit.plan import write_file
 
 SCHEMA = "edgekit-bench/1"
@@ -38,14 +39,14 @@ def as_json(measured: Measured, comparison: Comparison | None = None) -> dict[st
 
 def read_results(path: Path) -> list[dict[str, Any]]:
     """Oldest first; none where there is no such file. Raises EdgekitError where it is something else."""
-    try:
-        if path.exists() and path.stat().st_size > BYTES_MAX:
-            raise EdgekitError(f"{path} is larger than {BYTES_MAX} bytes; move it away, or name another file with --results")
-        data = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    except OSError as error:
-        raise EdgekitError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        content = read_bounded(path, BYTES_MAX)
+    except EdgekitError as error:
+        raise EdgekitError(f"{error}; move it away, or name another file with --results") from error
+    try:
+        data = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise EdgekitError(f"{path} is no file of results: {error}; name another one with --results") from error
     found = data.get("results") if isinstance(data, dict) and data.get("schema") == SCHEMA else None

@@ -15,10 +15,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from edgekit import __version__
 from edgekit.cli import bench, doctor, evaluate, export, hls, models, report, train, verify
 from edgekit.cli.output import claimed_stdout, print_json
 from edgekit.errors import EdgekitError
+from edgekit.version import __version__
 
 REFUSED, INTERRUPTED = 2, 130
 

@@ -10,25 +10,24 @@ edgekit.targets.emulators.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
 
 from edgekit.cache import cache_folder
+from edgekit.digest import digest_of_file
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name, make_folder
+from edgekit.progress import Note
 from edgekit.targets.emulators import PACKAGES, SUITE, Emulator
 from edgekit.tools import APT_GET, DPKG_DEB, find, missing_reason, require
 
-Note: TypeAlias = Callable[[str], None]
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RECORD = "emulator.json"
@@ -163,7 +162,7 @@ def _add_wheels(emulator: Emulator, stage: Path, temporary: Path, note: Note) ->
 
 def _checked_digest(path: Path, expected: str) -> str:
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = digest_of_file(path)
     except OSError as error:
         raise EdgekitError(f"{path.name} was not downloaded: {error.strerror}") from error
     if found != expected:

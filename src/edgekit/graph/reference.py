@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import Int64
 from edgekit.graph.ir import (
     Add,
     Concat,
@@ -37,8 +38,6 @@ from edgekit.graph.ir import (
     window_count,
 )
 from edgekit.graph.requantize import requantize_of
-
-Int64: Any = npt.NDArray[np.int64]
 
 
 def run(graph: IntegerGraph, inputs: IntArray) -> dict[str, IntArray]:

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.images.pixels import PIXEL_MAX
-
-Array: TypeAlias = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

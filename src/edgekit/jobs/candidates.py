@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -11,20 +10,22 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.bundle import GRAPH, LABELS, TFLITE, Bundle, open_bundle
 from edgekit.connections.address import LOCAL, session_on
+from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError, UnknownName
-from edgekit.executor import Artifact, Executor, Note
+from edgekit.executor import Artifact, Executor
+from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.pixels import look_up, map_shape
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
 from edgekit.jobs.source import ASSUMED, ModelRequest, load_source
 from edgekit.plan import MANIFEST
+from edgekit.progress import Note
 from edgekit.targets.devices import find_device
 
-Array: TypeAlias = npt.NDArray[Any]
 Score: TypeAlias = Callable[[Array], Array]
 """uint8 pixels (count, rows, columns, channels) -> float64 scores (count, classes)."""
 
@@ -97,10 +98,7 @@ def _read(name: str, path: Path) -> _Model:
         found = _of_bundle(name, open_bundle(path.parent))
         artifact = found.artifact if path.name == TFLITE else Artifact(graph=found.artifact.graph)
         return replace(found, artifact=replace(artifact, hls_project=None))
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EdgekitError(f"cannot read '{name}': {error.strerror}") from error
+    content = read_bounded(path, MODEL_BYTES_MAX)
     notes = (f"{name}: {ASSUMED}",)
     if path.suffix.lower() == ".tflite":
         return _Model(name, Artifact(tflite=content), MINUS_ONE_TO_ONE, notes=notes)
@@ -258,4 +256,4 @@ def graph_digest(graph: IntegerGraph) -> str:
     """SHA-256, in hex, of what a graph computes, whatever it is called."""
     from edgekit.graph.onnx_write import write_onnx
 
-    return hashlib.sha256(write_onnx(replace(graph, name="network"))).hexdigest()
+    return digest_of(write_onnx(replace(graph, name="network")))

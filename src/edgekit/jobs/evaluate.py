@@ -15,15 +15,13 @@ import numpy.typing as npt
 
 from edgekit.connections.address import LOCAL
 from edgekit.errors import EdgekitError
-from edgekit.executor import Note
 from edgekit.images.pixels import fit
 from edgekit.jobs.candidates import Candidate, candidates_of
 from edgekit.jobs.dataset import DIGITS
+from edgekit.progress import Note, Progress
 
 Labels: TypeAlias = npt.NDArray[np.int64]
 Shape: TypeAlias = tuple[int, ...]
-Progress: TypeAlias = Callable[[str, str, int, int], None]
-"""Told which row, what it is doing, images done, images in total."""
 
 TOP = 5
 CHUNK_MAX, CHUNK_VALUES = 64, 1 << 25

@@ -8,13 +8,16 @@ from typing import Any, TypeAlias
 
 from edgekit.bundle import GRAPH, LABELS, TFLITE, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
+from edgekit.files import read_bounded
 from edgekit.jobs.golden import GoldenVectors, exact_golden, labels_text, stock_golden
 from edgekit.jobs.integer_graph import integer_graph
-from edgekit.jobs.source import ModelRequest, Note, Source, calibration_images, load_source
+from edgekit.jobs.source import ModelRequest, Source, calibration_images, load_source
 from edgekit.plan import Plan, check_destination, write
+from edgekit.progress import Note
 from edgekit.targets.devices import Device, find_device, runtimes_for
 
 QFX = "qfx"
+LABELS_BYTES_MAX = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,8 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, target: 
 
 def _read_labels(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bounded(path, LABELS_BYTES_MAX).decode().splitlines()
+    except (EdgekitError, UnicodeDecodeError) as error:
         raise EdgekitError(f"cannot read the labels in '{path}': {error}") from error
 
 

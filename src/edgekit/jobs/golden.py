@@ -6,18 +6,15 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, INPUT_TABLE, Golden
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, run
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
-
-Array: TypeAlias = npt.NDArray[Any]
 
 COUNT, SEED = 8, 0
 TOLERANCES = {"float32": FLOAT_KERNELS, "float16": FLOAT_KERNELS, "dynamic": DYNAMIC_KERNELS}

@@ -11,8 +11,9 @@ from edgekit.bundle import GRAPH, bundle_plan
 from edgekit.graph import IntegerGraph
 from edgekit.jobs.export import QFX, sizes_of
 from edgekit.jobs.integer_graph import integer_graph
-from edgekit.jobs.source import ModelRequest, Note, load_source
+from edgekit.jobs.source import ModelRequest, load_source
 from edgekit.plan import check_destination, write
+from edgekit.progress import Note
 from edgekit.targets.boards import AXI_MASTER, Board, at_clock, check_interface, find_board
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgekit.graph import IntegerGraph
-from edgekit.jobs.source import ModelRequest, Note, Source, calibration_images
+from edgekit.jobs.source import ModelRequest, Source, calibration_images
+from edgekit.progress import Note
 
 
 def integer_graph(source: Source, request: ModelRequest, note: Note) -> tuple[IntegerGraph, tuple[str, ...]]:

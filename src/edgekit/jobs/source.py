@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.bundle import Option, WeightsSource
+from edgekit.digest import digest_of, digest_of_file
 from edgekit.errors import EdgekitError
+from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.pixels import fit, look_up, map_shape
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
 from edgekit.keras_models.zoo.networks import NETWORKS, find_network
+from edgekit.progress import Note
 
-Note: TypeAlias = Callable[[str], None]
 FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
 CALIBRATION_COUNT, CALIBRATION_SEED = 64, 1
 STATISTICS_COUNT = 16
@@ -138,7 +138,7 @@ def _build(request: ModelRequest, note: Note) -> Source:
 
         note(f"loading weights from {request.weights}")
         imported = import_weights(model, request.weights)
-        weights = WeightsSource("file", file=request.weights.name, sha256=_sha256(request.weights))
+        weights = WeightsSource("file", file=request.weights.name, sha256=digest_of_file(request.weights))
         preprocessing = imported.preprocessing or preprocessing
         return Source(wanted.model_name, options, weights, preprocessing, keras=model, notes=(imported.note,))
     from edgekit.keras_models.training.images import photographs
@@ -161,7 +161,7 @@ def _read_keras(path: Path, note: Note) -> Source:
     model, (preprocessing, accuracy) = load_model(path), read_notes(path)
     from edgekit.keras_models.qfx.model import QFXModel
 
-    weights = WeightsSource("file", file=path.name, sha256=_sha256(path), accuracy=accuracy)
+    weights = WeightsSource("file", file=path.name, sha256=digest_of_file(path), accuracy=accuracy)
     if len(model.inputs) != 1 or any(size is None for size in model.inputs[0].shape[1:]):
         raise EdgekitError(
             f"'{path}' takes inputs of shape {[tuple(i.shape[1:]) for i in model.inputs]}; one input of a fixed size is supported"
@@ -175,13 +175,10 @@ def _read_keras(path: Path, note: Note) -> Source:
 def _read_graph(path: Path) -> Source:
     from edgekit.graph.onnx_read import read_onnx
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EdgekitError(f"cannot read '{path}': {error.strerror}") from error
+    content = read_bounded(path, MODEL_BYTES_MAX)
     graph = read_onnx(content)
     check(graph)
-    weights = WeightsSource("file", file=path.name, sha256=hashlib.sha256(content).hexdigest())
+    weights = WeightsSource("file", file=path.name, sha256=digest_of(content))
     options: dict[str, Option] = {"size": graph.tensors[graph.input].shape[0]}
     return Source(graph.name, options, weights, MINUS_ONE_TO_ONE, graph=graph, notes=(ASSUMED,))
 
@@ -191,11 +188,4 @@ def _refuse_zoo_options(request: ModelRequest) -> None:
     if given:
         raise EdgekitError(
             f"'{request.model}' is a file, which settles --{', --'.join(given)} itself; leave {'it' if len(given) == 1 else 'them'} out"
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
         )

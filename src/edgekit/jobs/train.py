@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from edgekit.accuracy import Accuracy
 from edgekit.errors import EdgekitError
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
-from edgekit.jobs.source import CALIBRATION_COUNT, ModelRequest, Note, Source, as_taken, load_source
+from edgekit.jobs.source import CALIBRATION_COUNT, ModelRequest, Source, as_taken, load_source
 from edgekit.keras_models.qfx.precision import Precisions
 from edgekit.keras_models.training.images import SUFFIXES, Split
 from edgekit.keras_models.zoo.networks import NETWORKS
+from edgekit.progress import Note
 
 if TYPE_CHECKING:
     from edgekit.keras_models.training.distillation import Teacher
-
-Progress: TypeAlias = Callable[[Any], None]
-"""Told each edgekit.keras_models.training.fit.Step."""
+    from edgekit.keras_models.training.fit import Step
 
 EPOCHS, LEARNING_RATE = 20, 0.02
 ATTENTION_LEARNING_RATE = 0.002
@@ -76,7 +75,7 @@ def train_model(
     restart: bool = False,
     output: Path | None = None,
     note: Note = lambda _: None,
-    progress: Progress | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> Trained:
     """Trains and saves, whole or not at all. One seed gives one result on one machine.
 
@@ -94,6 +93,7 @@ def train_model(
             quantized one that is made of it.
         patience: stop after so many epochs without a better accuracy on the held-out images, and save the best epoch's weights.
         restart: start afresh even if there is a checkpoint.
+        progress: told of each step.
         output: a .keras file; by default named after the model and the data.
 
     Raises:

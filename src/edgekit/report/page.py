@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
-from edgekit import __version__
 from edgekit.bundle import Bundle, Manifest
 from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.timing import Timing
 from edgekit.verify.compare import Result
 from edgekit.verify.report import Report, label_kinds, plural
+from edgekit.version import __version__
 
 FILES_SHOWN = 40
 

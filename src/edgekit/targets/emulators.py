@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
+from edgekit.digest import digest_of
 from edgekit.errors import UnknownName
 from edgekit.targets.devices import AI_EDGE_LITERT, TFLITE_RUNTIME, Runtime
 from edgekit.tools import QEMU, QEMU_ARM, Tool
@@ -38,7 +38,7 @@ class Emulator:
     def recipe(self) -> str:
         """SHA-256, in hex, of everything here that decides what is made."""
         parts = (SUITE, *PACKAGES, self.debian_arch, *(f"{w.runtime.package}=={w.runtime.version} {w.sha256}" for w in self.wheels))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return digest_of("\n".join(parts).encode())
 
 
 EMULATORS: dict[str, Emulator] = {

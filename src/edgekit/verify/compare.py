@@ -7,22 +7,17 @@ tensors of two executors, whatever the number of inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.arrays import Array
+from edgekit.executor import Artifact, Executor, Run, Values
+from edgekit.progress import Note, Progress
 from edgekit.verify.executors import describe
 from edgekit.verify.variation import OutputVariation, VariationCount
-
-Array: TypeAlias = npt.NDArray[Any]
-
-Progress: TypeAlias = Callable[[str, str, int, int], None]
-"""Told executor, what it is doing, inputs done, inputs in total."""
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
 from edgekit.images.pixels import PIXEL_MAX, fit, look_up, map_shape
 from edgekit.images.preprocessing import Preprocessing, float_table, integer_table
-
-Array: TypeAlias = npt.NDArray[Any]
 
 CROP_MIN = 0.3
 """Smallest crop of a photograph, as a share of its shorter side."""

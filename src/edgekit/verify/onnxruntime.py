@@ -10,9 +10,10 @@ from typing import Any
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, accumulator_bound
 from edgekit.graph.onnx_write import onnx_model, to_channels_first, to_channels_last
+from edgekit.progress import Note
 
 FLOAT32_SUM = 1 << 25
 """Where input and output are of one type, onnxruntime fuses a layer into an integer op; elsewhere it runs the float32 convolution that

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from edgekit import graph as integer_graph
 from edgekit.errors import EdgekitError
-from edgekit.executor import Artifact, Executor, Note, Run, Values
+from edgekit.executor import Artifact, Executor, Run, Values
+from edgekit.progress import Note
 
 
 def _missing(artifact: Artifact) -> str | None:

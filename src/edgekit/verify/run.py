@@ -12,8 +12,9 @@ import numpy.typing as npt
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
 from edgekit.executor import Executor
+from edgekit.progress import Progress
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
-from edgekit.verify.compare import Comparison, Progress, compare
+from edgekit.verify.compare import Comparison, compare
 from edgekit.verify.executors import Available, executors_for, look
 from edgekit.verify.inputs import InputType, graph_input, make_inputs
 from edgekit.verify.report import Report
