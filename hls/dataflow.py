@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -29,7 +28,6 @@ from edgekit.graph import (
 )
 from edgekit.graph.ir import WeightedOp
 from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, check_plan, read_tokens, refusal
-from edgekit.hls.hls4ml_kernels.lower import NAME_MAX
 from edgekit.hls.kernels.arithmetic import sums_of
 from edgekit.hls.kernels.base import (
     VALUE_BITS,
@@ -49,6 +47,7 @@ from edgekit.hls.kernels.base import (
 from edgekit.hls.kernels.products import product_stages
 from edgekit.hls.kernels.taps import Depthwise, MapSums, Upsample
 from edgekit.hls.kernels.window import Window
+from edgekit.hls.needed import cpp_name, needed
 
 FIFO_DEPTH = 2
 WITH_KERNEL = (Conv2D, DepthwiseConv2D, DepthwiseConv2DTranspose, Dense, Add, Multiply, MatMul, Concat, Slice, MaxPool, Lookup)
@@ -152,16 +151,6 @@ def build(graph: IntegerGraph, plan: FoldingPlan) -> Pipeline:
     return _Growing(graph, plan).grow()
 
 
-def needed(graph: IntegerGraph) -> tuple[Op, ...]:
-    """Ops that some output depends on: a stream that nobody reads would stall the hardware."""
-    wanted, found = set(graph.outputs), []
-    for op in reversed(graph.ops):
-        if op.output in wanted:
-            wanted.update(op_inputs(op))
-            found.append(op)
-    return tuple(reversed(found))
-
-
 def _weighted(graph: IntegerGraph, op: WeightedOp, packable: bool) -> tuple[Arithmetic, int, int, int, int]:
     """Arithmetic, and the bits of a weight, an accumulator, a bias and a shift."""
     sums = sums_of(graph, op, packable)
@@ -220,7 +209,7 @@ class _Growing:
             readers.setdefault(carrier[output], []).append(0)
         self._fork(graph.input, "", readers[graph.input][0] or graph.tensors[graph.input].shape[-1], readers[graph.input])
         for index, op in enumerate(hardware):
-            name = f"n{index}_{re.sub('[^A-Za-z0-9]+', '_', op.name).strip('_').lower()[:NAME_MAX]}"
+            name = cpp_name(index, op.name)
             self._op(op, name, [carrier[source] for source in op_inputs(op)])
             self._fork(op.output, name, self.plan[op.name].pe, readers[op.output])
         for index, output in enumerate(graph.outputs):

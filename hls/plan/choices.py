@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph, Op, Reshape
-from edgekit.hls.dataflow import needed, op_stages
+from edgekit.hls.dataflow import op_stages
 from edgekit.hls.folding import Folding, legal_foldings, read_tokens, refusal
+from edgekit.hls.needed import needed
 from edgekit.hls.plan.resources import Cost, stage_cost
 from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
 

@@ -1,6 +1,6 @@
-"""From the pipeline of a folded graph to the layer dictionaries that hls4ml takes: a layer a stage. hls4ml is not imported here.
+"""From the pipeline of a folded graph to the layers that hls4ml takes: a layer a stage. hls4ml is not imported here.
 
-Each layer is an EdgekitStage (layers.py): the call of a kernel of hls/kernels/ with the constants, types and arrays given here. A
+Each layer is an EdgekitStage (hls4ml_layers.py): the call of a kernel of hls/kernels/ with the constants, types and arrays given here. A
 matrix whose weights come from memory is one layer with two calls, since hls4ml knows no layer without input.
 """
 
@@ -32,7 +32,6 @@ from edgekit.graph import (
 )
 from edgekit.graph.ir import WeightedOp
 from edgekit.hls.dataflow import Pipeline
-from edgekit.hls.hls4ml_kernels.lower import Network
 from edgekit.hls.kernels.arithmetic import (
     coded,
     quarters,
@@ -61,6 +60,7 @@ from edgekit.hls.kernels.base import (
 from edgekit.hls.kernels.products import Gate, HeldProduct, Product, biases
 from edgekit.hls.kernels.taps import Depthwise, MapSums, Upsample
 from edgekit.hls.kernels.window import Window
+from edgekit.hls.project.network import InputLayer, Layer, Network
 
 INPUT = "network_input"
 
@@ -90,18 +90,35 @@ class Reader:
     fifo_depth: int
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StageLayer(Layer):
+    """The call of a kernel. `outputs`: the streams that it writes, all of one shape. `reader`: of its weights, where memory has them."""
+
+    class_name = "EdgekitStage"
+
+    outputs: tuple[str, ...]
+    call: Call
+    reader: Reader | None
+
+    def attributes(self) -> dict[str, Any]:
+        arrays = {f"{name}_data": values for name, (_, values) in self.call.arrays.items()}
+        shape = list(self.shape)
+        return {"outputs": list(self.outputs), "target_shape": shape, "call": self.call, "reader": self.reader, **arrays}
+
+    def precisions(self) -> dict[str, str]:
+        return {name: kind for name, (kind, _) in self.call.arrays.items()}
+
+
 def lower_pipeline(graph: IntegerGraph, pipe: Pipeline, depths: Mapping[str, int]) -> Network:
     """Layers in the order of the stages. `depths`: of each stream of `pipe`, by name."""
     ops = {op.name: op for op in graph.ops}
     variable = variables(pipe)
-    network = Network()
-    tensors = _carried_types(graph, pipe)
+    precisions = _precisions(graph, pipe)
     (first,) = [stream for stream in pipe.streams if not stream.producer]
     shape = (first.tokens, 1, first.token)
-    network.add({"class_name": "Input", "name": INPUT, "input_shape": list(shape)}, {"Precision": {"result": tensors[""]}}, shape)
-    network.inputs = [INPUT]
-    network.tensors = _carriers(graph, pipe)
-    carriers = set(network.tensors.values())
+    layers: list[Layer] = [InputLayer(name=INPUT, shape=shape, precision=precisions[""])]
+    carriers = _carriers(graph, pipe)
+    traced = set(carriers.values())
     reader: Reader | None = None
     for index, stage in enumerate(pipe.stages):
         op, outputs = ops.get(stage.op), pipe.outputs(stage)
@@ -112,22 +129,20 @@ def lower_pipeline(graph: IntegerGraph, pipe: Pipeline, depths: Mapping[str, int
             reader = Reader(call, stage.word_bits, memory_words(stage, held, matrix(graph, op, held)), depths[outputs[0].name])
             continue
         shape = (outputs[0].tokens, 1, outputs[0].token)
-        layer = {
-            "class_name": "EdgekitStage",
-            "name": stage.name,
-            "inputs": [variable[stream.name] for stream in pipe.inputs(stage) if stream.value_bits == VALUE_BITS],
-            "outputs": [variable[stream.name] for stream in outputs],
-            "target_shape": list(shape),
-            "call": call,
-            "reader": reader,
-            "trace": stage.name in carriers,
-        }
+        layer = StageLayer(
+            name=stage.name,
+            inputs=tuple(variable[stream.name] for stream in pipe.inputs(stage) if stream.value_bits == VALUE_BITS),
+            outputs=tuple(variable[stream.name] for stream in outputs),
+            shape=shape,
+            precision=precisions[stage.name],
+            trace=stage.name in traced,
+            call=call,
+            reader=reader,
+        )
+        layers.append(layer)
         reader = None
-        layer |= {f"{name}_data": values for name, (_, values) in call.arrays.items()}
-        precision = {"result": tensors[stage.name]} | {name: kind for name, (kind, _) in call.arrays.items()}
-        network.add(layer, {"Precision": precision}, shape)
-    network.outputs = [stream.producer for stream in pipe.streams if not stream.consumer]
-    return network
+    ends = tuple(stream.producer for stream in pipe.streams if not stream.consumer)
+    return Network(layers=tuple(layers), carriers=carriers, inputs=(INPUT,), outputs=ends)
 
 
 def variables(pipe: Pipeline) -> dict[str, str]:
@@ -148,7 +163,7 @@ def _carriers(graph: IntegerGraph, pipe: Pipeline) -> dict[str, str]:
     return found
 
 
-def _carried_types(graph: IntegerGraph, pipe: Pipeline) -> dict[str, str]:
+def _precisions(graph: IntegerGraph, pipe: Pipeline) -> dict[str, str]:
     """Stage ("" for the input) -> hls4ml's precision of the values that it writes. A window's are those that it reads."""
     found: dict[str, str] = {}
     for stream in pipe.streams:

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
-from edgekit.hls.hls4ml_kernels.lower import Network
+from edgekit.hls.project.network import Layer, Network
 
 FILE_NAME = "network.json"
 
@@ -58,9 +58,11 @@ def describe(graph: IntegerGraph, network: Network) -> Description:
         tensor = graph.tensors[name]
         return StreamedTensor(name, tensor.shape, tensor.signed)
 
-    traced = [layer["name"] for layer in network.layers if layer.get("trace")]
-    carried = {layer: tuple(streamed(name) for name, carrier in network.tensors.items() if carrier == layer) for layer in traced}
-    layers = tuple(TracedLayer(layer, prod(network.shapes[layer]), tensors) for layer, tensors in carried.items())
+    def traced(layer: Layer) -> TracedLayer:
+        carried = (name for name, carrier in network.carriers.items() if carrier == layer.name)
+        return TracedLayer(layer.name, prod(layer.shape), tuple(streamed(name) for name in carried))
+
+    layers = tuple(traced(layer) for layer in network.layers if layer.trace)
     return Description(graph.name, streamed(graph.input), tuple(streamed(name) for name in graph.outputs), layers)
 
 

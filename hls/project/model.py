@@ -1,4 +1,4 @@
-"""The integer graph as hls4ml's ModelGraph."""
+"""A network as hls4ml's ModelGraph. Here its layers become the dictionaries that hls4ml takes."""
 
 from __future__ import annotations
 
@@ -9,36 +9,24 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from edgekit.graph import IntegerGraph
 from edgekit.hls.dataflow import Pipeline
-from edgekit.hls.hls4ml_kernels.lower import Network, lower
 from edgekit.hls.project.calls import variables
+from edgekit.hls.project.network import Layer, Network
 from edgekit.targets.boards import Board
 
 TOP = "edgekit_network"
 """The function that becomes the IP."""
 
 
-def to_hls4ml(graph: IntegerGraph, board: Board, folder: Path) -> Any:
-    """hls4ml's ModelGraph of an integer graph: Vitis backend, streams between the layers.
+def network_to_hls4ml(network: Network, board: Board, folder: Path) -> Any:
+    """hls4ml's ModelGraph: Vitis backend, streams between the layers. Its layers have to be registered.
 
     Args:
         folder: where hls4ml would write the project; nothing is written yet.
-
-    Raises:
-        ContractError: the graph breaks the contract.
-        EdgekitError: hls4ml cannot express it; the message says what.
     """
-    return network_to_hls4ml(lower(graph), board, folder)
-
-
-def network_to_hls4ml(network: Network, board: Board, folder: Path) -> Any:
     from hls4ml.model.graph import ModelGraph
     from hls4ml.utils.config import create_config
 
-    from edgekit.hls.project.hls4ml_layers import register
-
-    register()
     config = create_config(
         output_dir=str(folder),
         project_name=TOP,
@@ -48,9 +36,16 @@ def network_to_hls4ml(network: Network, board: Board, folder: Path) -> Any:
         io_type="io_stream",
     )
     config["TraceOutput"] = True
-    config["HLSConfig"] = {"Model": {"Precision": "int<8>", "ReuseFactor": 1, "Strategy": "resource"}, "LayerName": network.settings}
+    settings = {layer.name: layer.settings() for layer in network.layers}
+    config["HLSConfig"] = {"Model": {"Precision": "int<8>", "ReuseFactor": 1, "Strategy": "resource"}, "LayerName": settings}
+    layers = [_dictionary(layer) for layer in network.layers]
     with _quick_reuse_factors():
-        return ModelGraph.from_layer_list(config, network.layers, network.inputs, network.outputs)
+        return ModelGraph.from_layer_list(config, layers, list(network.inputs), list(network.outputs))
+
+
+def _dictionary(layer: Layer) -> dict[str, Any]:
+    inputs = {"inputs": list(layer.inputs)} if layer.inputs else {}
+    return {"class_name": layer.class_name, "name": layer.name, **inputs, "trace": layer.trace, **layer.attributes()}
 
 
 def set_fifo_depths(model: Any, pipe: Pipeline, depths: Mapping[str, int]) -> None:

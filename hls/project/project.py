@@ -76,8 +76,10 @@ def _simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths
     network = lower_pipeline(graph, pipe, depths)
 
     def write(folder: Path) -> Any:
+        from edgekit.hls.project.hls4ml_layers import register
         from edgekit.hls.project.writer import write_folded_sources
 
+        register()
         model = network_to_hls4ml(network, board, folder)
         set_fifo_depths(model, pipe, depths)
         write_folded_sources(model, folder)
@@ -87,8 +89,8 @@ def _simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths
     description = describe(graph, network)
     plan[FILE_NAME] = to_json(description)
     plan["network_io.h"] = _network_io(model, pipe, description).encode()
-    plan["simulate.cpp"] = template("simulate.cpp").template.encode()
-    plan["count.cpp"] = template("count.cpp").substitute(stage_count=len(pipe.stages)).encode()
+    plan["simulate.cpp"] = template("templates/simulate.cpp").template.encode()
+    plan["count.cpp"] = template("templates/count.cpp").substitute(stage_count=len(pipe.stages)).encode()
     return plan, _top(model)
 
 
@@ -128,8 +130,8 @@ def complete(graph: IntegerGraph, board: Board, simulation: Plan, words: Mapping
         **NETWORK_BUILD,
     }
     for name in ("Makefile", "build_ip.tcl", "README.md"):
-        plan[name] = template(name).substitute({**known, **words}).encode()
-    plan["testbench.cpp"] = template("testbench.cpp").template.encode()
+        plan[name] = template(f"templates/{name}").substitute({**known, **words}).encode()
+    plan["testbench.cpp"] = template("templates/testbench.cpp").template.encode()
     return dict(sorted(plan.items()))
 
 
@@ -140,8 +142,9 @@ def test_inputs(tensor: Tensor) -> IntArray:
     return np.stack([noise, checkerboard]).astype(tensor.dtype)
 
 
-def template(name: str) -> Template:
-    return Template(resources.files("edgekit.hls").joinpath("templates", name).read_text())
+def template(path: str) -> Template:
+    """`path`: in the package edgekit.hls."""
+    return Template(resources.files("edgekit.hls").joinpath(path).read_text())
 
 
 def words_of_io(model: Any, description: Description) -> dict[str, str]:
@@ -160,7 +163,7 @@ def words_of_io(model: Any, description: Description) -> dict[str, str]:
 
 def _network_io(model: Any, pipe: Pipeline, description: Description) -> str:
     memories = [layer.weights["memory"] for layer in model.get_layers() if layer.get_attr("reader")]
-    return template("folded_io.h").substitute(
+    return template("templates/folded_io.h").substitute(
         words_of_io(model, description),
         stages=", ".join(f'"{stage.name}"' for stage in pipe.stages),
         traced=", ".join(f'"{layer.name}"' for layer in description.layers),

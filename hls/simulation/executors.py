@@ -11,8 +11,8 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run
 from edgekit.graph import IntegerGraph, violations
 from edgekit.hls.folding import moderate_foldings
-from edgekit.hls.hls4ml_kernels.lower import stock_refusal
-from edgekit.hls.hls4ml_kernels.stock import plan_stock_simulation
+from edgekit.hls.hls4ml_kernels.lower import refusal
+from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
 from edgekit.hls.project.project import Plan, plan_simulation
 from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
 from edgekit.progress import Note
@@ -28,9 +28,9 @@ def _missing(artifact: Artifact) -> str | None:
     return missing_compiler() if compiler() is None else None
 
 
-def _missing_stock(artifact: Artifact) -> str | None:
+def _missing_hls4ml(artifact: Artifact) -> str | None:
     missing = _missing_graph(artifact, "it needs an integer graph")
-    return missing or (stock_refusal(artifact.graph) if artifact.graph else None)
+    return missing or (refusal(artifact.graph) if artifact.graph else None)
 
 
 def _missing_graph(artifact: Artifact, needs: str) -> str | None:
@@ -58,8 +58,8 @@ def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
 
 
 @contextmanager
-def _open_stock(artifact: Artifact, note: Note) -> Iterator[Run]:
-    with _open_planned(artifact, note, lambda graph: plan_stock_simulation(graph, find_board(SIMULATED_BOARD))) as run:
+def _open_hls4ml(artifact: Artifact, note: Note) -> Iterator[Run]:
+    with _open_planned(artifact, note, lambda graph: plan_hls4ml_simulation(graph, find_board(SIMULATED_BOARD))) as run:
         yield run
 
 
@@ -77,4 +77,4 @@ def _open_planned(artifact: Artifact, note: Note, plan: Callable[[IntegerGraph],
             yield run
 
 
-EXECUTORS: tuple[Executor, ...] = (Executor("hls-csim", _missing, _open), Executor("hls4ml-csim", _missing_stock, _open_stock))
+EXECUTORS: tuple[Executor, ...] = (Executor("hls-csim", _missing, _open), Executor("hls4ml-csim", _missing_hls4ml, _open_hls4ml))

@@ -12,10 +12,10 @@ from edgekit.hls.simulation.csim import compiler, missing_compiler
 from edgekit.hls.simulation.executors import EXECUTORS
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
-FOLDED, STOCK = EXECUTORS
+FOLDED, HLS4ML = EXECUTORS
 
 
-@pytest.fixture(params=[pytest.param(FOLDED, id="folded"), pytest.param(STOCK, id="stock", marks=pytest.mark.slow)])
+@pytest.fixture(params=[pytest.param(FOLDED, id="folded"), pytest.param(HLS4ML, id="hls4ml", marks=pytest.mark.slow)])
 def csim(request: pytest.FixtureRequest) -> Executor:
     return request.param
 

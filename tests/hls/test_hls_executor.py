@@ -17,7 +17,7 @@ from edgekit.hls.hls4ml_kernels.lower import lower
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
-CSIM, STOCK = EXECUTORS
+CSIM, HLS4ML = EXECUTORS
 
 
 def broken() -> IntegerGraph:
@@ -38,7 +38,7 @@ def test_without_a_compiler_it_says_which_variable_to_set(monkeypatch: pytest.Mo
 
 def test_what_cannot_be_simulated_is_said() -> None:
     assert CSIM.missing(Artifact(tflite=b"")) == "it needs an HLS project or an integer graph"
-    assert STOCK.missing(Artifact(hls_project=Path())) == "it needs an integer graph"
+    assert HLS4ML.missing(Artifact(hls_project=Path())) == "it needs an integer graph"
     assert "breaks rule 1: weight 5" in str(CSIM.missing(Artifact(graph=broken())))
 
 

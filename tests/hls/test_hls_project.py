@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hand_graphs import Builder
+from hls4ml_projects import plan_hls4ml_project, to_hls4ml
 
 import edgekit
 from edgekit.graph import IntegerGraph, Padding
 from edgekit.hls.folding import moderate_foldings
-from edgekit.hls.hls4ml_kernels.stock import plan_stock_project
-from edgekit.hls.project.model import to_hls4ml
 from edgekit.hls.project.project import plan_project
 from edgekit.hls.simulation.csim import compiler, missing_compiler
 from edgekit.targets.boards import Board, find_board
@@ -41,7 +40,7 @@ def plan_folded(graph: IntegerGraph, target: Board) -> dict[str, bytes]:
     return plan_project(graph, target, moderate_foldings(graph))
 
 
-PLANS = {"folded": plan_folded, "stock": plan_stock_project}
+PLANS = {"folded": plan_folded, "hls4ml": plan_hls4ml_project}
 both = pytest.mark.parametrize("kind", PLANS)
 
 
@@ -89,7 +88,7 @@ def test_plan_is_for_the_board() -> None:
 
 def test_weights_have_six_bits_and_accumulators_what_the_bound_needs() -> None:
     """27 taps of -31..31 on -128..127 plus a bias: 18 bits hold 2 * 9 * 31 * 128 = 71424 and a bias below 2**17 - 71424."""
-    plan = plan_stock_project(every_kernel(), find_board("ultra96"))
+    plan = plan_hls4ml_project(every_kernel(), find_board("ultra96"))
     types = dict(re.findall(r"typedef (.*) (\w+);", plan["firmware/defines.h"].decode())[::-1])
     types = {name: kind for kind, name in types.items()}
     assert types["n0_block_1_conv_int_main_accumulators_weight_t"] == "ap_int<6>"

@@ -24,7 +24,7 @@ from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
-STOCK = EXECUTORS[1]
+HLS4ML = EXECUTORS[1]
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -42,11 +42,11 @@ def test_more_random_graphs_at_random_foldings(number: int, rng: np.random.Gener
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(10))
-def test_random_graphs_through_the_stock_kernels(number: int, rng: np.random.Generator) -> None:
+def test_random_graphs_through_the_kernels_of_hls4ml(number: int, rng: np.random.Generator) -> None:
     """The folded kernels equal the reference above, so equality here is equality of both paths."""
     graph = random_graph(rng, length=24)
     inputs = random_inputs(rng, graph)
-    with STOCK.open(Artifact(graph), lambda _: None) as execute:
+    with HLS4ML.open(Artifact(graph), lambda _: None) as execute:
         assert_equal(graph, inputs, execute(inputs))
 
 

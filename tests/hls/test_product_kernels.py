@@ -16,12 +16,13 @@ from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph, run
 from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.folding import Folding
+from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
 from edgekit.hls.project.project import plan_simulation
 from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
-FOLDED, STOCK = EXECUTORS
+FOLDED, HLS4ML = EXECUTORS
 
 TIES = [
     (2, 2, 1, "4 / 8 is half-way between 0 and 1: up"),
@@ -99,11 +100,10 @@ def test_random_graphs_of_every_op(number: int, rng: np.random.Generator, tmp_pa
     check_folded(graph, random_plan(graph, rng), rng, tmp_path)
 
 
-def test_the_stock_kernels_refuse_products_by_name() -> None:
+def test_the_kernels_of_hls4ml_refuse_products_by_name() -> None:
     from edgekit.errors import EdgekitError
-    from edgekit.hls.hls4ml_kernels.stock import plan_stock_project
 
     reason = "op 'left': hls4ml's own kernels have none for a Slice; the folded kernels do"
     with pytest.raises(EdgekitError, match=reason):
-        plan_stock_project(pairs(), find_board("ultra96"))
-    assert reason in str(STOCK.missing(Artifact(pairs())))
+        plan_hls4ml_simulation(pairs(), find_board("ultra96"))
+    assert reason in str(HLS4ML.missing(Artifact(pairs())))

@@ -1,4 +1,4 @@
-"""hls4ml's own kernels, for comparison: every channel of a pixel in one token, all weights on chip."""
+"""The project of hls4ml's own kernels as a plan, for comparison: every channel of a pixel in one token, all weights on chip."""
 
 from __future__ import annotations
 
@@ -9,29 +9,24 @@ from edgekit.graph import IntegerGraph
 from edgekit.hls.hls4ml_kernels.lower import lower
 from edgekit.hls.project.description import FILE_NAME, Description, describe, to_json
 from edgekit.hls.project.model import network_to_hls4ml
-from edgekit.hls.project.project import Plan, complete, template, words_of_io, written
+from edgekit.hls.project.project import Plan, template, words_of_io, written
 from edgekit.targets.boards import Board
 
 
-def plan_stock_project(graph: IntegerGraph, board: Board) -> Plan:
-    """Everything that `make csim` and `make ip` need, in a folder that can be moved.
+def plan_hls4ml_simulation(graph: IntegerGraph, board: Board) -> Plan:
+    """The part of the project that the C simulation needs.
 
     Raises:
         ContractError: the graph breaks the contract.
         EdgekitError: hls4ml cannot express the graph.
     """
-    tokens = "A token holds all channels of a position"
-    words = {"types": "ap_types", "optimize": "-O2", "tokens": tokens}
-    return complete(graph, board, plan_stock_simulation(graph, board), words)
-
-
-def plan_stock_simulation(graph: IntegerGraph, board: Board) -> Plan:
-    """The part of the project that the C simulation needs."""
     network = lower(graph)
 
     def write(folder: Path) -> Any:
+        from edgekit.hls.hls4ml_kernels.hls4ml_layers import register
         from edgekit.hls.project.writer import write_sources
 
+        register()
         model = network_to_hls4ml(network, board, folder)
         write_sources(model, folder)
         return model
@@ -40,10 +35,10 @@ def plan_stock_simulation(graph: IntegerGraph, board: Board) -> Plan:
     description = describe(graph, network)
     plan[FILE_NAME] = to_json(description)
     plan["network_io.h"] = _network_io(model, description).encode()
-    plan["simulate.cpp"] = template("simulate.cpp").template.encode()
+    plan["simulate.cpp"] = template("templates/simulate.cpp").template.encode()
     return plan
 
 
 def _network_io(model: Any, description: Description) -> str:
     traced = ", ".join(f'{{"{layer.name}", {layer.values}}}' for layer in description.layers)
-    return template("network_io.h").substitute(words_of_io(model, description), traced=traced)
+    return template("hls4ml_kernels/network_io.h").substitute(words_of_io(model, description), traced=traced)
