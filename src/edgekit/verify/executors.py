@@ -32,6 +32,7 @@ ENTRIES = (
     Entry("tflite-reference", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("tflite-optimized", "edgekit.tflite.executors", "EXECUTORS"),
     Entry("tflite-xnnpack", "edgekit.tflite.executors", "EXECUTORS"),
+    Entry("tflm", "edgekit.tflite.micro", "EXECUTOR", usual=False),
     Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
     Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(
