@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from edgekit.images.preprocessing import IMAGENET, MINUS_ONE_TO_ONE, Preprocessing
-from edgekit.keras_models.zoo import mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
+from edgekit.images.preprocessing import IMAGENET, LITE, MINUS_ONE_TO_ONE, Preprocessing
+from edgekit.keras_models.zoo import efficientnet_lite, mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
 from edgekit.keras_models.zoo.networks import Network
 from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN, TORCH, Convention
 
@@ -143,6 +143,19 @@ def _timm_mnasnet(rows: Sequence[mnasnet.Row]) -> Names:
     return _timm(MNASNET, [row.repeats for row in rows]) | _paired(MNASNET.last, ("conv_head", "bn2"))
 
 
+# --- EfficientNet-PyTorch: _blocks.BLOCK._PART, of which efficientnet-lite-pytorch is a fork ------------------------------------------
+
+UNDERSCORED = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1"), "project": ("_project_conv", "_bn2")}
+
+
+def _efficientnet_pytorch(rows: Sequence[mnasnet.Row]) -> Names:
+    names = _paired(MNASNET.stem, ("_conv_stem", "_bn0")) | _paired(MNASNET.last, ("_conv_head", "_bn1")) | {MNASNET.classifier: "_fc"}
+    for index in range(sum(row.repeats for row in rows)):
+        for part, modules in UNDERSCORED.items():
+            names |= _paired(MNASNET.layers(MNASNET.block_name(index), part), modules, f"_blocks.{index}")
+    return names
+
+
 # --- torchvision: Sequentials, numbered -------------------------------------------------------------------------------------------
 
 
@@ -188,17 +201,27 @@ def _torchvision_mnasnet() -> Names:
 
 # --- all of them ------------------------------------------------------------------------------------------------------------------
 
-TENSORFLOW_PORT = "tf_mobilenetv3_"
-"""So timm's names of its ports of TensorFlow's weights start, and the file, or a folder that it was downloaded into, has the model's name
-(models--timm--tf_mobilenetv3_large_100.in1k/.../model.safetensors). The names inside are those of timm's own."""
+TENSORFLOW_PORTS: Mapping[str, Preprocessing] = {"tf_mobilenetv3_": MINUS_ONE_TO_ONE, "tf_efficientnet_lite": LITE}
+"""So timm's names of its ports of TensorFlow's weights start, and what those were trained with. The file, or a folder that it was
+downloaded into, has the model's name (models--timm--tf_mobilenetv3_large_100.in1k/.../model.safetensors). The names inside are those of
+timm's own."""
 
 
 def _of_timm(names: Names, preprocessing: Preprocessing = IMAGENET) -> Scheme:
     return Scheme("timm", TORCH, preprocessing, names)
 
 
-def _port_in_timm(names: Mapping[str, str]) -> Scheme:
-    return Scheme("timm (tf_)", AS_WRITTEN, MINUS_ONE_TO_ONE, names)
+def _port_in_timm(names: Mapping[str, str], preprocessing: Preprocessing = MINUS_ONE_TO_ONE) -> Scheme:
+    return Scheme("timm (tf_)", AS_WRITTEN, preprocessing, names)
+
+
+def _of_efficientnet_lite(scaling: efficientnet_lite.Scaling) -> tuple[Scheme, ...]:
+    """Ports of TensorFlow's weights; timm says that its own take -1..1, which is nearly what TensorFlow trained with. Lite0 is also trained
+    by timm itself, with PyTorch's padding."""
+    rows = efficientnet_lite.rows(scaling)
+    names = _timm_mnasnet(rows)
+    timm = _of_timm(names) if scaling == efficientnet_lite.LITE0 else _port_in_timm(names, LITE)
+    return timm, Scheme("efficientnet-lite-pytorch", AS_WRITTEN, LITE, _efficientnet_pytorch(rows))
 
 
 def _of_torchvision(names: Names, convention: Convention = TORCH) -> Scheme:
@@ -220,6 +243,11 @@ SCHEMES: Mapping[str, tuple[Scheme, ...]] = {
     "mobilenet_v3_large_minimalistic": (_port_in_timm(_timm_mobilenet_v3(mobilenet_v3.LARGE)),),
     "mnasnet_a1": (_of_timm(_timm_mnasnet(mnasnet.A1)),),
     "mnasnet_b1": (_of_timm(_timm_mnasnet(mnasnet.B1)), _of_torchvision(_torchvision_mnasnet())),
+    "efficientnet_lite0": _of_efficientnet_lite(efficientnet_lite.LITE0),
+    "efficientnet_lite1": _of_efficientnet_lite(efficientnet_lite.LITE1),
+    "efficientnet_lite2": _of_efficientnet_lite(efficientnet_lite.LITE2),
+    "efficientnet_lite3": _of_efficientnet_lite(efficientnet_lite.LITE3),
+    "efficientnet_lite4": _of_efficientnet_lite(efficientnet_lite.LITE4),
 }
 """By network. mnasnet_small is not here: timm's adds its input in the first block, which the authors' network does not."""
 AUTHORS: Mapping[str, Scheme] = {
@@ -239,7 +267,7 @@ def schemes_of(network: Network) -> tuple[Scheme, ...]:
 def choose_scheme(schemes: Iterable[Scheme], tensors: Iterable[str], path: str) -> Scheme | None:
     """The scheme with most of whose names a file's tensors agree; None if with no name of any.
 
-    The file's path tells timm's ports of TensorFlow's MobileNetV3 from its own checkpoints.
+    The file's path tells timm's ports of TensorFlow's weights from its own checkpoints.
     """
     modules = {tensor.rpartition(".")[0] for tensor in tensors}
 
@@ -249,6 +277,7 @@ def choose_scheme(schemes: Iterable[Scheme], tensors: Iterable[str], path: str) 
     best = max(schemes, key=agreeing, default=None)
     if best is None or not agreeing(best):
         return None
-    if best.collection == "timm" and TENSORFLOW_PORT in path:
-        return _port_in_timm(best.modules)
+    if best.collection == "timm":
+        ports = (_port_in_timm(best.modules, preprocessing) for start, preprocessing in TENSORFLOW_PORTS.items() if start in path)
+        return next(ports, best)
     return best

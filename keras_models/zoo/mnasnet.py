@@ -61,7 +61,7 @@ SMALL = (
 
 @dataclass(frozen=True)
 class InvertedResidual:
-    """1x1 to `expansion` times the channels, depthwise, squeeze-and-excite, linear 1x1."""
+    """1x1 to `expansion` times the channels, depthwise, squeeze-and-excite, linear 1x1. `activation`: the kind of Act of the first two."""
 
     name: str
     kernel: int
@@ -70,17 +70,18 @@ class InvertedResidual:
     filters: int
     squeeze_excite: bool
     skip: bool
+    activation: str = "relu"
 
     def build(self, layers: Layers, x: Value) -> Value:
         name, channels = self.name, layers.shape(x)[-1]
         wide = x
         if self.expansion > 1:
             expand = f"{name}_expand"
-            wide = layers.conv(x, expand, self.expansion * channels, (1, 1), batch_norm=_batch_norm(expand), activation=_relu(expand))
+            wide = layers.conv(x, expand, self.expansion * channels, (1, 1), batch_norm=_batch_norm(expand), activation=self._act(expand))
         depthwise, kernel, strides = f"{name}_depthwise", (self.kernel, self.kernel), (self.stride, self.stride)
         padding = same(layers, wide, kernel, strides)
         wide = layers.depthwise(
-            wide, depthwise, kernel, strides=strides, padding=padding, batch_norm=_batch_norm(depthwise), activation=_relu(depthwise)
+            wide, depthwise, kernel, strides=strides, padding=padding, batch_norm=_batch_norm(depthwise), activation=self._act(depthwise)
         )
         if self.squeeze_excite:
             wide = self._gate(layers, wide, max(1, int(channels * SQUEEZE)))
@@ -88,10 +89,13 @@ class InvertedResidual:
         keeps_shape = self.stride == 1 and self.filters == channels
         return layers.add(x, narrow, f"{name}_add") if keeps_shape and self.skip else narrow
 
+    def _act(self, layer: str) -> Act:
+        return Act(self.activation, f"{layer}_relu")
+
     def _gate(self, layers: Layers, wide: Value, squeezed: int) -> Value:
         name, channels = f"{self.name}_se", layers.shape(wide)[-1]
         gate = layers.global_pool(wide, f"{name}_pool", keep_map=True)
-        gate = layers.conv(gate, f"{name}_reduce", squeezed, (1, 1), use_bias=True, activation=_relu(f"{name}_reduce"))
+        gate = layers.conv(gate, f"{name}_reduce", squeezed, (1, 1), use_bias=True, activation=self._act(f"{name}_reduce"))
         gate = layers.conv(gate, f"{name}_expand", channels, (1, 1), use_bias=True, activation=Act("sigmoid", f"{name}_gate"))
         return layers.multiply(wide, gate, f"{name}_multiply")
 

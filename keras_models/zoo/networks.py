@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from edgekit.errors import EdgekitError, UnknownName
-from edgekit.images.preprocessing import IMAGENET, MINUS_ONE_TO_ONE, Preprocessing
+from edgekit.images.preprocessing import IMAGENET, LITE, MINUS_ONE_TO_ONE, Preprocessing
 from edgekit.keras_models.zoo.arch import Arch, build
 from edgekit.keras_models.zoo.count_layers import CountLayers, Counts
+from edgekit.keras_models.zoo.efficientnet_lite import (
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+    efficientnet_lite3,
+    efficientnet_lite4,
+)
 from edgekit.keras_models.zoo.mnasnet import mnasnet_a1, mnasnet_b1, mnasnet_small
 from edgekit.keras_models.zoo.mobilenet_v1 import mobilenet_v1
 from edgekit.keras_models.zoo.mobilenet_v2 import mobilenet_v2
@@ -166,6 +173,31 @@ MNASNETS = (
 )
 
 
+def _efficientnet_lite(number: int, arch: Callable[[float], Arch], size: int, top1: float) -> Network:
+    return Network(
+        name=f"efficientnet_lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        family="EfficientNet-Lite",
+        paper="arXiv 1905.11946",
+        arch=arch,
+        alphas=(1.0,),
+        sizes=(size,),
+        default_size=size,
+        top1=_top1((size,), {1.0: (top1,)}),
+        top1_source="tensorflow/tpu, models/official/efficientnet/lite/README.md",
+        preprocessing=LITE,
+    )
+
+
+EFFICIENTNETS_LITE = (
+    _efficientnet_lite(0, efficientnet_lite0, 224, 75.1),
+    _efficientnet_lite(1, efficientnet_lite1, 240, 76.7),
+    _efficientnet_lite(2, efficientnet_lite2, 260, 77.6),
+    _efficientnet_lite(3, efficientnet_lite3, 280, 79.8),
+    _efficientnet_lite(4, efficientnet_lite4, 300, 81.5),
+)
+
+
 def _of_one_width(name: str, title: str, family: str, paper: str, arch: Callable[[float], Arch], top1: float | None) -> Network:
     return Network(
         name=name,
@@ -192,7 +224,10 @@ RAPIDNETS = tuple(
 )
 
 NETWORKS: Mapping[str, Network] = MappingProxyType(
-    {network.name: network for network in (MOBILENET_V1, MOBILENET_V2, *MOBILENETS_V3, *MNASNETS, *SBCFORMERS, *RAPIDNETS)}
+    {
+        network.name: network
+        for network in (MOBILENET_V1, MOBILENET_V2, *MOBILENETS_V3, *MNASNETS, *EFFICIENTNETS_LITE, *SBCFORMERS, *RAPIDNETS)
+    }
 )
 
 

