@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,30 +18,20 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Run, Values
 from edgekit.hls.project.description import Description, read_description
 from edgekit.progress import Note
+from edgekit.tools import GXX, require
 
-COMPILER_VARIABLE = "EDGEKIT_CXX"
 FLAGS = ("-std=c++14", "-w", "-I.", '-DWEIGHTS_DIR="firmware/weights"')
 AP_TYPES = ("-O2", "-isystem", "firmware/ap_types")
 NATIVE = "firmware/native"
-NATIVE_TYPES = ("-O2", "-march=native", "-fvect-cost-model=dynamic", "-isystem", NATIVE)
-"""The processor's own integers stand in for ap_int, where a project brings them. g++ -O3 unrolls the loops over lanes before it could
-vectorize them: half as fast, and twice as long to compile."""
+NATIVE_TYPES = ("-O2", "-isystem", NATIVE)
+"""The processor's own integers stand in for ap_int, where a project brings them."""
+VECTORIZE = ("-march=native", "-fvect-cost-model=dynamic")
+"""Where the compiler has them: clang++ knows no cost model, and vectorizes at -O2 by itself. g++ -O3 unrolls the loops over lanes before it
+could vectorize them: half as fast, and twice as long to compile."""
 SOURCES = ("firmware/edgekit_network.cpp", "simulate.cpp")
-COMPILE_SECONDS_MAX = 1800
+PROBE_SECONDS_MAX, COMPILE_SECONDS_MAX = 60, 1800
 START_SECONDS_MAX, IMAGE_SECONDS_MAX = 120, 120
 """A simulation that takes longer than this is taken to hang."""
-
-
-def compiler() -> str | None:
-    """The C++ compiler's path: EDGEKIT_CXX, or g++ from the path; None if there is none."""
-    return shutil.which(os.environ.get(COMPILER_VARIABLE) or "g++")
-
-
-def missing_compiler() -> str:
-    """What to say when there is none."""
-    wanted = os.environ.get(COMPILER_VARIABLE)
-    what = f"{COMPILER_VARIABLE} is '{wanted}', which is no program here" if wanted else "no g++"
-    return f"{what}; install it (Debian: apt install g++) or set {COMPILER_VARIABLE} to a C++ compiler"
 
 
 @contextmanager
@@ -66,12 +55,10 @@ def open_simulation(project: Path, note: Note) -> Iterator[Run]:
 
 def compile_simulation(project: Path, folder: Path) -> Path:
     """The simulation program, in `folder`. Raises EdgekitError."""
-    cxx = compiler()
-    if cxx is None:
-        raise EdgekitError(f"the C simulation cannot be compiled: {missing_compiler()}")
+    cxx = require(GXX)
     program = folder / "simulate"
-    types = NATIVE_TYPES if (project / NATIVE).is_dir() else AP_TYPES
-    command = [cxx, *FLAGS, *types, *SOURCES, "-o", str(program)]
+    types = [*NATIVE_TYPES, *_known(cxx, VECTORIZE)] if (project / NATIVE).is_dir() else AP_TYPES
+    command = [str(cxx), *FLAGS, *types, *SOURCES, "-o", str(program)]
     try:
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=COMPILE_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired:
@@ -79,6 +66,19 @@ def compile_simulation(project: Path, folder: Path) -> Path:
     if done.returncode != 0:
         raise EdgekitError(f"the C simulation in {project} does not compile with {cxx}:\n{_tail(done.stderr)}")
     return program
+
+
+def _known(cxx: Path, flags: tuple[str, ...]) -> list[str]:
+    """Those of the flags with which the compiler takes an empty file."""
+
+    def compiles(flag: str) -> bool:
+        command = [str(cxx), flag, "-fsyntax-only", "-x", "c++", os.devnull]
+        try:
+            return subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS_MAX, check=False).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    return [flag for flag in flags if compiles(flag)]
 
 
 def _run(project: Path, program: Path, description: Description, inputs: npt.NDArray[Any], folder: Path) -> Values:

@@ -14,9 +14,10 @@ from edgekit.hls.folding import moderate_foldings
 from edgekit.hls.hls4ml_kernels.lower import refusal
 from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
 from edgekit.hls.project.project import Plan, plan_simulation
-from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
+from edgekit.hls.simulation.csim import open_simulation
 from edgekit.progress import Note
 from edgekit.targets.boards import find_board
+from edgekit.tools import GXX, missing_reason
 
 SIMULATED_BOARD = "ultra96"
 """Where there is no project, one is written for this board: the integers are the same on every board."""
@@ -25,7 +26,7 @@ SIMULATED_BOARD = "ultra96"
 def _missing(artifact: Artifact) -> str | None:
     if artifact.hls_project is None:
         return _missing_graph(artifact, "it needs an HLS project or an integer graph")
-    return missing_compiler() if compiler() is None else None
+    return missing_reason(GXX)
 
 
 def _missing_hls4ml(artifact: Artifact) -> str | None:
@@ -39,7 +40,7 @@ def _missing_graph(artifact: Artifact, needs: str) -> str | None:
     violation = next(violations(artifact.graph), None)
     if violation is not None:
         return f"the graph breaks the contract, on which the hardware's shifts rely: {violation}"
-    return missing_compiler() if compiler() is None else None
+    return missing_reason(GXX)
 
 
 @contextmanager

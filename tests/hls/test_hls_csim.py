@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from hand_graphs import Builder, extreme_images
 
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import Activation, IntegerGraph, Padding, check, run
-from edgekit.hls.simulation.csim import compiler, missing_compiler
 from edgekit.hls.simulation.executors import EXECUTORS
 
-pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
+pytestmark = [pytest.mark.csim, needs_compiler]
 FOLDED, HLS4ML = EXECUTORS
 
 

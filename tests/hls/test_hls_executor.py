@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hand_graphs import Builder
-from test_hls_project import every_kernel, needs_compiler, plan_folded, write
+from compilers import needs_compiler
+from hand_graphs import Builder, extreme_images
+from test_hls_project import every_kernel, plan_folded, write
 
 from edgekit.errors import ContractError, EdgekitError
-from edgekit.executor import Artifact
-from edgekit.graph import IntegerGraph
+from edgekit.executor import Artifact, Executor
+from edgekit.graph import IntegerGraph, run
 from edgekit.hls.hls4ml_kernels.lower import lower
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
@@ -31,9 +33,29 @@ def test_without_a_compiler_it_says_which_variable_to_set(monkeypatch: pytest.Mo
     monkeypatch.delenv("EDGEKIT_CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     artifact = Artifact(graph=every_kernel())
-    assert CSIM.missing(artifact) == "no g++; install it (Debian: apt install g++) or set EDGEKIT_CXX to a C++ compiler"
+    assert CSIM.missing(artifact) == "g++ is not installed: apt install g++; or set EDGEKIT_CXX to its path"
     monkeypatch.setenv("EDGEKIT_CXX", "/no/such/compiler")
-    assert "EDGEKIT_CXX is '/no/such/compiler', which is no program here" in str(CSIM.missing(artifact))
+    assert "EDGEKIT_CXX is '/no/such/compiler', which is no program that can be run" in str(CSIM.missing(artifact))
+
+
+@pytest.mark.csim
+@pytest.mark.skipif(shutil.which("clang++") is None, reason="no clang++")
+@pytest.mark.parametrize("executor", [CSIM, pytest.param(HLS4ML, marks=pytest.mark.slow)], ids=lambda executor: executor.name)
+def test_where_clang_is_the_only_compiler_it_computes_the_same(executor: Executor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As `edgekit doctor` says: the simulation needs g++ or clang++."""
+    program = Path(str(shutil.which("clang++"))).resolve()
+    (tmp_path / "clang++").symlink_to(program)
+    for name in ("ld", "as"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.delenv("EDGEKIT_CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    graph = every_kernel()
+    assert executor.missing(Artifact(graph=graph)) is None
+    inputs = extreme_images(graph.tensors[graph.input], np.random.default_rng(2), noise=2)
+    with executor.open(Artifact(graph=graph), lambda _: None) as simulate:
+        computed = simulate(inputs)
+    expected = run(graph, inputs)
+    assert {name: int(np.count_nonzero(values != expected[name])) for name, values in computed.items()} == dict.fromkeys(expected, 0)
 
 
 def test_what_cannot_be_simulated_is_said() -> None:
@@ -91,8 +113,8 @@ def test_a_simulation_that_crashes_is_reported(tmp_path: Path, body: str, messag
     plan = {"network.json": plan_folded(every_kernel(), find_board("ultra96"))["network.json"], "firmware/edgekit_network.cpp": b""}
     program = '#include <cstdio>\nint main(int, char **a) { std::fclose(std::fopen(a[2], "wb")); ' + body + " }\n"
     write({**plan, "simulate.cpp": program.encode()}, tmp_path)
-    with CSIM.open(Artifact(hls_project=tmp_path), lambda _: None) as run, pytest.raises(EdgekitError, match=message):
-        run(np.zeros((3, 4, 4, 2), np.int8))
+    with CSIM.open(Artifact(hls_project=tmp_path), lambda _: None) as simulate, pytest.raises(EdgekitError, match=message):
+        simulate(np.zeros((3, 4, 4, 2), np.int8))
 
 
 @pytest.mark.csim
@@ -104,11 +126,11 @@ def test_a_project_on_disk_is_simulated_as_it_stands_and_only_read(tmp_path: Pat
     before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
     inputs = np.random.default_rng(1).integers(-128, 127, (2, 4, 4, 2)).astype(np.int8)
     notes: list[str] = []
-    with CSIM.open(Artifact(graph=graph, hls_project=tmp_path), notes.append) as run:
-        first = run(inputs)
+    with CSIM.open(Artifact(graph=graph, hls_project=tmp_path), notes.append) as simulate:
+        first = simulate(inputs)
         weights = min((tmp_path / "firmware" / "weights").glob("weight*.txt"), key=lambda path: int(path.stem.removeprefix("weight")))
         weights.write_text(", ".join("0" for _ in weights.read_text().split(",")))
-        second = run(inputs)
+        second = simulate(inputs)
     assert notes == ["compiling the C simulation"]
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
     changed = json.loads((tmp_path / "network.json").read_bytes())["layers"][0]["tensors"][0]["name"]

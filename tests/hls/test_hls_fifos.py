@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from foldings import random_plan
 from hand_graphs import Builder
 from random_graphs import random_graph, random_inputs
@@ -18,10 +19,11 @@ from edgekit.graph import IntegerGraph, Padding, run
 from edgekit.hls.dataflow import ample_depths, pipeline
 from edgekit.hls.folding import Folding, moderate_foldings
 from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.simulation.csim import FLAGS, NATIVE, compiler, missing_compiler
+from edgekit.hls.simulation.csim import FLAGS, NATIVE
 from edgekit.targets.boards import find_board
+from edgekit.tools import GXX, require
 
-pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
+pytestmark = [pytest.mark.csim, needs_compiler]
 BOUNDED = Path(__file__).parent / "bounded"
 DEADLOCK = 4
 
@@ -66,7 +68,7 @@ def simulate(graph: IntegerGraph, plan: dict[str, Folding], depths: dict[str, in
     source = project / "firmware" / "edgekit_network.cpp"
     source.write_text(concurrent(source.read_text()))
     (project / NATIVE / "hls_stream.h").unlink()
-    command = [str(compiler()), *FLAGS, "-O1", "-pthread", "-isystem", str(BOUNDED), "-isystem", NATIVE]
+    command = [str(require(GXX)), *FLAGS, "-O1", "-pthread", "-isystem", str(BOUNDED), "-isystem", NATIVE]
     sources = ["firmware/edgekit_network.cpp", "simulate.cpp"]
     subprocess.run([*command, *sources, "-o", "simulate"], cwd=project, check=True)
     (project / "inputs").write_bytes(inputs.tobytes())

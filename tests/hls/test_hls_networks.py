@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from hand_graphs import Builder, extreme_images
 from test_hls_project import write
 
@@ -21,11 +22,11 @@ from edgekit.hls.folding import WeightPlacement, moderate_foldings
 from edgekit.hls.plan.estimates import over_budget
 from edgekit.hls.plan.planner import plan
 from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
+from edgekit.hls.simulation.csim import open_simulation
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
-pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
+pytestmark = [pytest.mark.csim, needs_compiler]
 FOLDED, HLS4ML = EXECUTORS
 TIMES_FASTER = 20
 SMALL = (("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v2", 0.35))

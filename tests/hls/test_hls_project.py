@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from hand_graphs import Builder
 from hls4ml_projects import plan_hls4ml_project, to_hls4ml
 
@@ -19,10 +20,7 @@ import edgekit
 from edgekit.graph import IntegerGraph, Padding
 from edgekit.hls.folding import moderate_foldings
 from edgekit.hls.project.project import plan_project
-from edgekit.hls.simulation.csim import compiler, missing_compiler
 from edgekit.targets.boards import Board, find_board
-
-needs_compiler = pytest.mark.skipif(compiler() is None, reason=missing_compiler())
 
 
 def every_kernel(seed: int = 5) -> IntegerGraph:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from foldings import random_plan
 from random_graphs import random_graph, random_inputs
 from test_hls_project import write
@@ -19,11 +20,12 @@ from edgekit.graph import IntegerGraph, check, run
 from edgekit.hls.dataflow import pipeline
 from edgekit.hls.folding import FoldingPlan
 from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.simulation.csim import FLAGS, NATIVE, compiler, missing_compiler, open_simulation
+from edgekit.hls.simulation.csim import FLAGS, NATIVE, open_simulation
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
+from edgekit.tools import GXX, require
 
-pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
+pytestmark = [pytest.mark.csim, needs_compiler]
 HLS4ML = EXECUTORS[1]
 
 
@@ -79,7 +81,7 @@ def iterations(project: Path, folder: Path) -> dict[str, int]:
     """Stage -> how often its pipelined loops iterate for one frame, counted in the running C++."""
     program = folder / "count"
     sources = ("firmware/edgekit_network.cpp", "count.cpp")
-    command = [str(compiler()), *FLAGS, "-O1", "-isystem", NATIVE, "-DEDGEKIT_COUNT", *sources, "-o", str(program)]
+    command = [str(require(GXX)), *FLAGS, "-O1", "-isystem", NATIVE, "-DEDGEKIT_COUNT", *sources, "-o", str(program)]
     subprocess.run(command, cwd=project, check=True)
     printed = subprocess.run([str(program)], cwd=project, check=True, capture_output=True, text=True).stdout
     return {name: int(count) for name, count in (line.split() for line in printed.splitlines())}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from foldings import random_plan
 from random_graphs import random_graph, random_inputs
 from test_hls_fifos import DEADLOCK, residual, simulate
@@ -15,10 +16,9 @@ from edgekit.hls.dataflow import ample_depths, pipeline
 from edgekit.hls.folding import Folding
 from edgekit.hls.plan.estimates import fifo_depths
 from edgekit.hls.plan.planner import plan
-from edgekit.hls.simulation.csim import compiler, missing_compiler
 from edgekit.targets.boards import find_board
 
-pytestmark = [pytest.mark.csim, pytest.mark.skipif(compiler() is None, reason=missing_compiler())]
+pytestmark = [pytest.mark.csim, needs_compiler]
 
 
 def test_a_residual_gets_fewer_than_its_map_and_enough(rng: np.random.Generator, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from foldings import random_plan
 from hand_graphs import Builder, every_product, extreme_images
 from random_graphs import random_graph
@@ -18,7 +19,7 @@ from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.folding import Folding
 from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
 from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.simulation.csim import compiler, missing_compiler, open_simulation
+from edgekit.hls.simulation.csim import open_simulation
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
@@ -53,7 +54,7 @@ def pairs() -> IntegerGraph:
 
 
 @pytest.mark.csim
-@pytest.mark.skipif(compiler() is None, reason=missing_compiler())
+@needs_compiler
 def test_products_by_hand() -> None:
     graph = pairs()
     inputs = np.array([[[pair[:2]]] for pair in TIES], np.int8)
@@ -66,7 +67,7 @@ def test_products_by_hand() -> None:
 
 
 @pytest.mark.csim
-@pytest.mark.skipif(compiler() is None, reason=missing_compiler())
+@needs_compiler
 def test_every_form_of_product_slice_and_upsampling(rng: np.random.Generator, tmp_path: Path) -> None:
     """Outputs vary, or the comparison would be worth nothing."""
     graph = every_product()
@@ -76,7 +77,7 @@ def test_every_form_of_product_slice_and_upsampling(rng: np.random.Generator, tm
 
 
 @pytest.mark.csim
-@pytest.mark.skipif(compiler() is None, reason=missing_compiler())
+@needs_compiler
 def test_heads_in_several_groups_of_outputs_and_terms(rng: np.random.Generator, tmp_path: Path) -> None:
     """Banks of more than one cell, and tokens that are part of a head: 2 heads of 4 terms on 6 cells."""
     b = Builder(rng)
@@ -93,7 +94,7 @@ def test_heads_in_several_groups_of_outputs_and_terms(rng: np.random.Generator, 
 
 
 @pytest.mark.csim
-@pytest.mark.skipif(compiler() is None, reason=missing_compiler())
+@needs_compiler
 @pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 20))])
 def test_random_graphs_of_every_op(number: int, rng: np.random.Generator, tmp_path: Path) -> None:
     graph = random_graph(rng, op_types=OP_TYPES, length=14 if number else 8)

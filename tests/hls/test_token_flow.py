@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import needs_compiler
 from foldings import random_plan
 from hand_graphs import Builder, attention, squeeze_excite
 from random_graphs import random_graph, random_inputs
@@ -22,7 +23,6 @@ from edgekit.hls.folding import Folding, WeightPlacement, moderate_foldings
 from edgekit.hls.plan.estimates import PAUSES
 from edgekit.hls.plan.fifos import fifo_depths, slowest
 from edgekit.hls.plan.planner import plan
-from edgekit.hls.simulation.csim import compiler, missing_compiler
 from edgekit.targets.boards import find_board
 
 CYCLES_MAX = 20_000
@@ -189,7 +189,7 @@ def test_a_residual_needs_its_rows_here_too(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.csim
-@pytest.mark.skipif(compiler() is None, reason=missing_compiler())
+@needs_compiler
 def test_a_gate_and_an_attention_run_with_planned_depths(rng: np.random.Generator, tmp_path: Path) -> None:
     """The C++ with a thread a stage."""
     b = Builder(rng)
