@@ -6,6 +6,7 @@ Data flows so: driver or application -> memory -> accelerator.cpp (AXI masters) 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from importlib import resources
 from math import ceil, prod
 from string import Template
@@ -84,21 +85,40 @@ def accelerator_facts(graph: IntegerGraph, board: Board, top: TopFunction) -> di
         "result_bytes": first,
         "input": _tensor(graph.tensors[graph.input]),
         "outputs": outputs,
-        "memories": _memories(top),
+        "memories": [weights.to_json() for weights in _placed(top)],
     }
 
 
-def _memories(top: TopFunction) -> list[dict[str, object]]:
-    """Where each file of weights lies in one block of memory, and the register that is told its address."""
-    found: list[dict[str, object]] = []
+@dataclass(frozen=True, kw_only=True)
+class PlacedWeights:
+    """Weights of one layer in the block of memory that holds those of all: `size` bytes of `file`, from the `first` byte of the block on.
+
+    `register`: the address of the accelerator's register that is told where they are.
+    """
+
+    name: str
+    file: str
+    register: int
+    first: int
+    size: int
+
+    @property
+    def room(self) -> int:
+        """Bytes up to where the next layer's may begin."""
+        return ceil(self.size / PAGE) * PAGE
+
+    def to_json(self) -> dict[str, str | int]:
+        return {"name": self.name, "file": self.file, "register": self.register, "first": self.first, "bytes": self.size}
+
+
+def _placed(top: TopFunction) -> list[PlacedWeights]:
+    found: list[PlacedWeights] = []
     first = 0
     for index, memory in enumerate(top.memories):
-        size = memory.words * memory.word_bytes
         register = FIRST_MEMORY_REGISTER + REGISTER_STEP * index
-        found.append(
-            {"name": memory.name, "file": f"{MEMORY_FOLDER}/{memory.name}.bin", "register": register, "first": first, "bytes": size}
-        )
-        first += ceil(size / PAGE) * PAGE
+        file, size = f"{MEMORY_FOLDER}/{memory.name}.bin", memory.words * memory.word_bytes
+        found.append(PlacedWeights(name=memory.name, file=file, register=register, first=first, size=size))
+        first += found[-1].room
     return found
 
 
@@ -116,8 +136,8 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
     family = board.part.processing_system
     values = [prod(graph.tensors[name].shape) for name in graph.outputs]
     result_bytes = [_padded(graph.tensors[name], word) for name in graph.outputs]
-    image_bytes, memories = _padded(graph.tensors[graph.input], word), _memories(top)
-    weight_bytes = sum(ceil(int(str(one["bytes"])) / PAGE) * PAGE for one in memories)
+    image_bytes, memories = _padded(graph.tensors[graph.input], word), _placed(top)
+    weight_bytes = sum(weights.room for weights in memories)
     buffer_bytes = FRAMES_BUFFERED * (image_bytes + sum(result_bytes)) + weight_bytes + PAGE
     carrier = f"set_property board_connections {{{board.carrier}}} [current_project]" if board.carrier else "# not on a carrier card"
     return _cpp_words(graph, top, word) | {
@@ -140,7 +160,7 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
         "image_bytes": image_bytes,
         "result_bytes": sum(result_bytes),
         "output_spans": ", ".join(f"{{{count}, {size}}}" for count, size in zip(values, result_bytes, strict=True)),
-        "memories": ", ".join(f'{{"{one["file"]}", {one["first"]}, {one["bytes"]}, {one["register"]}}}' for one in memories),
+        "memories": ", ".join(f'{{"{one.file}", {one.first}, {one.size}, {one.register}}}' for one in memories),
         "memory_count": len(memories),
         "weight_bytes": weight_bytes,
     }

@@ -63,7 +63,8 @@ def describe(graph: IntegerGraph, network: Network) -> Description:
         return TracedLayer(layer.name, prod(layer.shape), tuple(streamed(name) for name in carried))
 
     layers = tuple(traced(layer) for layer in network.layers if layer.trace)
-    return Description(graph.name, streamed(graph.input), tuple(streamed(name) for name in graph.outputs), layers)
+    outputs = tuple(streamed(name) for name in graph.outputs)
+    return Description(graph=graph.name, input=streamed(graph.input), outputs=outputs, layers=layers)
 
 
 def to_json(description: Description) -> bytes:
@@ -74,15 +75,19 @@ def read_description(project: Path) -> Description:
     """Raises EdgekitError: the folder has no such file, or the file says something else."""
 
     def streamed(entry: Any) -> StreamedTensor:
-        return StreamedTensor(str(entry["name"]), tuple(int(size) for size in entry["shape"]), bool(entry["signed"]))
+        return StreamedTensor(name=str(entry["name"]), shape=tuple(int(size) for size in entry["shape"]), signed=bool(entry["signed"]))
 
     def layer(entry: Any) -> TracedLayer:
         return TracedLayer(str(entry["name"]), int(entry["values"]), tuple(streamed(tensor) for tensor in entry["tensors"]))
 
     try:
         found = json.loads((project / FILE_NAME).read_bytes())
-        outputs, layers = tuple(streamed(entry) for entry in found["outputs"]), tuple(layer(entry) for entry in found["layers"])
-        return Description(str(found["graph"]), streamed(found["input"]), outputs, layers)
+        return Description(
+            graph=str(found["graph"]),
+            input=streamed(found["input"]),
+            outputs=tuple(streamed(entry) for entry in found["outputs"]),
+            layers=tuple(layer(entry) for entry in found["layers"]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise EdgekitError(f"{project} is no HLS project of edgekit: its {FILE_NAME} cannot be used ({reason})") from None

@@ -97,9 +97,12 @@ def _simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths
 def _top(model: Any) -> TopFunction:
     memories = [layer.weights["memory"] for layer in model.get_layers() if layer.get_attr("reader")]
     return TopFunction(
-        model.get_input_variables()[0].type.name,
-        tuple(variable.type.name for variable in model.get_output_variables()),
-        tuple(WeightMemory(one.name, one.type.name, one.data_length, one.type.precision.width // 8) for one in memories),
+        input_type=model.get_input_variables()[0].type.name,
+        output_types=tuple(variable.type.name for variable in model.get_output_variables()),
+        memories=tuple(
+            WeightMemory(name=one.name, cpp_type=one.type.name, words=one.data_length, word_bytes=one.type.precision.width // 8)
+            for one in memories
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 MEMORY_FOLDER = "firmware/memory"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightMemory:
     """Weights that the network reads over an AXI master: an argument of its top function, in the file `name`.bin of MEMORY_FOLDER."""
 
@@ -17,7 +17,7 @@ class WeightMemory:
     word_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TopFunction:
     """What the network's top function takes and gives: C++ types of the tokens of its streams, and weights in memory."""
 

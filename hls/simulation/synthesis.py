@@ -18,7 +18,7 @@ REPORT_BYTES_MAX = 64 << 20
 LINES_SHOWN = 15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Synthesis:
     """What the reports of C synthesis say; None where they say "undef" or nothing. Cycles are the network's for one frame."""
 
@@ -75,15 +75,15 @@ def read_reports(project: Path) -> Synthesis:
     area = "AreaEstimates/Resources"
     bram18 = _integer(top, f"{area}/BRAM_18K")
     return Synthesis(
-        present[0],
-        _number(top, "UserAssignments/TargetClockPeriod"),
-        _number(top, "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
-        _integer(network, "PerformanceEstimates/SummaryOfOverallLatency/Worst-caseLatency"),
-        _integer(network, "PerformanceEstimates/SummaryOfOverallLatency/Interval-max"),
-        _integer(top, f"{area}/LUT"),
-        _integer(top, f"{area}/FF"),
-        None if bram18 is None else bram18 / 2,
-        _integer(top, f"{area}/DSP", f"{area}/DSP48E"),
+        top=present[0],
+        clock_target_ns=_number(top, "UserAssignments/TargetClockPeriod"),
+        clock_estimated_ns=_number(top, "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
+        latency_cycles=_integer(network, "PerformanceEstimates/SummaryOfOverallLatency/Worst-caseLatency"),
+        interval_cycles=_integer(network, "PerformanceEstimates/SummaryOfOverallLatency/Interval-max"),
+        lut=_integer(top, f"{area}/LUT"),
+        ff=_integer(top, f"{area}/FF"),
+        bram36=None if bram18 is None else bram18 / 2,
+        dsp=_integer(top, f"{area}/DSP", f"{area}/DSP48E"),
     )
 
 
