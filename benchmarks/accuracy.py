@@ -16,14 +16,13 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from edgekit.jobs.dataset import load_dataset
-from edgekit.keras_models.training.images import Split
 
 COLUMNS = ("float", "images", "none", "qfx", "2-hot", "8 bits")
 SEEDS = 3
@@ -88,7 +87,6 @@ def measure(member: Member, seed: int, results: Path) -> None:
 def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     """Top-1, 0..1, a column after the other."""
     from edgekit.images.preprocessing import float_table
-    from edgekit.jobs.source import as_taken
     from edgekit.jobs.train import QFX_LEARNING_RATE, default_learning_rate
     from edgekit.keras_models.layers.bn_layers import set_norm_mix
     from edgekit.keras_models.layers.legacy_keras import import_keras
@@ -96,15 +94,14 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     from edgekit.keras_models.qfx.quantize import quantize
     from edgekit.keras_models.training.distillation import Teacher
     from edgekit.keras_models.training.fit import Options, accuracy, fit
+    from edgekit.keras_models.training.stored_images import split_as_taken
     from edgekit.keras_models.training.synthesize import synthesize
     from edgekit.keras_models.zoo.build import build_model
     from edgekit.keras_models.zoo.networks import NETWORKS
     from edgekit.keras_models.zoo.vocabulary import Form
 
     preprocessing = NETWORKS[member.network].preprocessing
-    split = load_dataset("digits", member.size)
-    parts = (replace(part, images=as_taken(part.images, preprocessing)) for part in (split.train, split.held_out))
-    split = Split(*parts)
+    split = split_as_taken(load_dataset("digits", member.size), preprocessing)
 
     def top1(model: Any) -> float:
         return accuracy(model, split.held_out.images, split.held_out.labels)

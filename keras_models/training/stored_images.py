@@ -17,8 +17,8 @@ from edgekit.cache import cache_folder
 from edgekit.digest import digest_of, digest_of_parts
 from edgekit.errors import EdgekitError
 from edgekit.images.pixels import RULE, fit, look_up
-from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
-from edgekit.keras_models.training.images import FloatImages, Images, Pixels, decode, list_images
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, as_taken, float_table
+from edgekit.keras_models.training.images import FloatImages, Images, Pixels, Split, decode, list_images
 from edgekit.plan import make_folder
 from edgekit.progress import Note
 
@@ -67,6 +67,17 @@ def stored_folder(path: Path, size: int, note: Note = lambda _: None) -> Images:
     found = list_images(path)
     pixels = _stored(path, found.files, size, note)
     return Images(StoredImages(pixels, np.arange(len(found.files))), found.labels, found.classes)
+
+
+def split_as_taken(split: Split, preprocessing: Preprocessing) -> Split:
+    """The images of both parts, in -1..1, as a network with this preprocessing takes them; stored ones are not read for it."""
+    return Split(_as_taken(split.train, preprocessing), _as_taken(split.held_out, preprocessing))
+
+
+def _as_taken(part: Images, preprocessing: Preprocessing) -> Images:
+    stored = isinstance(part.images, StoredImages)
+    images = replace(part.images, preprocessing=preprocessing) if stored else as_taken(part.images, preprocessing)
+    return replace(part, images=images)
 
 
 def _stored(path: Path, files: tuple[Path, ...], size: int, note: Note) -> Pixels:

@@ -20,10 +20,10 @@ from rich.table import Table
 
 from edgekit.bundle import Bundle, open_bundle
 from edgekit.cli.output import executor_progress, training_progress
+from edgekit.images.preprocessing import as_pixels
 from edgekit.jobs import ModelRequest, export_model, train_model, write_hls_project
 from edgekit.jobs.accuracy import accuracy_of
 from edgekit.jobs.dataset import DIGITS
-from edgekit.jobs.source import as_pixels
 from edgekit.keras_models.training.images import Images, digits
 from edgekit.verify import executors_for, show, verify
 

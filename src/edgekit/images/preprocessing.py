@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
-from edgekit.images.pixels import PIXEL_MAX
+from edgekit.images.pixels import PIXEL_MAX, look_up
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,18 @@ def float_table(preprocessing: Preprocessing, channels: int) -> npt.NDArray[np.f
     table = np.array([[float(value) for value in row] for row in normalized(preprocessing, channels)], np.float32)
     table.flags.writeable = False
     return table
+
+
+def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Images in -1..1, in which all are read, as the pixels that they were."""
+    return np.rint((images + 1) * 127.5).astype(np.uint8)
+
+
+def as_taken(images: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """Images (..., channels) in -1..1, in which all are read, as a network with this preprocessing takes them."""
+    if preprocessing == MINUS_ONE_TO_ONE:
+        return images
+    return np.asarray(look_up(as_pixels(images), float_table(preprocessing, images.shape[-1])))
 
 
 def integer_table(

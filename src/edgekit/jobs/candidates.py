@@ -21,7 +21,7 @@ from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.pixels import look_up, map_shape
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
-from edgekit.jobs.source import ASSUMED, ModelRequest, load_source
+from edgekit.jobs.source import ASSUMED, KERAS_SUFFIXES, QuantizedModel, read_keras
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
 from edgekit.targets.devices import find_device
@@ -29,7 +29,6 @@ from edgekit.targets.devices import find_device
 Score: TypeAlias = Callable[[Array], Array]
 """uint8 pixels (count, rows, columns, channels) -> float64 scores (count, classes)."""
 
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 FASTEST = ("tflite-xnnpack", "onnxruntime", "reference")
 ON_TFLITE = "tflite-"
 TAKES = "a .keras, .h5, .tflite or .onnx file, or a folder that 'edgekit export' or 'edgekit hls' wrote"
@@ -227,15 +226,15 @@ def _of_tflite(model: _Model, executor: str, tflite: bytes, load: Callable[[Note
 
 
 def _in_keras(name: str, note: Note) -> Candidate:
-    source = load_source(ModelRequest(name), note)
-    model = source.keras if source.keras is not None else source.qfx
+    source = read_keras(Path(name), note)
+    model = source.keras
     shape = tuple(int(size) for size in model.inputs[0].shape[1:])
     table = float_table(source.preprocessing, map_shape(shape)[2])
     graph = None
-    if source.qfx is not None:
+    if isinstance(source, QuantizedModel):
         from edgekit.keras_models.qfx.freeze import freeze
 
-        graph = graph_digest(freeze(source.qfx, source.name))
+        graph = graph_digest(freeze(model, source.name))
 
     @contextmanager
     def open_(note: Note) -> Iterator[Score]:

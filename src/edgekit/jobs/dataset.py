@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
-from edgekit.jobs.source import as_pixels
+from edgekit.images.preprocessing import as_pixels
 from edgekit.keras_models.training.images import HELD_OUT, Images, Split, digits, image_folder, split_rows
 from edgekit.keras_models.training.stored_images import stored_folder
 from edgekit.progress import Note

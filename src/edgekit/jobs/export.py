@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 from edgekit.bundle import GRAPH, LABELS, TFLITE, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.files import read_bounded
+from edgekit.jobs.calibration import calibration_images
 from edgekit.jobs.golden import GoldenVectors, exact_golden, labels_text, stock_golden
 from edgekit.jobs.integer_graph import integer_graph
-from edgekit.jobs.source import ModelRequest, Source, calibration_images, load_source
+from edgekit.jobs.source import FloatModel, ModelRequest, Source, load_source
 from edgekit.plan import Plan, check_destination, write
 from edgekit.progress import Note
 from edgekit.targets.devices import Device, find_device, runtimes_for
@@ -124,7 +125,7 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, target: 
     from edgekit.tflite.op_versions import check_runs, lacking
     from edgekit.tflite.tensorflow import CALIBRATED, Precision, convert
 
-    if source.keras is None:
+    if not isinstance(source, FloatModel):
         raise EdgekitError(
             f"'{request.model}' is quantized already; the precision '{precision}' needs a float model. Use --precision {QFX}"
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgekit.graph import IntegerGraph
-from edgekit.jobs.source import ModelRequest, Source, calibration_images
+from edgekit.jobs.calibration import calibration_images
+from edgekit.jobs.source import GraphFile, ModelRequest, QuantizedModel, Source
 from edgekit.progress import Note
 
 
@@ -14,12 +15,12 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> tuple[In
         UnsupportedLayer: the model has a layer without an exact form.
         EdgekitError: calibration images that cannot be read.
     """
-    if source.graph is not None:
+    if isinstance(source, GraphFile):
         return source.graph, ()
     from edgekit.keras_models.qfx.freeze import freeze
 
-    if source.qfx is not None:
-        return freeze(source.qfx, source.name), ()
+    if isinstance(source, QuantizedModel):
+        return freeze(source.keras, source.name), ()
     from edgekit.keras_models.qfx.quantize import quantize
 
     images = calibration_images(request, source, note)

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from math import isqrt
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, TypeAlias
 
 from edgekit.bundle import Option, WeightsSource
 from edgekit.digest import digest_of, digest_of_file
 from edgekit.errors import EdgekitError
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
-from edgekit.images.pixels import fit, look_up, map_shape
-from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, as_taken
 from edgekit.keras_models.zoo.networks import NETWORKS, find_network
 from edgekit.progress import Note
 
-FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
-CALIBRATION_COUNT, CALIBRATION_SEED = 64, 1
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+FILE_SUFFIXES = (*KERAS_SUFFIXES, ".onnx")
 STATISTICS_COUNT = 16
-SYNTHESIZED = "synthesized"
 DEFAULT_SEED = 0
 ASSUMED = "the file does not say how images are normalized; assuming pixels / 127.5 - 1"
 
@@ -45,9 +39,9 @@ class ModelRequest:
     seed: int = DEFAULT_SEED
 
 
-@dataclass(frozen=True)
-class Source:
-    """A model that is ready to export. Exactly one of `keras` (float, or other qkeras quantizers), `qfx` and `graph` is there.
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What is known of a model of any kind. `options`: of a zoo network its width, size and classes, of a file its size.
 
     `warnings` are what the user must know, `notes` what is good to know.
     """
@@ -56,11 +50,34 @@ class Source:
     options: dict[str, Option]
     weights: WeightsSource
     preprocessing: Preprocessing
-    keras: Any = None
-    qfx: Any = None
-    graph: IntegerGraph | None = None
     warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloatModel(_Source):
+    """A tf_keras model in floating point, or with other quantizers of qkeras than QFX."""
+
+    keras: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedModel(_Source):
+    """A Keras model whose layers are quantized with QFX, an edgekit.keras_models.qfx.model.QFXModel: its integer graph is settled."""
+
+    keras: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphFile(_Source):
+    """An integer graph that was read from an ONNX file. There is no Keras model of it."""
+
+    graph: IntegerGraph
+
+
+KerasSource: TypeAlias = FloatModel | QuantizedModel
+Source: TypeAlias = FloatModel | QuantizedModel | GraphFile
+"""A model that is ready to export; its type says what it is."""
 
 
 def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
@@ -73,62 +90,19 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
     path = Path(request.model)
     if request.model not in NETWORKS and path.suffix.lower() in FILE_SUFFIXES:
         _refuse_zoo_options(request)
-        return _read_graph(path) if path.suffix.lower() == ".onnx" else _read_keras(path, note)
+        return _read_graph(path) if path.suffix.lower() == ".onnx" else read_keras(path, note)
     if request.model not in NETWORKS and path.exists():
         raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, or a file that ends in {', '.join(FILE_SUFFIXES)}")
     find_network(request.model)
     return _build(request, note)
 
 
-def calibration_images(request: ModelRequest, source: Source, note: Note) -> npt.NDArray[np.float32]:
-    """Images (count, *input shape), normalized as the model takes them, to choose binary points and ranges with. Raises EdgekitError."""
-    shape = tuple(source.keras.inputs[0].shape[1:])
-    if request.calibration == SYNTHESIZED:
-        from edgekit.keras_models.training.synthesize import synthesize
-
-        table = float_table(source.preprocessing, shape[-1])
-        return synthesize(source.keras, table[:, 0], table[:, -1], note=note)
-    rows, columns, _ = map_shape(shape)
-    side = max(rows, columns) if len(shape) == 3 else isqrt(columns) + 1
-    images = _square_images(request, side, note)
-    if shape == (side, side, 3):
-        return as_taken(images, source.preprocessing)
-    fitted = np.stack([fit(pixels, shape) for pixels in as_pixels(images)])
-    return look_up(fitted, float_table(source.preprocessing, fitted.shape[-1])).reshape(-1, *shape)
-
-
-def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Images in -1..1, in which all are read, as the pixels that they were."""
-    return np.rint((images + 1) * 127.5).astype(np.uint8)
-
-
-def as_taken(images: Any, preprocessing: Preprocessing) -> Any:
-    """Images in -1..1 (edgekit.keras_models.training.images.Rows) as the network takes them."""
-    from edgekit.keras_models.training.stored_images import StoredImages
-
-    if isinstance(images, StoredImages):
-        return replace(images, preprocessing=preprocessing)
-    return images if preprocessing == MINUS_ONE_TO_ONE else look_up(as_pixels(images), float_table(preprocessing, images.shape[-1]))
-
-
-def _square_images(request: ModelRequest, size: int, note: Note) -> npt.NDArray[np.float32]:
-    """(count, size, size, 3) in -1..1."""
-    from edgekit.keras_models.training import images as data
-
-    if request.calibration is None:
-        note(f"calibrating with {CALIBRATION_COUNT} crops of two sample photographs")
-        return data.photographs(size, CALIBRATION_COUNT, CALIBRATION_SEED)
-    if request.calibration == "digits":
-        return data.digits(size).train.images[:CALIBRATION_COUNT]
-    return data.image_folder(Path(request.calibration), size, limit=CALIBRATION_COUNT).images
-
-
-def _build(request: ModelRequest, note: Note) -> Source:
+def _build(request: ModelRequest, note: Note) -> FloatModel:
     from edgekit.keras_models.zoo.build import build_model
     from edgekit.keras_models.zoo.networks import request as check_request
 
-    defaults: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
-    wanted = check_request(request.model, **{name: value for name, value in defaults.items() if value is not None})
+    given: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
+    wanted = check_request(request.model, **{name: value for name, value in given.items() if value is not None})
     options: dict[str, Option] = {"alpha": wanted.alpha, "size": wanted.size, "classes": wanted.classes}
     preprocessing = NETWORKS[request.model].preprocessing
     note(f"building {wanted.model_name}")
@@ -140,7 +114,9 @@ def _build(request: ModelRequest, note: Note) -> Source:
         imported = import_weights(model, request.weights)
         weights = WeightsSource("file", file=request.weights.name, sha256=digest_of_file(request.weights))
         preprocessing = imported.preprocessing or preprocessing
-        return Source(wanted.model_name, options, weights, preprocessing, keras=model, notes=(imported.note,))
+        return FloatModel(
+            name=wanted.model_name, options=options, weights=weights, preprocessing=preprocessing, keras=model, notes=(imported.note,)
+        )
     from edgekit.keras_models.training.images import photographs
     from edgekit.keras_models.weights.random import randomize
 
@@ -151,28 +127,36 @@ def _build(request: ModelRequest, note: Note) -> Source:
         "sizes, latency and bit-exactness can be judged, accuracy cannot."
     )
     weights = WeightsSource("random", seed=request.seed)
-    return Source(wanted.model_name, options, weights, preprocessing, keras=model, warnings=(warning,))
+    return FloatModel(
+        name=wanted.model_name, options=options, weights=weights, preprocessing=preprocessing, keras=model, warnings=(warning,)
+    )
 
 
-def _read_keras(path: Path, note: Note) -> Source:
+def read_keras(path: Path, note: Note) -> KerasSource:
+    """A Keras file. Raises EdgekitError where it cannot be read, or has not one input of a fixed size."""
     from edgekit.keras_models.files.model_files import load_model, read_notes
+    from edgekit.keras_models.qfx.model import QFXModel
 
     note(f"reading {path}")
     model, (preprocessing, accuracy) = load_model(path), read_notes(path)
-    from edgekit.keras_models.qfx.model import QFXModel
-
     weights = WeightsSource("file", file=path.name, sha256=digest_of_file(path), accuracy=accuracy)
     if len(model.inputs) != 1 or any(size is None for size in model.inputs[0].shape[1:]):
         raise EdgekitError(
             f"'{path}' takes inputs of shape {[tuple(i.shape[1:]) for i in model.inputs]}; one input of a fixed size is supported"
         )
     options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
-    kind = {"qfx": model} if isinstance(model, QFXModel) else {"keras": model}
-    notes = () if preprocessing else (ASSUMED,)
-    return Source(model.name, options, weights, preprocessing or MINUS_ONE_TO_ONE, **kind, notes=notes)
+    kind = QuantizedModel if isinstance(model, QFXModel) else FloatModel
+    return kind(
+        name=model.name,
+        options=options,
+        weights=weights,
+        preprocessing=preprocessing or MINUS_ONE_TO_ONE,
+        keras=model,
+        notes=() if preprocessing else (ASSUMED,),
+    )
 
 
-def _read_graph(path: Path) -> Source:
+def _read_graph(path: Path) -> GraphFile:
     from edgekit.graph.onnx_read import read_onnx
 
     content = read_bounded(path, MODEL_BYTES_MAX)
@@ -180,7 +164,7 @@ def _read_graph(path: Path) -> Source:
     check(graph)
     weights = WeightsSource("file", file=path.name, sha256=digest_of(content))
     options: dict[str, Option] = {"size": graph.tensors[graph.input].shape[0]}
-    return Source(graph.name, options, weights, MINUS_ONE_TO_ONE, graph=graph, notes=(ASSUMED,))
+    return GraphFile(name=graph.name, options=options, weights=weights, preprocessing=MINUS_ONE_TO_ONE, graph=graph, notes=(ASSUMED,))
 
 
 def _refuse_zoo_options(request: ModelRequest) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from edgekit.accuracy import Accuracy
 from edgekit.errors import EdgekitError
 from edgekit.images.preprocessing import Preprocessing
+from edgekit.jobs.calibration import COUNT as CALIBRATION_COUNT
 from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
-from edgekit.jobs.source import CALIBRATION_COUNT, ModelRequest, Source, as_taken, load_source
+from edgekit.jobs.source import KERAS_SUFFIXES, GraphFile, KerasSource, ModelRequest, load_source, read_keras
 from edgekit.keras_models.qfx.precision import Precisions
 from edgekit.keras_models.training.images import SUFFIXES, Split
+from edgekit.keras_models.training.stored_images import split_as_taken
 from edgekit.keras_models.zoo.networks import NETWORKS
 from edgekit.progress import Note
 
@@ -27,7 +29,6 @@ ATTENTION_LEARNING_RATE = 0.002
 MobileNetV1 and V2 had 4 to 6 points less at 0.002 than at 0.02."""
 QFX_EPOCHS, QFX_LEARNING_RATE = 8, 0.0005
 CHECKPOINT_SUFFIX = ".checkpoint"
-TEACHER_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,11 @@ def train_model(
         raise EdgekitError(
             f"'{data}' has images without classes; put them into a sub-folder for each class, or give --teacher FILE to learn its outputs"
         )
-    if teacher is not None and teacher.suffix.lower() not in TEACHER_SUFFIXES:
+    if teacher is not None and teacher.suffix.lower() not in KERAS_SUFFIXES:
         raise EdgekitError(f"'{teacher}' cannot teach; give a trained model as a .keras or .h5 file")
     if exact and qfx:
         raise EdgekitError("the exact form is trained in float first, and then with --qfx, which takes it by itself; give one of them")
-    master = None if teacher is None else load_source(ModelRequest(str(teacher)), note)
+    master = None if teacher is None else read_keras(teacher, note)
     start = _prepare(request, data, master, exact, note)
     model, notes, qfx_model = start.model, start.notes, _is_qfx(start.model)
     lesson = None if master is None else _lesson(master, start)
@@ -175,20 +176,20 @@ def default_learning_rate(model: Any) -> float:
     return ATTENTION_LEARNING_RATE if any(isinstance(layer, OffsetAttention) for layer in model.layers) else LEARNING_RATE
 
 
-def _prepare(request: ModelRequest, data: str, master: Source | None, exact: bool, note: Note) -> _Start:
+def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact: bool, note: Note) -> _Start:
     if _is_untrained(request):
         return _fresh(request, data, master, exact, note)
     if request.model in NETWORKS and request.classes is None:
         split = _load(data, request.size or NETWORKS[request.model].default_size, note)
         request = replace(request, classes=_class_count(split, master))
     source = load_source(request, note)
-    model = source.keras if source.keras is not None else source.qfx
-    if model is None:
+    if isinstance(source, GraphFile):
         raise EdgekitError(f"'{request.model}' is an integer graph; training goes on from a .keras file")
+    model = source.keras
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")
-    split, notes = _as_taken(_load(data, shape[0], note), source.preprocessing), source.notes
+    split, notes = split_as_taken(_load(data, shape[0], note), source.preprocessing), source.notes
     if exact:
         from edgekit.keras_models.layers.bn_form import exact_form
         from edgekit.keras_models.layers.bn_layers import set_norm_mix
@@ -199,7 +200,7 @@ def _prepare(request: ModelRequest, data: str, master: Source | None, exact: boo
     return _Start(model, split, source.name, source.preprocessing, notes)
 
 
-def _fresh(request: ModelRequest, data: str, master: Source | None, exact: bool, note: Note) -> _Start:
+def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: bool, note: Note) -> _Start:
     """A zoo network with Keras' own initial weights, seeded."""
     from edgekit.keras_models.layers.bn_layers import set_norm_mix
     from edgekit.keras_models.layers.legacy_keras import import_keras
@@ -214,7 +215,7 @@ def _fresh(request: ModelRequest, data: str, master: Source | None, exact: bool,
     model = build_model(request.model, size=size, classes=classes, form="exact" if exact else "published", **options)
     set_norm_mix(model, 1)
     preprocessing = NETWORKS[request.model].preprocessing
-    return _Start(model, _as_taken(split, preprocessing), model.name, preprocessing, ())
+    return _Start(model, split_as_taken(split, preprocessing), model.name, preprocessing, ())
 
 
 def _load(data: str, size: int, note: Note) -> Split:
@@ -228,23 +229,21 @@ def _is_unlabelled(data: str) -> bool:
     return data != DIGITS and folder.is_dir() and any(file.suffix.lower() in SUFFIXES and file.is_file() for file in folder.iterdir())
 
 
-def _class_count(split: Split, master: Source | None) -> int:
-    return len(split.train.classes) or int(_keras_model(master).output_shape[-1])
+def _class_count(split: Split, master: KerasSource | None) -> int:
+    if split.train.classes:
+        return len(split.train.classes)
+    assert master is not None  # without a teacher, images have classes
+    return int(master.keras.output_shape[-1])
 
 
-def _keras_model(source: Source | None) -> Any:
-    assert source is not None  # without a teacher, images have classes
-    return source.keras if source.keras is not None else source.qfx
-
-
-def _lesson(master: Source, start: _Start) -> Teacher:
+def _lesson(master: KerasSource, start: _Start) -> Teacher:
     from edgekit.keras_models.training.distillation import Teacher
 
     if master.preprocessing != start.preprocessing:
         raise EdgekitError(
             f"the teacher takes images normalized with {master.preprocessing}, the model with {start.preprocessing}; one must suit both"
         )
-    model = _keras_model(master)
+    model = master.keras
     return Teacher(model) if start.split.train.classes else Teacher(model, weight=1.0)
 
 
@@ -263,12 +262,6 @@ def _taught(split: Split, lesson: Teacher) -> Split:
     from edgekit.keras_models.training.distillation import taught
 
     return Split(taught(split.train, lesson), taught(split.held_out, lesson)) if lesson.replaces_labels else split
-
-
-def _as_taken(split: Split, preprocessing: Preprocessing) -> Split:
-    """The images as the model takes them."""
-    parts = (replace(part, images=as_taken(part.images, preprocessing)) for part in (split.train, split.held_out))
-    return Split(*parts)
 
 
 def _is_qfx(model: Any) -> bool:

@@ -1,0 +1,47 @@
+"""Calibration: the images that a float model is shown, so that binary points and ranges can be chosen."""
+
+from __future__ import annotations
+
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.images.pixels import fit, look_up, map_shape
+from edgekit.images.preprocessing import as_pixels, as_taken, float_table
+from edgekit.jobs.dataset import DIGITS
+from edgekit.jobs.source import FloatModel, ModelRequest
+from edgekit.progress import Note
+
+COUNT, SEED = 64, 1
+SYNTHESIZED = "synthesized"
+
+
+def calibration_images(request: ModelRequest, source: FloatModel, note: Note) -> npt.NDArray[np.float32]:
+    """Images (count, *input shape), normalized as the model takes them, to choose binary points and ranges with. Raises EdgekitError."""
+    shape = tuple(source.keras.inputs[0].shape[1:])
+    if request.calibration == SYNTHESIZED:
+        from edgekit.keras_models.training.synthesize import synthesize
+
+        table = float_table(source.preprocessing, shape[-1])
+        return synthesize(source.keras, table[:, 0], table[:, -1], note=note)
+    rows, columns, _ = map_shape(shape)
+    side = max(rows, columns) if len(shape) == 3 else isqrt(columns) + 1
+    images = _square_images(request, side, note)
+    if shape == (side, side, 3):
+        return as_taken(images, source.preprocessing)
+    fitted = np.stack([fit(pixels, shape) for pixels in as_pixels(images)])
+    return look_up(fitted, float_table(source.preprocessing, fitted.shape[-1])).reshape(-1, *shape)
+
+
+def _square_images(request: ModelRequest, size: int, note: Note) -> npt.NDArray[np.float32]:
+    """(count, size, size, 3) in -1..1."""
+    from edgekit.keras_models.training import images as data
+
+    if request.calibration is None:
+        note(f"calibrating with {COUNT} crops of two sample photographs")
+        return data.photographs(size, COUNT, SEED)
+    if request.calibration == DIGITS:
+        return data.digits(size).train.images[:COUNT]
+    return data.image_folder(Path(request.calibration), size, limit=COUNT).images
