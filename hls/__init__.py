@@ -1,0 +1,64 @@
+"""From the integer graph to C++ for high-level synthesis.
+
+folding     how many channels an op takes and gives a cycle, and where its weights lie; folding_file: as users write it
+dataflow    the pipeline of kernels that a folded graph becomes
+kernels     each kernel: its C++, and what it computes, holds and takes
+plan        the folding that fits a board, with estimates and FIFO depths
+project     the C++ project, written through hls4ml
+simulation  the C simulation, and Vitis HLS
+
+hls4ml_kernels is the same project with hls4ml's own kernels, to compare with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgekit.faces import lazy
+
+if TYPE_CHECKING:
+    from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, moderate_foldings
+    from edgekit.hls.folding_file import folding_json, read_folding
+    from edgekit.hls.plan.estimates import Estimates
+    from edgekit.hls.plan.picture import estimates_svg
+    from edgekit.hls.plan.planner import DoesNotFit, Planned
+    from edgekit.hls.project.project import plan_accelerated_project, plan_project, plan_simulation
+    from edgekit.hls.project.top import MEMORY_FOLDER, TopFunction
+    from edgekit.hls.simulation.csim import open_simulation
+    from edgekit.hls.simulation.synthesis import Synthesis, synthesize
+else:
+    __getattr__ = lazy(
+        __name__,
+        {
+            "folding": ("Folding", "FoldingPlan", "WeightPlacement", "moderate_foldings"),
+            "folding_file": ("folding_json", "read_folding"),
+            "plan.estimates": ("Estimates",),
+            "plan.picture": ("estimates_svg",),
+            "plan.planner": ("DoesNotFit", "Planned"),
+            "project.project": ("plan_accelerated_project", "plan_project", "plan_simulation"),
+            "project.top": ("MEMORY_FOLDER", "TopFunction"),
+            "simulation.csim": ("open_simulation",),
+            "simulation.synthesis": ("Synthesis", "synthesize"),
+        },
+    )
+
+__all__ = [
+    "MEMORY_FOLDER",
+    "DoesNotFit",
+    "Estimates",
+    "Folding",
+    "FoldingPlan",
+    "Planned",
+    "Synthesis",
+    "TopFunction",
+    "WeightPlacement",
+    "estimates_svg",
+    "folding_json",
+    "moderate_foldings",
+    "open_simulation",
+    "plan_accelerated_project",
+    "plan_project",
+    "plan_simulation",
+    "read_folding",
+    "synthesize",
+]

@@ -1,46 +1,64 @@
 """Networks as Keras models: architecture tables, the layer vocabularies that build them, weights, training and quantization.
 
-Importing this package imports no TensorFlow; the functions that need it import it when they are called.
+Importing this package imports no TensorFlow; the names whose modules need it import it when they are asked for.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edgekit.keras_models.weights.load import ImportedWeights, import_weights
-from edgekit.keras_models.zoo.build import build_model
-from edgekit.keras_models.zoo.count_layers import Counts
-from edgekit.keras_models.zoo.networks import NETWORKS, Network, count, find_network
+from edgekit.faces import lazy
 
 if TYPE_CHECKING:
+    from edgekit.keras_models.files.model_files import load_model, save_model
     from edgekit.keras_models.layers.bn_form import exact_form
     from edgekit.keras_models.layers.bn_layers import set_norm_mix
-    from edgekit.keras_models.qfx.quantize import build_qkeras_model
+    from edgekit.keras_models.qfx.freeze import freeze
+    from edgekit.keras_models.qfx.model import QFXModel
+    from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision
+    from edgekit.keras_models.qfx.quantize import build_qkeras_model, quantize
+    from edgekit.keras_models.reading.inference import inference_form
+    from edgekit.keras_models.weights.load import ImportedWeights, import_weights
+    from edgekit.keras_models.zoo.build import build_model
+    from edgekit.keras_models.zoo.count_layers import Counts
+    from edgekit.keras_models.zoo.networks import NETWORKS, Network, count, find_network
+else:
+    __getattr__ = lazy(
+        __name__,
+        {
+            "files.model_files": ("load_model", "save_model"),
+            "layers.bn_form": ("exact_form",),
+            "layers.bn_layers": ("set_norm_mix",),
+            "qfx.freeze": ("freeze",),
+            "qfx.model": ("QFXModel",),
+            "qfx.precision": ("Precisions", "WeightPrecision"),
+            "qfx.quantize": ("build_qkeras_model", "quantize"),
+            "reading.inference": ("inference_form",),
+            "weights.load": ("ImportedWeights", "import_weights"),
+            "zoo.build": ("build_model",),
+            "zoo.count_layers": ("Counts",),
+            "zoo.networks": ("NETWORKS", "Network", "count", "find_network"),
+        },
+    )
 
 __all__ = [
     "NETWORKS",
     "Counts",
     "ImportedWeights",
     "Network",
+    "Precisions",
+    "QFXModel",
+    "WeightPrecision",
     "build_model",
     "build_qkeras_model",
     "count",
     "exact_form",
-    "import_weights",
     "find_network",
+    "freeze",
+    "import_weights",
+    "inference_form",
+    "load_model",
+    "quantize",
+    "save_model",
     "set_norm_mix",
 ]
-
-_HOMES = {
-    "build_qkeras_model": "edgekit.keras_models.qfx.quantize",
-    "exact_form": "edgekit.keras_models.layers.bn_form",
-    "set_norm_mix": "edgekit.keras_models.layers.bn_layers",
-}
-"""Functions whose modules need TensorFlow."""
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,44 @@
+"""The integer graph as a TFLite file, with what reads and runs one: LiteRT here and on devices, the latency application.
+
+Importing this package imports neither LiteRT nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgekit.faces import lazy
+
+if TYPE_CHECKING:
+    from edgekit.tflite.device_executors import device_scripts, prove_runs
+    from edgekit.tflite.executors import KERNEL_SETS
+    from edgekit.tflite.op_versions import check_runs, lacking
+    from edgekit.tflite.reader import describe, parse
+    from edgekit.tflite.tensorflow import CALIBRATED, Precision, convert
+    from edgekit.tflite.writer import write_tflite
+else:
+    __getattr__ = lazy(
+        __name__,
+        {
+            "device_executors": ("device_scripts", "prove_runs"),
+            "executors": ("KERNEL_SETS",),
+            "op_versions": ("check_runs", "lacking"),
+            "reader": ("describe", "parse"),
+            "tensorflow": ("CALIBRATED", "Precision", "convert"),
+            "writer": ("write_tflite",),
+        },
+    )
+
+__all__ = [
+    "CALIBRATED",
+    "KERNEL_SETS",
+    "Precision",
+    "check_runs",
+    "convert",
+    "describe",
+    "device_scripts",
+    "lacking",
+    "parse",
+    "prove_runs",
+    "write_tflite",
+]

@@ -1,0 +1,53 @@
+"""Boards, devices and emulated devices, as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgekit.faces import lazy
+
+if TYPE_CHECKING:
+    from edgekit.targets.boards import AXI_MASTER, BOARDS, WEIGHT_READERS_MAX, Board, Part, Resources, at_clock, check_interface, find_board
+    from edgekit.targets.devices import AI_EDGE_LITERT, DEVICES, TFLITE_RUNTIME, Device, Runtime, find_device, runtimes_for
+    from edgekit.targets.emulators import EMULATORS, Emulator, emulator_for
+else:
+    __getattr__ = lazy(
+        __name__,
+        {
+            "boards": (
+                "AXI_MASTER",
+                "BOARDS",
+                "Board",
+                "Part",
+                "Resources",
+                "WEIGHT_READERS_MAX",
+                "at_clock",
+                "check_interface",
+                "find_board",
+            ),
+            "devices": ("AI_EDGE_LITERT", "DEVICES", "Device", "Runtime", "TFLITE_RUNTIME", "find_device", "runtimes_for"),
+            "emulators": ("EMULATORS", "Emulator", "emulator_for"),
+        },
+    )
+
+__all__ = [
+    "AI_EDGE_LITERT",
+    "AXI_MASTER",
+    "BOARDS",
+    "DEVICES",
+    "EMULATORS",
+    "TFLITE_RUNTIME",
+    "WEIGHT_READERS_MAX",
+    "Board",
+    "Device",
+    "Emulator",
+    "Part",
+    "Resources",
+    "Runtime",
+    "at_clock",
+    "check_interface",
+    "emulator_for",
+    "find_board",
+    "find_device",
+    "runtimes_for",
+]
