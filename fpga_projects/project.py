@@ -13,8 +13,8 @@ from string import Template
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, Tensor
-from edgekit.hls.project.top import MEMORY_FOLDER, TopFunction
-from edgekit.targets.boards import AXI_MASTER, WEIGHT_READERS_MAX, Board, check_interface
+from edgekit.hls import MEMORY_FOLDER, TopFunction
+from edgekit.targets import AXI_MASTER, WEIGHT_READERS_MAX, Board, check_interface
 
 FRAMES_MAX = 4096
 FRAMES_BUFFERED = 64

@@ -21,8 +21,7 @@ from edgekit.connections.session import Session, check_ran, ended
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.progress import Note
-from edgekit.targets.devices import Device, runtimes_for
-from edgekit.targets.emulators import EMULATORS, Emulator, emulator_for
+from edgekit.targets import EMULATORS, Device, Emulator, emulator_for, runtimes_for
 from edgekit.tflite.executors import KERNEL_SETS, as_graph_values, as_stored, missing_for_kernels
 from edgekit.tflite.reader import parse, probe
 from edgekit.tflite.writer import write_tflite

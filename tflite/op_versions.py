@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgekit.errors import EdgekitError
-from edgekit.targets.devices import AI_EDGE_LITERT, TFLITE_RUNTIME, Device, Runtime, runtimes_for
+from edgekit.targets import AI_EDGE_LITERT, TFLITE_RUNTIME, Device, Runtime, runtimes_for
 from edgekit.tflite.reader import OpVersion, describe
 
 Release = tuple[int, int]

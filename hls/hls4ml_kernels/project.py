@@ -10,7 +10,7 @@ from edgekit.hls.hls4ml_kernels.lower import lower
 from edgekit.hls.project.description import FILE_NAME, Description, describe, to_json
 from edgekit.hls.project.model import network_to_hls4ml
 from edgekit.hls.project.project import Plan, template, words_of_io, written
-from edgekit.targets.boards import Board
+from edgekit.targets import Board
 
 
 def plan_hls4ml_simulation(graph: IntegerGraph, board: Board) -> Plan:

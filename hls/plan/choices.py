@@ -14,7 +14,7 @@ from edgekit.hls.dataflow import op_stages
 from edgekit.hls.folding import Folding, legal_foldings, read_tokens, refusal
 from edgekit.hls.needed import needed
 from edgekit.hls.plan.resources import Cost, stage_cost
-from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
+from edgekit.targets import WEIGHT_READERS_MAX, Board
 
 PRICED = ("lut", "dsp", "bram36", "ddr", "readers")
 """The resources that a plan spends; flip-flops follow the LUTs and are checked at the end. Readers: layers with weights in memory."""

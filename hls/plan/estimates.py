@@ -24,7 +24,7 @@ from edgekit.hls.kernels.taps import MapSums, Upsample
 from edgekit.hls.kernels.window import Window
 from edgekit.hls.plan.fifos import fifo_depths, map_inputs, slowest
 from edgekit.hls.plan.resources import SYSTEM, Cost, fifo_cost, stage_cost
-from edgekit.targets.boards import Board, Resources
+from edgekit.targets import Board, Resources
 
 STAGE_CYCLES = 12
 """From a stage's input to its output through its pipeline registers."""

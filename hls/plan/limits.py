@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from edgekit.hls.plan.estimates import Estimates, cycles_by_memory, over_budget
-from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
+from edgekit.targets import WEIGHT_READERS_MAX, Board
 
 WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP slices", "ddr": "DDR bandwidth"}
 

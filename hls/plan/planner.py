@@ -29,7 +29,7 @@ from edgekit.hls.plan.choices import PRICED, Choices, choices_of, shares
 from edgekit.hls.plan.estimates import PAUSES, Estimates, cycles_by_memory, estimate_pipeline, io_bytes, over_budget
 from edgekit.hls.plan.limits import limits, spent, weight_readers
 from edgekit.hls.plan.resources import SYSTEM, stage_cost
-from edgekit.targets.boards import WEIGHT_READERS_MAX, Board
+from edgekit.targets import WEIGHT_READERS_MAX, Board
 
 PRICES = tuple(
     np.array(prices, np.float64) for prices in ((1, 1, 1, 1, 1), (4, 1, 1, 1, 1), (1, 1, 4, 1, 1), (4, 1, 16, 1, 1), (16, 1, 4, 1, 1))

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from edgekit.hls.dataflow import Pipeline
 from edgekit.hls.project.calls import variables
 from edgekit.hls.project.network import Layer, Network
-from edgekit.targets.boards import Board
+from edgekit.targets import Board
 
 TOP = "edgekit_network"
 """The function that becomes the IP."""

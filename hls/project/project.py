@@ -19,7 +19,7 @@ from edgekit.hls.project.calls import lower_pipeline
 from edgekit.hls.project.description import FILE_NAME, Description, describe, to_json
 from edgekit.hls.project.model import network_to_hls4ml, set_fifo_depths
 from edgekit.hls.project.top import TopFunction, WeightMemory
-from edgekit.targets.boards import Board
+from edgekit.targets import Board
 from edgekit.version import __version__
 
 Plan: TypeAlias = dict[str, bytes]

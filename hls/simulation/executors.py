@@ -16,7 +16,7 @@ from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
 from edgekit.hls.project.project import Plan, plan_simulation
 from edgekit.hls.simulation.csim import open_simulation
 from edgekit.progress import Note
-from edgekit.targets.boards import find_board
+from edgekit.targets import find_board
 from edgekit.tools import GXX, missing_reason
 
 SIMULATED_BOARD = "ultra96"

@@ -9,8 +9,8 @@ import numpy as np
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
-from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, shifts_of
-from edgekit.graph.check import SHIFT_ALWAYS_EXACT, product_bound
+from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, product_bound, shifts_of
+from edgekit.graph.check import SHIFT_ALWAYS_EXACT
 from edgekit.graph.ir import IntArray, ProductOp
 from edgekit.progress import Note
 

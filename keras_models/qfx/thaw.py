@@ -25,9 +25,10 @@ from edgekit.graph import (
     Padding,
     Reshape,
     Slice,
+    op_inputs,
     same_padding,
 )
-from edgekit.graph.ir import ConvOp, ProductOp, WeightedOp, op_inputs
+from edgekit.graph.ir import ConvOp, ProductOp, WeightedOp
 from edgekit.keras_models.layers.backend import qkeras, tf_keras
 from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
 from edgekit.keras_models.qfx.binary_point import BinaryPoint

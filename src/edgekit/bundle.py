@@ -150,7 +150,7 @@ def open_bundle(folder: Path) -> Bundle:
     onnx = model(GRAPH)
     graph = None
     if onnx is not None:
-        from edgekit.graph.onnx_read import read_onnx  # onnx is slow to import
+        from edgekit.graph import read_onnx
 
         graph = read_onnx(onnx)
         check(graph)

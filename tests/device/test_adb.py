@@ -13,7 +13,7 @@ from edgekit.connections.adb import FOLDER
 from edgekit.connections.address import session_on
 from edgekit.connections.session import DeviceLost
 from edgekit.errors import EdgekitError
-from edgekit.jobs.evaluate import evaluate
+from edgekit.jobs import evaluate_models
 from edgekit.targets.devices import DEVICES
 
 ANDROID = DEVICES["android"]
@@ -106,4 +106,4 @@ def test_the_application_measures_on_the_phone_by_its_own_loader(phone, make_bun
 def test_accuracy_needs_a_python_that_a_phone_has_not(phone, make_bundle):
     bundle = make_bundle("android", runtimes=("ai-edge-litert 2.1.6",))
     with pytest.raises(EdgekitError, match="has no Python"):
-        evaluate([str(bundle.folder)], data="digits", limit=5, on="adb")
+        evaluate_models([str(bundle.folder)], data="digits", limit=5, on="adb")

@@ -22,7 +22,7 @@ from edgekit.connections.address import session_on, ssh_address
 from edgekit.connections.session import DeviceLost
 from edgekit.connections.ssh import FOLDER, SshAddress
 from edgekit.errors import EdgekitError
-from edgekit.jobs.evaluate import evaluate
+from edgekit.jobs import evaluate_models
 from edgekit.targets.devices import DEVICES
 from edgekit.verify import verify
 from edgekit.verify.devices import executors_on
@@ -196,7 +196,7 @@ def test_another_architecture_is_refused_before_anything_is_copied(server, make_
 
 def test_accuracy_on_a_device_is_that_of_this_machine(server, make_bundle):
     folder = str(make_bundle().folder)
-    here = evaluate([folder], data="digits", limit=20)
-    there = evaluate([folder], data="digits", limit=20, on=server, executors=["tflite-reference", "tflite-xnnpack"])
+    here = evaluate_models([folder], data="digits", limit=20)
+    there = evaluate_models([folder], data="digits", limit=20, on=server, executors=["tflite-reference", "tflite-xnnpack"])
     assert len(there.rows) == 2 and {row.top1 for row in there.rows} == {here.rows[0].top1}
     assert there.rows[1].differing == 0 and there.passed

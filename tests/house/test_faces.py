@@ -71,3 +71,22 @@ def test_names_of_a_face_are_sorted(package: str) -> None:
     """Constants, then classes, then functions, as ruff sorts them."""
     names = importlib.import_module(package).__all__
     assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def imports_from_outside(package: str) -> Iterator[tuple[str, str, str]]:
+    """(file, module, name) of what the code outside a package imports from the package's modules."""
+    for folder in (SOURCE, *(path for path in SOURCE.iterdir() if path.is_symlink())):
+        for path in folder.rglob("*.py"):
+            name = ".".join(("edgekit", *path.relative_to(SOURCE).with_suffix("").parts))
+            if name.startswith(f"{package}.") or "templates" in path.parts:
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+                    yield from ((name, str(node.module), one.name) for one in node.names)
+
+
+@pytest.mark.parametrize("package", [face for face in FACES if face != "edgekit"])
+def test_names_that_a_face_hands_on_are_taken_from_it(package: str) -> None:
+    origins = set(handed_on(package).values())
+    wrong = [f"{user}: {name} of {module}" for user, module, name in imports_from_outside(package) if (module, name) in origins]
+    assert wrong == []

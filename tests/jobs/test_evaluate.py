@@ -18,7 +18,7 @@ from edgekit.graph.onnx_write import write_onnx
 from edgekit.images.pixels import fit
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.jobs.dataset import DIGITS
-from edgekit.jobs.evaluate import _labelled, evaluate, ranks_of
+from edgekit.jobs.evaluate import _labelled, evaluate_models, ranks_of
 from edgekit.keras_models.training.images import digits
 from edgekit.plan import write
 from edgekit.tflite.writer import write_tflite
@@ -76,7 +76,9 @@ def test_eleven_of_twelve_are_right_on_every_executor(make_bundle: Callable[...,
     """The classes are found by name: the folder has three, in another order than the network's six."""
     names = ["reference", "onnxruntime", "tflite-reference", "tflite-xnnpack"]
     told: list[tuple[str, int, int]] = []
-    found = evaluate([make_bundle()], data=colors, executors=names, progress=lambda name, _, done, total: told.append((name, done, total)))
+    found = evaluate_models(
+        [make_bundle()], data=colors, executors=names, progress=lambda name, _, done, total: told.append((name, done, total))
+    )
     assert [row.executor for row in found.rows] == names and (found.images, found.classes) == (12, 3)
     assert {row.top1 for row in found.rows} == {11 / 12} and {row.top5 for row in found.rows} == {1.0}
     assert [row.differing for row in found.rows] == [None, 0, 0, 0] and found.passed and all(row.values == 72 for row in found.rows)
@@ -85,7 +87,7 @@ def test_eleven_of_twelve_are_right_on_every_executor(make_bundle: Callable[...,
 
 def test_one_file_of_a_bundle_keeps_what_the_bundle_recorded(make_bundle: Callable[..., str], colors: str) -> None:
     folder = make_bundle()
-    found = evaluate([folder, f"{folder}/{TFLITE}", f"{folder}/{GRAPH}"], data=colors)
+    found = evaluate_models([folder, f"{folder}/{TFLITE}", f"{folder}/{GRAPH}"], data=colors)
     assert [(row.executor, row.top1, row.exact, row.differing) for row in found.rows] == [
         ("tflite-xnnpack", 11 / 12, True, None),
         ("tflite-xnnpack", 11 / 12, True, 0),
@@ -101,7 +103,7 @@ def test_files_alone_say_what_was_assumed(make_bundle: Callable[..., str], color
     for name in NAMES[3:]:
         (Path(colors) / name).mkdir()
         Image.new("RGB", (4, 4), (9, 9, 9)).save(Path(colors) / name / "0.png")
-    found = evaluate([str(tmp_path / "a.tflite"), str(tmp_path / "a.onnx")], data=colors)
+    found = evaluate_models([str(tmp_path / "a.tflite"), str(tmp_path / "a.onnx")], data=colors)
     # Six classes now, by number: black blue green grey red white are 0 to 5, and no image is of what the outputs 0 to 2 add up.
     assert [row.exact for row in found.rows] == [False, True] and found.rows[0].top1 == found.rows[1].top1 < 0.5
     assert len(found.notes) == 2 and all("pixels / 127.5 - 1" in note for note in found.notes)
@@ -110,13 +112,13 @@ def test_files_alone_say_what_was_assumed(make_bundle: Callable[..., str], color
 def test_a_file_of_another_network_under_the_graphs_name_differs(make_bundle: Callable[..., str], colors: str) -> None:
     """Whoever put it there also wrote its hash into the manifest."""
     good, wrong = make_bundle(), make_bundle("wrong", tflite=write_tflite(color_graph(-1)))
-    found = evaluate([good, wrong], data=colors)
+    found = evaluate_models([good, wrong], data=colors)
     assert not found.passed and found.rows[1].differing == 36 and found.rows[1].top1 < 0.5, "half of 72: the others are constants"
-    assert evaluate([good, make_bundle("other", color_graph(-1))], data=colors).passed, "another network may differ"
+    assert evaluate_models([good, make_bundle("other", color_graph(-1))], data=colors).passed, "another network may differ"
 
 
 def test_limit_takes_images_evenly(make_bundle: Callable[..., str], colors: str) -> None:
-    assert evaluate([make_bundle()], data=colors, limit=6).rows[0].top1 == 5 / 6, "every other image: 0 and 2 of each class"
+    assert evaluate_models([make_bundle()], data=colors, limit=6).rows[0].top1 == 5 / 6, "every other image: 0 and 2 of each class"
 
 
 def test_digits_are_the_held_out_ones_of_training() -> None:
@@ -134,23 +136,23 @@ def test_of_equal_scores_the_first_counts() -> None:
 def test_refusals(make_bundle: Callable[..., str], colors: str, tmp_path: Path) -> None:
     folder = make_bundle()
     with pytest.raises(EdgekitError, match="has 6 classes, 'digits' has 10"):
-        evaluate([folder], data=DIGITS)
+        evaluate_models([folder], data=DIGITS)
     with pytest.raises(EdgekitError, match="no sub-folders with images"):
-        evaluate([folder], data=str(Path(colors) / "red"))
+        evaluate_models([folder], data=str(Path(colors) / "red"))
     with pytest.raises(EdgekitError, match="there is no 'absent'"):
-        evaluate(["absent"], data=colors)
+        evaluate_models(["absent"], data=colors)
     with pytest.raises(EdgekitError, match=r"cannot be evaluated; name a \.keras"):
-        evaluate([str(Path(colors) / "red" / "0.png")], data=colors)
+        evaluate_models([str(Path(colors) / "red" / "0.png")], data=colors)
     with pytest.raises(UnknownName, match="unknown executor 'tflite-xnpack'"):
-        evaluate([folder], data=colors, executors=["tflite-xnpack"])
+        evaluate_models([folder], data=colors, executors=["tflite-xnpack"])
     (tmp_path / "a.onnx").write_bytes(write_onnx(color_graph()))
     with pytest.raises(EdgekitError, match="none of these is a bundle for a device; --on adb"):
-        evaluate([str(tmp_path / "a.onnx")], data=DIGITS, on="adb")
+        evaluate_models([str(tmp_path / "a.onnx")], data=DIGITS, on="adb")
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
     (Path(folder) / TFLITE).write_bytes(write_tflite(color_graph(-1)))
     assert manifest["files"][TFLITE] != hashlib.sha256((Path(folder) / TFLITE).read_bytes()).hexdigest()
     with pytest.raises(EdgekitError, match=r"model\.tflite changed since it was exported"):
-        evaluate([folder], data=colors)
+        evaluate_models([folder], data=colors)
     (Path(colors) / "red" / "0.png").write_bytes(b"no image")
     with pytest.raises(EdgekitError, match=r"red/0\.png"):
-        evaluate([make_bundle("again")], data=colors)
+        evaluate_models([make_bundle("again")], data=colors)

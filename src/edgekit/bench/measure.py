@@ -24,8 +24,7 @@ from edgekit.errors import EdgekitError
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX
 from edgekit.progress import Note
-from edgekit.targets.devices import AI_EDGE_LITERT, find_device
-from edgekit.targets.emulators import emulator_for
+from edgekit.targets import AI_EDGE_LITERT, emulator_for, find_device
 from edgekit.tflite.application import ARCHITECTURES, LIBRARY, Settings, application_folder, arguments, folder_command, parse_report
 
 Report: TypeAlias = Mapping[str, Any]

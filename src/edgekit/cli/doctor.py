@@ -31,7 +31,7 @@ def doctor(
 
 def _make_emulators(shown: bool) -> None:
     from edgekit.connections.emulator import make_emulator, missing_emulator
-    from edgekit.targets.emulators import EMULATORS
+    from edgekit.targets import EMULATORS
 
     with status(shown) as note:
         for emulator in EMULATORS.values():
@@ -43,7 +43,7 @@ def examine() -> dict[str, Any]:
     """What `--json` prints: {python, system, packages, tools, executors, emulators}."""
     from edgekit.bundle import versions
     from edgekit.connections.emulator import emulator_state
-    from edgekit.targets.emulators import EMULATORS
+    from edgekit.targets import EMULATORS
     from edgekit.tools import TOOLS, find, missing_reason, version
 
     packages = versions()

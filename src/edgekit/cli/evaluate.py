@@ -35,10 +35,10 @@ def evaluate(
     """Top-1 and top-5 of models, bundles, HLS projects and devices on labelled images; exit code 1 if exact copies differ."""
     from rich.console import Console
 
-    from edgekit.jobs.evaluate import evaluate as run_evaluate
+    from edgekit.jobs import evaluate_models
 
     with status(shown=not json) as note, executor_progress(shown=not json) as progress:
-        done = run_evaluate(models, data=data, limit=limit, executors=executor or None, on=on, note=note, progress=progress)
+        done = evaluate_models(models, data=data, limit=limit, executors=executor or None, on=on, note=note, progress=progress)
     if json:
         print_json({"schema": "edgekit/1", "passed": done.passed, **as_plain(done)})
     else:

@@ -9,11 +9,10 @@ import typer
 
 from edgekit.cli.options import Alpha, Calibration, Classes, Model, Output, Seed, Size, Weights, command_line
 from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status
-from edgekit.targets.boards import AXI_MASTER
+from edgekit.targets import AXI_MASTER
 
 if TYPE_CHECKING:
-    from edgekit.hls.plan.estimates import Estimates
-    from edgekit.hls.simulation.synthesis import Synthesis
+    from edgekit.hls import Estimates, Synthesis
 
 
 def hls(

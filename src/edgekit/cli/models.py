@@ -9,8 +9,7 @@ import typer
 from edgekit.cli.output import Json, print_json
 
 if TYPE_CHECKING:
-    from edgekit.keras_models.zoo.count_layers import Counts
-    from edgekit.keras_models.zoo.networks import Network
+    from edgekit.keras_models import Counts, Network
 
 STOCK = ("float32", "float16", "dynamic", "int8", "int16x8")
 EXACT = ("qfx", "hls")
@@ -24,7 +23,7 @@ def models(
     json: Json = False,
 ) -> None:
     """List the networks: parameters, multiply-accumulates, published accuracy, sizes, what they export to. Of one: its layers."""
-    from edgekit.keras_models.zoo.networks import NETWORKS, find_network
+    from edgekit.keras_models import NETWORKS, find_network
 
     chosen = list(NETWORKS.values()) if name is None else [find_network(name)]
     if json:
@@ -84,7 +83,7 @@ def _table(*columns: tuple[str, Any]) -> Any:
 
 def _counts(network: Network) -> Counts:
     """Of the variant that has the plain name: alpha 1 at the default size."""
-    from edgekit.keras_models.zoo.networks import count
+    from edgekit.keras_models import count
 
     return count(network.name)
 
@@ -115,7 +114,7 @@ def _facts(network: Network) -> dict[str, Any]:
 
 def _rows(network: Network) -> list[dict[str, Any]]:
     """A row for each alpha, at the default size."""
-    from edgekit.keras_models.zoo.networks import count
+    from edgekit.keras_models import count
 
     rows = []
     for alpha in sorted(network.alphas, reverse=True):

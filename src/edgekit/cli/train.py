@@ -60,7 +60,8 @@ def train(
 ) -> None:
     """Train a network, or go on training a model file, and save it as .keras."""
     from edgekit.jobs import ModelRequest, train_model
-    from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision, read_precisions
+    from edgekit.keras_models import Precisions, WeightPrecision
+    from edgekit.keras_models.qfx.precision import read_precisions
 
     chosen = None
     if weight_bits is not None or k_hot is not None or precisions is not None:

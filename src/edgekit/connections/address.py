@@ -10,8 +10,7 @@ from edgekit.connections.folder import emulated_session, local_session
 from edgekit.connections.session import Session
 from edgekit.connections.ssh import SshAddress, ssh_session
 from edgekit.errors import EdgekitError
-from edgekit.targets.devices import Device
-from edgekit.targets.emulators import emulator_for
+from edgekit.targets import Device, emulator_for
 
 LOCAL, EMULATED = "local", "emulated"
 SSH = re.compile(

@@ -25,7 +25,8 @@ from edgekit.digest import digest_of_file
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name, make_folder
 from edgekit.progress import Note
-from edgekit.targets.emulators import PACKAGES, SUITE, Emulator
+from edgekit.targets import Emulator
+from edgekit.targets.emulators import PACKAGES, SUITE
 from edgekit.tools import APT_GET, DPKG_DEB, find, missing_reason, require
 
 MIRROR = "http://deb.debian.org/debian"

@@ -18,7 +18,7 @@ from edgekit.connections.emulator import missing_emulator, program_command, pyth
 from edgekit.connections.session import PULL_BYTES_MAX, Finished, full_disk, is_program, too_slow
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name
-from edgekit.targets.emulators import Emulator
+from edgekit.targets import Emulator
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The main jobs from start to end, as functions with the words of the command line: load, train, evaluate, export, write an HLS project."""
 
-from edgekit.jobs.evaluate import evaluate as evaluate_models
+from edgekit.jobs.evaluate import evaluate_models
 from edgekit.jobs.export import export_model
 from edgekit.jobs.hls_project import synthesize_project, write_hls_project
 from edgekit.jobs.source import ModelRequest, load_source

@@ -24,7 +24,7 @@ from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_
 from edgekit.jobs.source import ASSUMED, KERAS_SUFFIXES, QuantizedModel, read_keras
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
-from edgekit.targets.devices import find_device
+from edgekit.targets import find_device
 
 Score: TypeAlias = Callable[[Array], Array]
 """uint8 pixels (count, rows, columns, channels) -> float64 scores (count, classes)."""
@@ -101,7 +101,7 @@ def _read(name: str, path: Path) -> _Model:
     notes = (f"{name}: {ASSUMED}",)
     if path.suffix.lower() == ".tflite":
         return _Model(name, Artifact(tflite=content), MINUS_ONE_TO_ONE, notes=notes)
-    from edgekit.graph.onnx_read import read_onnx
+    from edgekit.graph import read_onnx
 
     graph = read_onnx(content)
     check(graph)
@@ -116,7 +116,7 @@ def _of_bundle(name: str, bundle: Bundle) -> _Model:
 
 
 def _executors(model: _Model, wanted: Sequence[str] | None) -> Iterator[Executor]:
-    from edgekit.verify.executors import executors_for
+    from edgekit.verify import executors_for
 
     fastest = ("hls-csim",) if model.artifact.hls_project is not None else FASTEST
     found = [executors_for(model.artifact, [name])[0] for name in (wanted or fastest)]
@@ -169,9 +169,8 @@ def _on_kernels(model: _Model, kernels: str) -> Candidate:
 
 def _on_device(model: _Model, bundle: Bundle, wanted: Sequence[str] | None, on: str) -> Iterator[Candidate]:
     """On the first of the device's runtimes; `wanted` names the kernel sets as on this machine."""
+    from edgekit.tflite import KERNEL_SETS, parse
     from edgekit.tflite.device_executors import open_for_outputs
-    from edgekit.tflite.executors import KERNEL_SETS
-    from edgekit.tflite.reader import parse
     from edgekit.verify.devices import runtimes_on
 
     known = [f"{ON_TFLITE}{kernels}" for kernels in KERNEL_SETS]
@@ -196,7 +195,7 @@ def _on_device(model: _Model, bundle: Bundle, wanted: Sequence[str] | None, on: 
 def _tflite(model: _Model) -> bytes:
     if model.artifact.tflite is not None:
         return model.artifact.tflite
-    from edgekit.tflite.writer import write_tflite
+    from edgekit.tflite import write_tflite
 
     assert model.artifact.graph is not None
     return write_tflite(model.artifact.graph)
@@ -232,7 +231,7 @@ def _in_keras(name: str, note: Note) -> Candidate:
     table = float_table(source.preprocessing, map_shape(shape)[2])
     graph = None
     if isinstance(source, QuantizedModel):
-        from edgekit.keras_models.qfx.freeze import freeze
+        from edgekit.keras_models import freeze
 
         graph = graph_digest(freeze(model, source.name))
 
@@ -253,6 +252,6 @@ def _in_keras(name: str, note: Note) -> Candidate:
 
 def graph_digest(graph: IntegerGraph) -> str:
     """SHA-256, in hex, of what a graph computes, whatever it is called."""
-    from edgekit.graph.onnx_write import write_onnx
+    from edgekit.graph import write_onnx
 
     return digest_of(write_onnx(replace(graph, name="network")))

@@ -80,7 +80,7 @@ class _Tally:
     scores: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
 
-def evaluate(
+def evaluate_models(
     models: Sequence[str],
     *,
     data: str,

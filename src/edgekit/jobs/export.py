@@ -15,7 +15,7 @@ from edgekit.jobs.integer_graph import integer_graph
 from edgekit.jobs.source import FloatModel, ModelRequest, Source, load_source
 from edgekit.plan import Plan, check_destination, write
 from edgekit.progress import Note
-from edgekit.targets.devices import Device, find_device, runtimes_for
+from edgekit.targets import Device, find_device, runtimes_for
 
 QFX = "qfx"
 LABELS_BYTES_MAX = 16 << 20
@@ -37,7 +37,7 @@ class Exported:
 
 def precisions() -> tuple[str, ...]:
     """Every precision that `export` takes."""
-    from edgekit.tflite.tensorflow import Precision
+    from edgekit.tflite import Precision
 
     return (QFX, *(precision.value for precision in Precision))
 
@@ -65,8 +65,7 @@ def export_model(
     Raises:
         UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
     """
-    from edgekit.tflite.device_executors import device_scripts
-    from edgekit.tflite.op_versions import check_runs
+    from edgekit.tflite import check_runs, device_scripts
 
     place = find_device(target)
     runtimes = tuple(one.title for one in runtimes_for(place, runtime))
@@ -110,8 +109,8 @@ Files: TypeAlias = tuple[dict[str, bytes], GoldenVectors, tuple[str, ...]]
 
 
 def _exact_files(source: Source, request: ModelRequest, note: Note) -> Files:
-    from edgekit.graph.onnx_write import write_onnx
-    from edgekit.tflite.writer import write_tflite
+    from edgekit.graph import write_onnx
+    from edgekit.tflite import write_tflite
 
     graph, notes = integer_graph(source, request, note)
     note("writing the TFLite file")
@@ -121,9 +120,7 @@ def _exact_files(source: Source, request: ModelRequest, note: Note) -> Files:
 
 
 def _stock_files(source: Source, request: ModelRequest, precision: str, target: Device, runtime: str | None, note: Note) -> Files:
-    from edgekit.tflite.device_executors import prove_runs
-    from edgekit.tflite.op_versions import check_runs, lacking
-    from edgekit.tflite.tensorflow import CALIBRATED, Precision, convert
+    from edgekit.tflite import CALIBRATED, Precision, check_runs, convert, lacking, prove_runs
 
     if not isinstance(source, FloatModel):
         raise EdgekitError(
@@ -156,7 +153,7 @@ def _read_labels(path: Path) -> list[str]:
 
 def _as_exported(model: Any) -> tuple[Any, tuple[str, ...]]:
     """The inference form, or the model itself where a layer cannot be read; TensorFlow's converter folds what it can."""
-    from edgekit.keras_models.reading.inference import inference_form
+    from edgekit.keras_models import inference_form
 
     try:
         return inference_form(model), ()

@@ -14,12 +14,10 @@ from edgekit.jobs.integer_graph import integer_graph
 from edgekit.jobs.source import ModelRequest, load_source
 from edgekit.plan import check_destination, write
 from edgekit.progress import Note
-from edgekit.targets.boards import AXI_MASTER, Board, at_clock, check_interface, find_board
+from edgekit.targets import AXI_MASTER, Board, at_clock, check_interface, find_board
 
 if TYPE_CHECKING:
-    from edgekit.hls.plan.estimates import Estimates
-    from edgekit.hls.plan.planner import Planned
-    from edgekit.hls.simulation.synthesis import Synthesis
+    from edgekit.hls import Estimates, Planned, Synthesis
 
 ESTIMATES, PICTURE, FOLDING = "estimates.json", "estimates.svg", "folding.json"
 
@@ -67,9 +65,9 @@ def write_hls_project(
     Raises:
         UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
     """
-    from edgekit.graph.onnx_write import write_onnx
-    from edgekit.hls.folding_file import read_folding
-    from edgekit.hls.plan.planner import DoesNotFit, plan
+    from edgekit.graph import write_onnx
+    from edgekit.hls import DoesNotFit, read_folding
+    from edgekit.hls.plan.planner import plan
 
     target = at_clock(find_board(board), clock_mhz)
     check_interface(target, interface)
@@ -122,9 +120,7 @@ def write_hls_project(
 def project_files(graph: IntegerGraph, target: Board, planned: Planned, interface: str) -> dict[str, bytes]:
     """Everything but the graph and the manifest. The same graph, board and plan always give the same bytes."""
     from edgekit.fpga_projects.project import plan_board
-    from edgekit.hls.folding_file import folding_json
-    from edgekit.hls.plan.picture import estimates_svg
-    from edgekit.hls.project.project import plan_accelerated_project, plan_project
+    from edgekit.hls import estimates_svg, folding_json, plan_accelerated_project, plan_project
 
     depths = planned.estimates.fifo_depths
     if interface == AXI_MASTER:
@@ -140,7 +136,7 @@ def project_files(graph: IntegerGraph, target: Board, planned: Planned, interfac
 
 def synthesize_project(folder: Path, *, note: Note = lambda _: None) -> Synthesis:
     """Runs Vitis HLS on a project that `write_hls_project` wrote. Raises EdgekitError: no Vitis HLS, or it failed."""
-    from edgekit.hls.simulation.synthesis import synthesize
+    from edgekit.hls import synthesize
     from edgekit.tools import VITIS_HLS, require
 
     return synthesize(folder, require(VITIS_HLS), note)

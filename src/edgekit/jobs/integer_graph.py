@@ -17,11 +17,11 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> tuple[In
     """
     if isinstance(source, GraphFile):
         return source.graph, ()
-    from edgekit.keras_models.qfx.freeze import freeze
+    from edgekit.keras_models import freeze
 
     if isinstance(source, QuantizedModel):
         return freeze(source.keras, source.name), ()
-    from edgekit.keras_models.qfx.quantize import quantize
+    from edgekit.keras_models import quantize
 
     images = calibration_images(request, source, note)
     quantized = quantize(source.keras, images, note=note)

@@ -12,7 +12,7 @@ from edgekit.errors import EdgekitError
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, as_taken
-from edgekit.keras_models.zoo.networks import NETWORKS, find_network
+from edgekit.keras_models import NETWORKS, find_network
 from edgekit.progress import Note
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -98,7 +98,7 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
 
 
 def _build(request: ModelRequest, note: Note) -> FloatModel:
-    from edgekit.keras_models.zoo.build import build_model
+    from edgekit.keras_models import build_model
     from edgekit.keras_models.zoo.networks import request as check_request
 
     given: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
@@ -108,7 +108,7 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
     note(f"building {wanted.model_name}")
     model = build_model(request.model, alpha=wanted.alpha, size=wanted.size, classes=wanted.classes)
     if request.weights is not None:
-        from edgekit.keras_models.weights.load import import_weights
+        from edgekit.keras_models import import_weights
 
         note(f"loading weights from {request.weights}")
         imported = import_weights(model, request.weights)
@@ -134,8 +134,8 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
 
 def read_keras(path: Path, note: Note) -> KerasSource:
     """A Keras file. Raises EdgekitError where it cannot be read, or has not one input of a fixed size."""
-    from edgekit.keras_models.files.model_files import load_model, read_notes
-    from edgekit.keras_models.qfx.model import QFXModel
+    from edgekit.keras_models import QFXModel, load_model
+    from edgekit.keras_models.files.model_files import read_notes
 
     note(f"reading {path}")
     model, (preprocessing, accuracy) = load_model(path), read_notes(path)
@@ -157,7 +157,7 @@ def read_keras(path: Path, note: Note) -> KerasSource:
 
 
 def _read_graph(path: Path) -> GraphFile:
-    from edgekit.graph.onnx_read import read_onnx
+    from edgekit.graph import read_onnx
 
     content = read_bounded(path, MODEL_BYTES_MAX)
     graph = read_onnx(content)

@@ -13,10 +13,9 @@ from edgekit.images.preprocessing import Preprocessing
 from edgekit.jobs.calibration import COUNT as CALIBRATION_COUNT
 from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
 from edgekit.jobs.source import KERAS_SUFFIXES, GraphFile, KerasSource, ModelRequest, load_source, read_keras
-from edgekit.keras_models.qfx.precision import Precisions
+from edgekit.keras_models import NETWORKS, Precisions
 from edgekit.keras_models.training.images import SUFFIXES, Split
 from edgekit.keras_models.training.stored_images import split_as_taken
-from edgekit.keras_models.zoo.networks import NETWORKS
 from edgekit.progress import Note
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def train_model(
     Raises:
         EdgekitError: the request cannot be carried out; nothing was written.
     """
-    from edgekit.keras_models.files.model_files import save_model
+    from edgekit.keras_models import save_model
     from edgekit.keras_models.training.checkpoint import remove_checkpoint
     from edgekit.keras_models.training.fit import Options, accuracy, fit
 
@@ -124,7 +123,7 @@ def train_model(
     if qfx_model and precisions is not None:
         raise EdgekitError(f"'{request.model}' is quantized already; the bits of its weights are chosen from the float model")
     if qfx and not qfx_model:
-        from edgekit.keras_models.qfx.quantize import quantize
+        from edgekit.keras_models import quantize
 
         quantized = quantize(model, split.train.images[:CALIBRATION_COUNT], precisions=precisions, note=note)
         model, qfx_model, notes = quantized.model, True, (*notes, *quantized.notes)
@@ -191,8 +190,7 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")
     split, notes = split_as_taken(_load(data, shape[0], note), source.preprocessing), source.notes
     if exact:
-        from edgekit.keras_models.layers.bn_form import exact_form
-        from edgekit.keras_models.layers.bn_layers import set_norm_mix
+        from edgekit.keras_models import exact_form, set_norm_mix
 
         model, changes = exact_form(model, split.train.images[:CALIBRATION_COUNT])
         set_norm_mix(model, 1)
@@ -202,9 +200,8 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
 
 def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: bool, note: Note) -> _Start:
     """A zoo network with Keras' own initial weights, seeded."""
-    from edgekit.keras_models.layers.bn_layers import set_norm_mix
+    from edgekit.keras_models import build_model, set_norm_mix
     from edgekit.keras_models.layers.legacy_keras import import_keras
-    from edgekit.keras_models.zoo.build import build_model
 
     size = request.size or NETWORKS[request.model].default_size
     note(f"reading {data}")
@@ -265,6 +262,6 @@ def _taught(split: Split, lesson: Teacher) -> Split:
 
 
 def _is_qfx(model: Any) -> bool:
-    from edgekit.keras_models.qfx.model import QFXModel
+    from edgekit.keras_models import QFXModel
 
     return isinstance(model, QFXModel)

@@ -9,8 +9,9 @@ from typing import Any
 from edgekit.bundle import Bundle, Manifest
 from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.timing import Timing
+from edgekit.verify import Report
 from edgekit.verify.compare import Result
-from edgekit.verify.report import Report, label_kinds, plural
+from edgekit.verify.report import label_kinds, plural
 from edgekit.version import __version__
 
 FILES_SHOWN = 40

@@ -10,10 +10,9 @@ from edgekit.connections.address import EMULATED, LOCAL, session_on
 from edgekit.connections.session import check_ran
 from edgekit.errors import EdgekitError
 from edgekit.executor import Executor
-from edgekit.targets.devices import find_device
-from edgekit.targets.emulators import emulator_for
+from edgekit.targets import emulator_for, find_device
+from edgekit.tflite import KERNEL_SETS
 from edgekit.tflite.device_executors import device_executor, run_script
-from edgekit.tflite.executors import KERNEL_SETS
 from edgekit.verify.executors import emulated_names
 
 ASK_SECONDS = 120

@@ -48,7 +48,7 @@ def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> Signature:
     """Raises EdgekitError for a damaged file, or one that has not one input of batch 1."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from edgekit.tflite.reader import parse
+    from edgekit.tflite import parse
 
     subgraph = parse(tflite).subgraphs[0]
     try:
