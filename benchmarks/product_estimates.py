@@ -132,7 +132,7 @@ def blocks() -> Iterator[tuple[str, IntegerGraph, float]]:
 
 
 def memory_bytes(graph: IntegerGraph, found: Planned) -> tuple[int, int]:
-    """Of maps and gates that stages hold, and of FIFOs deeper than a handshake needs."""
+    """Memory of maps and gates that stages hold, and of FIFOs deeper than a handshake needs."""
     pipe, depths = build(graph, found.folding), found.estimates.fifo_depths
     held = sum(one.bits for stage in pipe.stages if isinstance(stage, Gate | HeldProduct) for one in stage.memories if not one.rom)
     waiting = sum(depths[stream.name] * stream.token_bits for stream in pipe.streams if depths[stream.name] > FIFO_DEPTH)

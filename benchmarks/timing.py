@@ -50,6 +50,6 @@ def seconds_of(run: Callable[[], object]) -> float:
 
 
 def seconds_in_a_row(run: Callable[[], object]) -> float:
-    """Of a run behind another one, as in a stream of images: what the other side left in the caches is gone."""
+    """The time of a run behind another one, as in a stream of images: what the other side left in the caches is gone."""
     run()
     return seconds_of(run)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.bundle import MANIFEST, WeightsSource, bundle_plan, open_bundle, parse_manifest
+from edgekit.bundle import MANIFEST, Manifest, WeightsSource, bundle_plan, open_bundle, parse_manifest
 from edgekit.errors import EdgekitError
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import Plan, write
@@ -25,7 +25,7 @@ def stock_plan(**changes: Any) -> Plan:
         "preprocessing": Preprocessing((127.5,), (127.5,)),
         "command": ("edgekit", "export", "mobilenet_v2"),
     }
-    return bundle_plan({"model.tflite": b"TFL3", "README.txt": b"hello"}, **{**fields, **changes})
+    return bundle_plan({"model.tflite": b"TFL3", "README.txt": b"hello"}, Manifest(**{**fields, **changes}))
 
 
 def manifest_of(plan: Plan) -> dict[str, Any]:
@@ -75,14 +75,16 @@ def bundle_plan_with_folder() -> Plan:
     del files[MANIFEST]
     return bundle_plan(
         files,
-        kind="tflite",
-        network="n",
-        options={},
-        precision="int8",
-        target="rpi4",
-        weights=WeightsSource("trained", file="digits"),
-        preprocessing=Preprocessing((0.0, 1.0, 2.0), (1.0,)),
-        command=(),
+        Manifest(
+            kind="tflite",
+            network="n",
+            options={},
+            precision="int8",
+            target="rpi4",
+            weights=WeightsSource("trained", file="digits"),
+            preprocessing=Preprocessing((0.0, 1.0, 2.0), (1.0,)),
+            command=(),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from edgekit.faces import lazy
 
 if TYPE_CHECKING:
     from edgekit.tflite.device_executors import device_scripts, prove_runs
-    from edgekit.tflite.executors import KERNEL_SETS
+    from edgekit.tflite.kernel_sets import KERNEL_SETS
     from edgekit.tflite.op_versions import check_runs, lacking
     from edgekit.tflite.reader import describe, parse
     from edgekit.tflite.tensorflow import CALIBRATED, Precision, convert
@@ -21,7 +21,7 @@ else:
         __name__,
         {
             "device_executors": ("device_scripts", "prove_runs"),
-            "executors": ("KERNEL_SETS",),
+            "kernel_sets": ("KERNEL_SETS",),
             "op_versions": ("check_runs", "lacking"),
             "reader": ("describe", "parse"),
             "tensorflow": ("CALIBRATED", "Precision", "convert"),

@@ -22,7 +22,8 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.progress import Note
 from edgekit.targets import EMULATORS, Device, Emulator, emulator_for, runtimes_for
-from edgekit.tflite.executors import KERNEL_SETS, as_graph_values, as_stored, missing_for_kernels
+from edgekit.tflite.executors import as_graph_values, as_stored, missing_for_kernels
+from edgekit.tflite.kernel_sets import KERNEL_SETS, device_executor_name
 from edgekit.tflite.reader import parse, probe
 from edgekit.tflite.writer import write_tflite
 
@@ -120,7 +121,7 @@ def _emulated(emulator: Emulator) -> Iterator[Executor]:
     for wheel in emulator.wheels:
         package = wheel.runtime.package
         for kernels in KERNEL_SETS:
-            name = f"{emulator.device}-{package}-{kernels}"
+            name = device_executor_name(emulator.device, package, kernels)
             yield device_executor(name, lambda: emulated_session(emulator), package, kernels, lambda: missing_emulator(emulator))
 
 

@@ -17,14 +17,12 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import IntegerGraph
 from edgekit.progress import Note
+from edgekit.tflite.kernel_sets import KERNEL_SETS, executor_name
 from edgekit.tflite.reader import parse, probe, smallest_softmax_scale
 from edgekit.tflite.tensors import logical, stored
 from edgekit.tflite.writer import write_tflite
 
 RunOne = Callable[[npt.NDArray[Any]], Values]
-KERNEL_SETS = {"reference": "BUILTIN_REF", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}
-"""The runtimes' reference kernels, their optimized ones, and XNNPACK with the optimized ones for what it does not take; and which
-OpResolverType asks for them."""
 
 
 def _missing() -> str | None:
@@ -57,7 +55,7 @@ def _executor(kernels: str) -> Executor:
     def open_(artifact: Artifact, note: Note) -> AbstractContextManager[Run]:
         return _open(artifact, note, KERNEL_SETS[kernels])
 
-    return Executor(f"tflite-{kernels}", missing, open_)
+    return Executor(executor_name(kernels), missing, open_)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,15 @@ class Precision(str, enum.Enum):
 
 CALIBRATED = (Precision.INT8, Precision.INT16X8)
 """Precisions whose activation ranges are measured on a representative dataset."""
+
+NOT_IN_INT16X8 = frozenset({"hard_swish", "layer norm"})
+"""The activation and the layer of edgekit's networks that become HARD_SWISH and L2_NORMALIZATION, which TensorFlow's converter does not
+quantize to 16x8 bits."""
+
+
+def precisions_of(kinds: Iterable[str]) -> tuple[Precision, ...]:
+    """The precisions that a network can have, by the kinds of its layers and of its activations."""
+    return tuple(one for one in Precision if one is not Precision.INT16X8 or NOT_IN_INT16X8.isdisjoint(kinds))
 
 
 def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] | None = None, *, dense_per_channel: bool = True) -> bytes:

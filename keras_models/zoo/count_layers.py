@@ -16,13 +16,15 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One verb of the vocabulary. `kind` says what it is, with its activation; `shape` is of its output, without batch."""
+    """One verb of the vocabulary. `kind` says what it is, with its activation, which `activation` names alone; `shape` is of its output,
+    without batch."""
 
     name: str
     kind: str
     shape: Shape
     params: int
     macs: int
+    activation: str = LINEAR.kind
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class CountLayers:
     ) -> Shape:
         shape = (*_windows(x, kernel, strides, padding, dilation), filters)
         kind = _kind("conv", activation, kernel, strides, dilation)
-        return self._sums(name, kind, prod(kernel) * x[-1], shape, (2 if batch_norm else 0) + use_bias)
+        return self._sums(name, kind, prod(kernel) * x[-1], shape, (2 if batch_norm else 0) + use_bias, activation)
 
     def depthwise(
         self,
@@ -77,7 +79,7 @@ class CountLayers:
     ) -> Shape:
         shape = (*_windows(x, kernel, strides, padding, dilation), x[-1])
         kind = _kind("depthwise", activation, kernel, strides, dilation)
-        return self._sums(name, kind, prod(kernel), shape, (2 if batch_norm else 0) + use_bias)
+        return self._sums(name, kind, prod(kernel), shape, (2 if batch_norm else 0) + use_bias, activation)
 
     def dense(self, x: Shape, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, second_head: str = "") -> Shape:
         if second_head:
@@ -122,12 +124,12 @@ class CountLayers:
     def model(self, inputs: Shape, outputs: Shape, name: str) -> Counts:
         return Counts(sum(layer.params for layer in self.layers), sum(layer.macs for layer in self.layers), tuple(self.layers))
 
-    def _sums(self, name: str, kind: str, taps: int, shape: Shape, per_channel: int) -> Shape:
+    def _sums(self, name: str, kind: str, taps: int, shape: Shape, per_channel: int, activation: Act = LINEAR) -> Shape:
         """A layer whose every output value is a sum of `taps` products, with `per_channel` more parameters a channel."""
-        return self._write(name, kind, shape, (taps + per_channel) * shape[-1], taps * prod(shape))
+        return self._write(name, kind, shape, (taps + per_channel) * shape[-1], taps * prod(shape), activation)
 
-    def _write(self, name: str, kind: str, shape: Shape, params: int = 0, macs: int = 0) -> Shape:
-        self.layers.append(LayerCount(name, kind, shape, params, macs))
+    def _write(self, name: str, kind: str, shape: Shape, params: int = 0, macs: int = 0, activation: Act = LINEAR) -> Shape:
+        self.layers.append(LayerCount(name, kind, shape, params, macs, activation.kind))
         return shape
 
 

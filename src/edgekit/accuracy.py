@@ -1,4 +1,7 @@
-"""How good a trained model was found to be: written beside the model, and from there into manifests and reports."""
+"""The accuracy that is recorded of a trained model: written beside the model, and from there into manifests and reports.
+
+What is measured of any model now is the work of edgekit.jobs.evaluate.
+"""
 
 from __future__ import annotations
 

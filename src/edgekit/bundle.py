@@ -21,7 +21,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -70,11 +70,12 @@ class Golden:
     crc32: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """`target` is a device for kind "tflite" and a board for "hls"; `files` holds the SHA-256, in hex, of each file but the manifest.
 
-    `runtimes`: those that the model was made for, with their versions.
+    `command` is what the user typed, as a list of words; `runtimes` are those that the model was made for, with their versions.
+    `versions` and `files` are filled in when the bundle is written.
     """
 
     kind: str
@@ -84,9 +85,9 @@ class Manifest:
     target: str
     weights: WeightsSource
     preprocessing: Preprocessing
-    versions: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...]
-    files: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
     runtimes: tuple[str, ...] = ()
     golden: Golden | None = None
 
@@ -101,30 +102,17 @@ class Bundle:
     changed: Mapping[str, str]
 
 
-def bundle_plan(
-    files: Mapping[str, bytes],
-    *,
-    kind: str,
-    network: str,
-    options: Mapping[str, Option],
-    precision: str,
-    target: str,
-    weights: WeightsSource,
-    preprocessing: Preprocessing,
-    command: tuple[str, ...],
-    runtimes: tuple[str, ...] = (),
-    golden: Golden | None = None,
-) -> Plan:
-    """The files and their manifest, ready to write. `command` is what the user typed, as a list of words."""
+def bundle_plan(files: Mapping[str, bytes], manifest: Manifest) -> Plan:
+    """The files and their manifest, ready to write; what `manifest` says of files and versions is filled in here."""
     hashes = {name: digest_of(content) for name, content in sorted(files.items())}
-    manifest = Manifest(kind, network, options, precision, target, weights, preprocessing, versions(), command, hashes, runtimes, golden)
-    text = json.dumps({"schema": SCHEMA, **dataclasses.asdict(manifest)}, indent=2) + "\n"
+    filled = dataclasses.replace(manifest, files=hashes, versions=versions())
+    text = json.dumps({"schema": SCHEMA, **dataclasses.asdict(filled)}, indent=2) + "\n"
     parse_manifest(text.encode())  # what is written can be read
     return Plan({**files, MANIFEST: text.encode()})
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages whose version may change a bundle's bytes."""
+    """The versions of Python and of the packages that may change a bundle's bytes, by name."""
     found = {"python": platform.python_version(), "edgekit": __version__}
     for package in PACKAGES:
         try:

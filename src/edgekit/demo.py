@@ -22,8 +22,8 @@ from edgekit.bundle import Bundle, open_bundle
 from edgekit.cli.output import executor_progress, training_progress
 from edgekit.images.preprocessing import as_pixels
 from edgekit.jobs import ModelRequest, export_model, train_model, write_hls_project
-from edgekit.jobs.accuracy import accuracy_of
 from edgekit.jobs.dataset import DIGITS
+from edgekit.jobs.evaluate import top1_of
 from edgekit.keras_models.training.images import Images, digits
 from edgekit.verify import executors_for, show, verify
 
@@ -57,9 +57,9 @@ def main(folder: Path) -> int:
     _show_sizes(console, folder, device, board)
     console.rule("6. Comparing every executor, bit by bit")
     with executor_progress(shown=True) as executing:
-        report = verify(both, images=as_pixels(held_out.images), progress=executing)
-    show(report, console)
-    return 0 if report.passed else 1
+        found = verify(both, images=as_pixels(held_out.images), progress=executing)
+    show(found, console)
+    return 0 if found.passed else 1
 
 
 @contextmanager
@@ -71,9 +71,9 @@ def _step(console: Console, title: str) -> Iterator[None]:
 
 
 def _accuracies(bundle: Bundle, images: Images) -> dict[str, float | str]:
-    """Of each executor: its accuracy, or why it cannot run here."""
+    """The accuracy of each executor, or why it cannot run here."""
     found = executors_for(bundle.artifact, MEASURED)
-    return {one.name: accuracy_of(one.executor, bundle.artifact, images) if one.executor else f"not run: {one.reason}" for one in found}
+    return {one.name: top1_of(one.executor, bundle.artifact, images) if one.executor else f"not run: {one.reason}" for one in found}
 
 
 def _show_accuracies(console: Console, float_accuracy: float, post_training: float, qfx: float, measured: dict[str, float | str]) -> None:

@@ -29,7 +29,7 @@ MANIFEST = "manifest.json"
 SCHEMA = "edgekit/1"
 MANIFEST_BYTES_MAX = 16 << 20
 NAME_BYTES_MAX = 255
-"""Of one part of a path, on every file system that matters here."""
+"""The longest that one part of a path may be, on every file system that matters here."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit.bundle import WeightsSource, bundle_plan
+from edgekit.bundle import Manifest, WeightsSource, bundle_plan
 from edgekit.cli.main import main
 from edgekit.graph import Dense, IntegerGraph, Tensor
 from edgekit.graph.onnx_write import write_onnx
@@ -26,14 +26,16 @@ def folder(tmp_path: Path) -> Path:
     graph = IntegerGraph("tiny", {tensor.name: tensor for tensor in tensors}, (op,), "image", ("logits",))
     plan = bundle_plan(
         {"model.onnx": write_onnx(graph), "model.tflite": write_tflite(graph)},
-        kind="tflite",
-        network="tiny",
-        options={},
-        precision="qfx",
-        target="rpi4",
-        weights=WeightsSource("random", seed=2),
-        preprocessing=Preprocessing((127.5,), (127.5,)),
-        command=("edgekit", "export"),
+        Manifest(
+            kind="tflite",
+            network="tiny",
+            options={},
+            precision="qfx",
+            target="rpi4",
+            weights=WeightsSource("random", seed=2),
+            preprocessing=Preprocessing((127.5,), (127.5,)),
+            command=("edgekit", "export"),
+        ),
     )
     write(plan, tmp_path / "out")
     return tmp_path / "out"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.bundle import LABELS, Bundle, Preprocessing, WeightsSource, bundle_plan, open_bundle
+from edgekit.bundle import LABELS, Bundle, Manifest, Preprocessing, WeightsSource, bundle_plan, open_bundle
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
 from edgekit.jobs.golden import exact_golden, labels_text
 from edgekit.plan import write
@@ -64,16 +64,18 @@ def make_bundle(tmp_path: Path) -> Callable[..., Bundle]:
         files = {"model.tflite": write_tflite(graph), "model.onnx": write_onnx(graph), **vectors.files}
         plan = bundle_plan(
             {**files, LABELS: labels_text([f"class {i}" for i in range(10)], vectors.classes), **device_scripts()},
-            kind="tflite",
-            network="small",
-            options={},
-            precision="qfx",
-            target=target,
-            weights=WeightsSource("random", seed=3),
-            preprocessing=PIXELS,
-            command=("edgekit", "export"),
-            runtimes=runtimes,
-            golden=vectors.golden,
+            Manifest(
+                kind="tflite",
+                network="small",
+                options={},
+                precision="qfx",
+                target=target,
+                weights=WeightsSource("random", seed=3),
+                preprocessing=PIXELS,
+                command=("edgekit", "export"),
+                runtimes=runtimes,
+                golden=vectors.golden,
+            ),
         )
         folder = tmp_path / f"bundle-{target}"
         write(plan, folder)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit.bundle import GRAPH, LABELS, TFLITE, WeightsSource, bundle_plan
+from edgekit.bundle import GRAPH, LABELS, TFLITE, Manifest, WeightsSource, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Dense, IntegerGraph, Tensor, check
 from edgekit.graph.onnx_write import write_onnx
@@ -46,14 +46,16 @@ def make_bundle(tmp_path: Path) -> Callable[..., str]:
         content = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph), LABELS: "".join(f"{one}\n" for one in NAMES).encode()}
         plan = bundle_plan(
             {**content, TFLITE: files["tflite"]} if files else content,
-            kind="tflite",
-            network="colors",
-            options={},
-            precision="qfx",
-            target="rpi4",
-            weights=WeightsSource("random", seed=0),
-            preprocessing=MINUS_ONE_TO_ONE,
-            command=("edgekit", "export"),
+            Manifest(
+                kind="tflite",
+                network="colors",
+                options={},
+                precision="qfx",
+                target="rpi4",
+                weights=WeightsSource("random", seed=0),
+                preprocessing=MINUS_ONE_TO_ONE,
+                command=("edgekit", "export"),
+            ),
         )
         write(plan, tmp_path / name)
         return str(tmp_path / name)

@@ -12,7 +12,7 @@ import pytest
 from random_graphs import random_graph
 
 from edgekit.accuracy import Accuracy
-from edgekit.bundle import GRAPH, TFLITE, Bundle, WeightsSource, bundle_plan, open_bundle
+from edgekit.bundle import GRAPH, TFLITE, Bundle, Manifest, WeightsSource, bundle_plan, open_bundle
 from edgekit.cli.main import main
 from edgekit.graph import write_onnx
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
@@ -29,14 +29,16 @@ def make_bundle(folder: Path, rng: np.random.Generator, network: str = "net") ->
     files = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph)}
     plan = bundle_plan(
         files,
-        kind="tflite",
-        network=network,
-        options={"size": 8},
-        precision="qfx",
-        target="rpi4",
-        weights=WeightsSource("random", seed=1, accuracy=Accuracy(0.875, 8, "<digits>")),
-        preprocessing=MINUS_ONE_TO_ONE,
-        command=("edgekit", "export", "<script>alert(1)</script>"),
+        Manifest(
+            kind="tflite",
+            network=network,
+            options={"size": 8},
+            precision="qfx",
+            target="rpi4",
+            weights=WeightsSource("random", seed=1, accuracy=Accuracy(0.875, 8, "<digits>")),
+            preprocessing=MINUS_ONE_TO_ONE,
+            command=("edgekit", "export", "<script>alert(1)</script>"),
+        ),
     )
     write(plan, folder)
     return open_bundle(folder)
@@ -48,7 +50,7 @@ TIMING = Timing(tuple(np.linspace(1.0, 2.0, 101).tolist()), "ai-edge-litert 0", 
 def test_the_page_holds_what_was_measured(tmp_path: Path, rng: np.random.Generator) -> None:
     bundle = make_bundle(tmp_path / "b", rng)
     report = verify(bundle, count=4, executors=["tflite-reference", "tflite-xnnpack"])
-    page = render_page(bundle, report, TIMING)
+    page = render_page(report, TIMING)
     for result in report.results:
         assert result.name in page
         assert f"{result.values:,}" in page
@@ -61,7 +63,7 @@ def test_the_page_holds_what_was_measured(tmp_path: Path, rng: np.random.Generat
 
 def test_the_page_is_well_formed_loads_nothing_and_runs_nothing(tmp_path: Path, rng: np.random.Generator) -> None:
     bundle = make_bundle(tmp_path / "b", rng, network="<b onclick=x>")
-    page = render_page(bundle, verify(bundle, count=4, executors=["tflite-reference"]), TIMING)
+    page = render_page(verify(bundle, count=4, executors=["tflite-reference"]), TIMING)
     tags: list[tuple[str, dict[str, str | None]]] = []
 
     class Reader(HTMLParser):

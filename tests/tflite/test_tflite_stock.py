@@ -14,7 +14,7 @@ from edgekit.executor import Artifact
 from edgekit.tflite.executors import EXECUTORS
 from edgekit.tflite.flatbuffer import pack
 from edgekit.tflite.reader import parse
-from edgekit.tflite.tensorflow import Precision, convert
+from edgekit.tflite.tensorflow import Precision, convert, precisions_of
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +113,10 @@ def test_models_that_cannot_be_converted_are_named():
     two = tf_keras.Model([inputs, second := tf_keras.Input((4,))], tf_keras.layers.Add()([inputs, second]), name="two")
     with pytest.raises(EdgekitError, match="'two' has 2 inputs"):
         convert(two, Precision.FLOAT32)
+
+
+def test_layers_that_the_converter_does_not_quantize_to_16x8_are_known_by_their_exact_kinds() -> None:
+    assert precisions_of(["conv 3x3", "relu6", "dense", "linear"]) == tuple(Precision)
+    for kind in ("hard_swish", "layer norm"):
+        assert precisions_of(["dense", kind]) == tuple(one for one in Precision if one is not Precision.INT16X8)
+    assert precisions_of(["layer normalization of another kind"]) == tuple(Precision)

@@ -15,7 +15,7 @@ from edgekit.executor import Artifact, Values
 from edgekit.graph import IntegerGraph
 from edgekit.verify import as_json, verify
 from edgekit.verify import run as run_module
-from edgekit.verify.report import Report
+from edgekit.verify.run import Verification
 
 Register = Callable[..., None]
 
@@ -197,7 +197,7 @@ def test_json_has_the_documented_fields(graph: IntegerGraph, register: Register,
     assert data["missing"] == [{"name": "two", "reason": "why"}]
 
 
-def report_text(report: Report, width: int) -> str:
+def report_text(report: Verification, width: int) -> str:
     from rich.console import Console
 
     from edgekit.verify import show

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from edgekit.cli.options import On
 from edgekit.cli.output import Json, print_json, status
 
 FAILED = 1
 RESULTS = "edgekit-bench.json"
-On = Annotated[str, typer.Option("--on", metavar="DEVICE", help="local, emulated, ssh://user@host[:port], adb or adb:serial.")]
 
 
 def bench(

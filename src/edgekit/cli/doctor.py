@@ -72,7 +72,7 @@ def examine() -> dict[str, Any]:
 
 
 def _executors() -> list[dict[str, str | None]]:
-    """Of a small exact network: whether each executor could run it here."""
+    """Whether each executor could run a small exact network here, or why not."""
     import numpy as np
 
     from edgekit.executor import Artifact

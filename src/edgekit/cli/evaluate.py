@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.bench import On
+from edgekit.cli.options import On
 from edgekit.cli.output import Json, as_plain, executor_progress, print_json, print_warnings, status
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _table(done: Evaluation) -> Table:
 
 
 def _equality(done: Evaluation) -> list[str]:
-    """Of the rows that compute one integer graph: whether their outputs are equal."""
+    """Whether rows that compute one integer graph have equal outputs, in sentences."""
     compared = [row for row in done.rows if row.differing is not None]
     lines = [
         f"{row.model} on {row.executor}: {row.differing:,} of {row.values:,} output values DIFFER from the same network above; "

@@ -11,10 +11,9 @@ from edgekit.cli.output import Json, print_json
 if TYPE_CHECKING:
     from edgekit.keras_models import Counts, Network
 
-STOCK = ("float32", "float16", "dynamic", "int8", "int16x8")
 EXACT = ("qfx", "hls")
-NOT_IN_INT16X8 = ("hard_swish", "layer norm")
-"""Kinds of layers that become HARD_SWISH and L2_NORMALIZATION, which TensorFlow's converter does not quantize to 16x8 bits."""
+ALWAYS = ("float32", "float16", "dynamic", "int8")
+"""What the table sums up as "floats, int8": every network has these."""
 WIDTH_IN_FILES = 160
 
 
@@ -52,7 +51,7 @@ def _print_networks(console: Any, networks: list[Network]) -> None:
         for row in _rows(network):
             top1 = "" if row["published_top1"] is None else f"{row['published_top1']:.1f}"
             macs = f"{row['macs'] / 1e6:,.1f} M"
-            beyond = ", ".join(["floats, int8", *(one for one in row["exports"] if one not in STOCK[:4])])
+            beyond = ", ".join(["floats, int8", *(one for one in row["exports"] if one not in ALWAYS)])
             table.add_row(row["network"], f"{row['alpha']:g}", str(row["size"]), f"{row['params']:,}", macs, top1, beyond)
     console.print(table)
     console.print(
@@ -82,15 +81,18 @@ def _table(*columns: tuple[str, Any]) -> Any:
 
 
 def _counts(network: Network) -> Counts:
-    """Of the variant that has the plain name: alpha 1 at the default size."""
+    """Counts the variant that has the plain name: alpha 1 at the default size."""
     from edgekit.keras_models import count
 
     return count(network.name)
 
 
 def _exports(counts: Counts) -> list[str]:
-    lacking = any(kind in layer.kind for layer in counts.layers for kind in NOT_IN_INT16X8)
-    return [*(one for one in STOCK if not (lacking and one == "int16x8")), *EXACT]
+    """The precisions and forms that a network can be exported to."""
+    from edgekit.tflite.tensorflow import precisions_of
+
+    kinds = [kind for layer in counts.layers for kind in (layer.kind, layer.activation)]
+    return [*(precision.value for precision in precisions_of(kinds)), *EXACT]
 
 
 def _layers(network: Network) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Options that several commands share: which model, and with what images it is quantized."""
+"""Options that several commands share: which model, with what images it is quantized, and on which device it runs."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ Seed = Annotated[int, typer.Option(min=0, help="Of random weights.")]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.", show_default="named after the model")
 ]
+
+On = Annotated[str, typer.Option("--on", metavar="DEVICE", help="local, emulated, ssh://user@host[:port], adb or adb:serial.")]
 
 
 def command_line() -> tuple[str, ...]:

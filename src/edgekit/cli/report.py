@@ -35,7 +35,7 @@ def report(
         with status(shown=not json) as note:
             note("timing")
             timing = time_locally(bundle.artifact.tflite)
-    write_file(page, render_page(bundle, verification, timing).encode())
+    write_file(page, render_page(verification, timing).encode())
     if json:
         print_json({"page": str(page), "passed": verification.passed})
     else:

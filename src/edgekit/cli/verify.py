@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.bench import On
+from edgekit.cli.options import On
 from edgekit.cli.output import Json, executor_progress, print_json
 
 FAILED = 1
@@ -42,10 +42,10 @@ def verify(
     if executor:
         names = [*(names or ()), *executor]
     with executor_progress(shown=not json) as progress:
-        report = run_verify(bundle, count=inputs, seed=seed, executors=names, also=also, images=images, progress=progress)
+        found = run_verify(bundle, count=inputs, seed=seed, executors=names, also=also, images=images, progress=progress)
     if json:
-        print_json(as_json(report))
+        print_json(as_json(found))
     else:
-        show(report, Console())
-    if not report.passed:
+        show(found, Console())
+    if not found.passed:
         raise typer.Exit(FAILED)

@@ -32,7 +32,7 @@ class Preprocessing:
 MINUS_ONE_TO_ONE = Preprocessing((127.5,), (127.5,))
 """-1..1, of the TensorFlow networks."""
 LITE = Preprocessing((127.0,), (128.0,))
-"""Of EfficientNet-Lite (tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py)."""
+"""What EfficientNet-Lite takes (tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py)."""
 IMAGENET = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """Mean and deviation of ImageNet's pixels, of torchvision and timm: 255 times (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)."""
 

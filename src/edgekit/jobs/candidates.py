@@ -25,16 +25,21 @@ from edgekit.jobs.source import ASSUMED, KERAS_SUFFIXES, QuantizedModel, read_ke
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
 from edgekit.targets import find_device
+from edgekit.tflite import KERNEL_SETS
+from edgekit.tflite.kernel_sets import device_executor_name, executor_name
 
 Score: TypeAlias = Callable[[Array], Array]
 """uint8 pixels (count, rows, columns, channels) -> float64 scores (count, classes)."""
 
 FASTEST = ("tflite-xnnpack", "onnxruntime", "reference")
-ON_TFLITE = "tflite-"
+KERNELS = {executor_name(kernels): kernels for kernels in KERNEL_SETS}
+"""The executors of TFLite files, with the kernel set of each."""
+KERAS_GROWTH = 64
+"""All tensors of a network in Keras hold about so many times the values of its input."""
 TAKES = "a .keras, .h5, .tflite or .onnx file, or a folder that 'edgekit export' or 'edgekit hls' wrote"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """`model` as it was named. `shape` of the input without batch. `labels` of the outputs, where they are known.
 
@@ -128,8 +133,8 @@ def _executors(model: _Model, wanted: Sequence[str] | None) -> Iterator[Executor
 
 
 def _on_executor(model: _Model, executor: Executor) -> Candidate:
-    if executor.name.startswith(ON_TFLITE):
-        return _on_kernels(model, executor.name.removeprefix(ON_TFLITE))
+    if executor.name in KERNELS:
+        return _on_kernels(model, executor.name, KERNELS[executor.name])
     graph = model.artifact.graph
     if graph is None:
         raise EdgekitError(f"'{model.name}' is not exact; {executor.name} takes exact networks. Use --on to run it on a device")
@@ -148,12 +153,20 @@ def _on_executor(model: _Model, executor: Executor) -> Candidate:
 
             yield score
 
-    values = sum(prod(tensor.shape) for tensor in graph.tensors.values())
-    classes = prod(output.shape)
-    return Candidate(model.name, executor.name, kind.shape, classes, model.labels, graph_digest(graph), values, open_, model.notes)
+    return Candidate(
+        model=model.name,
+        executor=executor.name,
+        shape=kind.shape,
+        classes=prod(output.shape),
+        labels=model.labels,
+        graph=graph_digest(graph),
+        values=sum(prod(tensor.shape) for tensor in graph.tensors.values()),
+        open=open_,
+        notes=model.notes,
+    )
 
 
-def _on_kernels(model: _Model, kernels: str) -> Candidate:
+def _on_kernels(model: _Model, executor: str, kernels: str) -> Candidate:
     from edgekit.tflite.executors import load_for_outputs
 
     tflite = _tflite(model)
@@ -164,32 +177,31 @@ def _on_kernels(model: _Model, kernels: str) -> Candidate:
         run = load_for_outputs(tflite, kernels)
         yield lambda inputs: run(inputs)[0]
 
-    return _of_tflite(model, f"{ON_TFLITE}{kernels}", tflite, open_)
+    return _of_tflite(model, executor, tflite, open_)
 
 
 def _on_device(model: _Model, bundle: Bundle, wanted: Sequence[str] | None, on: str) -> Iterator[Candidate]:
     """On the first of the device's runtimes; `wanted` names the kernel sets as on this machine."""
-    from edgekit.tflite import KERNEL_SETS, parse
+    from edgekit.tflite import parse
     from edgekit.tflite.device_executors import open_for_outputs
     from edgekit.verify.devices import runtimes_on
 
-    known = [f"{ON_TFLITE}{kernels}" for kernels in KERNEL_SETS]
     for name in wanted or ():
-        if name not in known:
-            raise UnknownName("executor of a device", name, known)
+        if name not in KERNELS:
+            raise UnknownName("executor of a device", name, KERNELS)
     title, packages = runtimes_on(on, bundle)
     tflite, target = _tflite(model), find_device(bundle.manifest.target)
     subgraph = parse(tflite).subgraphs[0]
     output = subgraph.tensors[int(subgraph.outputs[0])].name.decode()
     for name in wanted or (FASTEST[0],):
-        kernels = name.removeprefix(ON_TFLITE)
+        kernels = KERNELS[name]
 
         @contextmanager
         def open_(note: Note, kernels: str = kernels) -> Iterator[Callable[[Array], Array]]:
             with open_for_outputs(tflite, lambda: session_on(on, target), packages[0], kernels, note) as run:
                 yield lambda inputs: run(inputs)[output]
 
-        yield replace(_of_tflite(model, f"{title}-{packages[0]}-{kernels}", tflite, open_), on=on)
+        yield replace(_of_tflite(model, device_executor_name(title, packages[0], kernels), tflite, open_), on=on)
 
 
 def _tflite(model: _Model) -> bytes:
@@ -219,9 +231,17 @@ def _of_tflite(model: _Model, executor: str, tflite: bytes, load: Callable[[Note
             yield score
 
     graph = model.artifact.graph
-    digest = None if graph is None else graph_digest(graph)
-    values = prod(kind.shape) + output.values
-    return Candidate(model.name, executor, kind.shape, output.values, model.labels, digest, values, open_, model.notes)
+    return Candidate(
+        model=model.name,
+        executor=executor,
+        shape=kind.shape,
+        classes=output.values,
+        labels=model.labels,
+        graph=None if graph is None else graph_digest(graph),
+        values=prod(kind.shape) + output.values,
+        open=open_,
+        notes=model.notes,
+    )
 
 
 def _in_keras(name: str, note: Note) -> Candidate:
@@ -244,10 +264,17 @@ def _in_keras(name: str, note: Note) -> Candidate:
 
         yield score
 
-    classes = prod(int(size) for size in model.outputs[0].shape[1:])
-    values = prod(shape) * 64
-    notes = tuple(f"{name}: {text}" for text in source.notes)
-    return Candidate(name, "keras", shape, classes, (), graph, values, open_, notes)
+    return Candidate(
+        model=name,
+        executor="keras",
+        shape=shape,
+        classes=prod(int(size) for size in model.outputs[0].shape[1:]),
+        labels=(),
+        graph=graph,
+        values=prod(shape) * KERAS_GROWTH,
+        open=open_,
+        notes=tuple(f"{name}: {text}" for text in source.notes),
+    )
 
 
 def graph_digest(graph: IntegerGraph) -> str:

@@ -8,17 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.connections.address import LOCAL
 from edgekit.errors import EdgekitError
+from edgekit.executor import Artifact, Executor
+from edgekit.graph import quantize_input
 from edgekit.images.pixels import fit
 from edgekit.jobs.candidates import Candidate, candidates_of
 from edgekit.jobs.dataset import DIGITS
 from edgekit.progress import Note, Progress
+
+if TYPE_CHECKING:
+    from edgekit.keras_models.training.images import Images
 
 Labels: TypeAlias = npt.NDArray[np.int64]
 Shape: TypeAlias = tuple[int, ...]
@@ -28,7 +33,7 @@ CHUNK_MAX, CHUNK_VALUES = 64, 1 << 25
 """Images that all candidates see before the next are read, and values of one candidate that are in memory at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """`top1` and `top5` 0..1; of equal scores the first counts. `top5` is None where there are no more than five classes.
 
@@ -125,14 +130,34 @@ def evaluate_models(
     return Evaluation(data, total, len(labelled.classes), tuple(_rows(found, tallies, total)), tuple(_notes(found)))
 
 
+def top1_of(executor: Executor, artifact: Artifact, images: Images) -> float:
+    """Top-1, 0..1, of an exact artifact on one executor, for images as its network takes them. Of equal outputs the first counts."""
+    graph = artifact.graph
+    assert graph is not None
+    source, output = graph.tensors[graph.input], graph.outputs[0]
+    right = 0
+    with executor.open(artifact, lambda _: None) as run:
+        for start in range(0, len(images), CHUNK_MAX):
+            chunk = slice(start, start + CHUNK_MAX)
+            logits = run(quantize_input(source, images.images[chunk]))[output]
+            right += int(np.sum(logits.reshape(len(logits), -1).argmax(axis=1) == images.labels[chunk]))
+    return right / len(images)
+
+
 def _rows(found: Sequence[Candidate], tallies: Sequence[_Tally], total: int) -> Iterator[Evaluated]:
     seen: set[str] = set()
     for one, tally in zip(found, tallies, strict=True):
         compared = one.graph in seen
         seen |= {one.graph} if one.graph else set()
-        top5 = tally.top5 / total if one.classes > TOP else None
-        differing = tally.differing if compared else None
-        yield Evaluated(one.model, one.executor, tally.top1 / total, top5, one.graph is not None, tally.values, differing)
+        yield Evaluated(
+            model=one.model,
+            executor=one.executor,
+            top1=tally.top1 / total,
+            top5=tally.top5 / total if one.classes > TOP else None,
+            exact=one.graph is not None,
+            values=tally.values,
+            differing=tally.differing if compared else None,
+        )
 
 
 def _notes(found: Sequence[Candidate]) -> Iterator[str]:

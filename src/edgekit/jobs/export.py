@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edgekit.bundle import GRAPH, LABELS, TFLITE, bundle_plan
+from edgekit.bundle import GRAPH, LABELS, TFLITE, Manifest, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.files import read_bounded
 from edgekit.jobs.calibration import calibration_images
@@ -21,7 +21,7 @@ QFX = "qfx"
 LABELS_BYTES_MAX = 16 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exported:
     """What was written. `sizes`: bytes of each file, by name."""
 
@@ -67,11 +67,11 @@ def export_model(
     """
     from edgekit.tflite import check_runs, device_scripts
 
-    place = find_device(target)
-    runtimes = tuple(one.title for one in runtimes_for(place, runtime))
+    device = find_device(target)
+    runtimes = tuple(one.title for one in runtimes_for(device, runtime))
     if precision not in precisions():
         raise UnknownName("precision", precision, precisions())
-    words = None if labels is None else _read_labels(labels)
+    class_names = None if labels is None else _read_labels(labels)
     if output is not None:
         check_destination(output)
     source = load_source(request, note)
@@ -79,11 +79,10 @@ def export_model(
     check_destination(folder)
     if precision == QFX:
         files, vectors, notes = _exact_files(source, request, note)
-        check_runs(files[TFLITE], place, runtime)
+        check_runs(files[TFLITE], device, runtime)
     else:
-        files, vectors, notes = _stock_files(source, request, precision, place, runtime, note)
-    plan = bundle_plan(
-        {**files, **vectors.files, LABELS: labels_text(words, vectors.classes), **device_scripts()},
+        files, vectors, notes = _stock_files(source, request, precision, device, runtime, note)
+    manifest = Manifest(
         kind="tflite",
         network=source.name,
         options=source.options,
@@ -95,9 +94,19 @@ def export_model(
         runtimes=runtimes,
         golden=vectors.golden,
     )
+    plan = bundle_plan({**files, **vectors.files, LABELS: labels_text(class_names, vectors.classes), **device_scripts()}, manifest)
     note("writing")
     write(plan, folder)
-    return Exported(folder, source.name, precision, target, sizes_of(plan), plan.digest(), source.warnings, (*source.notes, *notes))
+    return Exported(
+        folder=folder,
+        name=source.name,
+        precision=precision,
+        target=target,
+        sizes=sizes_of(plan),
+        digest=plan.digest(),
+        warnings=source.warnings,
+        notes=(*source.notes, *notes),
+    )
 
 
 def sizes_of(plan: Plan) -> dict[str, int]:

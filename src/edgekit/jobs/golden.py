@@ -18,7 +18,7 @@ from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
 
 COUNT, SEED = 8, 0
 TOLERANCES = {"float32": FLOAT_KERNELS, "float16": FLOAT_KERNELS, "dynamic": DYNAMIC_KERNELS}
-"""Of a stock precision that is not here, whose outputs are integers, differences are only reported."""
+"""How far outputs of a stock precision may be apart. A precision that is not here has integer outputs: differences are only reported."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class GoldenVectors:
 
 
 def exact_golden(graph: IntegerGraph, preprocessing: Preprocessing) -> GoldenVectors:
-    """Of an integer graph, by the numpy reference: every executor gives these bytes. In file form: int8, as the TFLite file holds them."""
+    """The vectors of an integer graph, by the numpy reference: every executor gives these bytes. int8, as the TFLite file holds them."""
     from edgekit.tflite.tensors import stored
     from edgekit.verify.inputs import graph_input, make_inputs
 
@@ -43,19 +43,21 @@ def exact_golden(graph: IntegerGraph, preprocessing: Preprocessing) -> GoldenVec
 
 
 def stock_golden(tflite: bytes, precision: str, preprocessing: Preprocessing) -> GoldenVectors:
-    """Of a stock file, by LiteRT's reference kernels here, or where those cannot run it by its optimized ones.
+    """The vectors of a stock file, by LiteRT's reference kernels here, or where those cannot run it by its optimized ones.
 
     Raises EdgekitError where the file cannot be run.
     """
     from edgekit.executor import Artifact
     from edgekit.tflite.executors import missing_for_kernels, outputs_of
+    from edgekit.tflite.kernel_sets import executor_name
     from edgekit.verify.inputs import make_inputs
     from edgekit.verify.recorded import stock_signature
 
     kind = stock_signature(tflite, preprocessing).input
     inputs = make_inputs(kind, preprocessing, count=COUNT, seed=SEED).values
     kernels = "optimized" if missing_for_kernels("reference", Artifact(tflite=tflite)) else "reference"
-    return _vectors(f"tflite-{kernels}", TOLERANCES.get(precision), inputs, outputs_of(tflite, inputs, kernels), kind.table(preprocessing))
+    outputs = outputs_of(tflite, inputs, kernels)
+    return _vectors(executor_name(kernels), TOLERANCES.get(precision), inputs, outputs, kind.table(preprocessing))
 
 
 def labels_text(labels: list[str] | None, classes: int) -> bytes:

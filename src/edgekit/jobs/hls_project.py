@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.bundle import GRAPH, bundle_plan
+from edgekit.bundle import GRAPH, Manifest, bundle_plan
 from edgekit.graph import IntegerGraph
 from edgekit.jobs.export import QFX, sizes_of
 from edgekit.jobs.integer_graph import integer_graph
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ESTIMATES, PICTURE, FOLDING = "estimates.json", "estimates.svg", "folding.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HlsProject:
     """What was written. `files` and `total_bytes` of the project."""
 
@@ -89,8 +89,7 @@ def write_hls_project(
         warnings.append(f"{error} The project is written all the same, as the plan that comes nearest: to simulate, or for another board.")
     note("writing HLS C++ through hls4ml")
     files = {**project_files(graph, target, planned, interface), GRAPH: write_onnx(graph)}
-    bundle = bundle_plan(
-        files,
+    manifest = Manifest(
         kind="hls",
         network=source.name,
         options=source.options,
@@ -100,20 +99,21 @@ def write_hls_project(
         preprocessing=source.preprocessing,
         command=command,
     )
+    bundle = bundle_plan(files, manifest)
     note("writing")
     write(bundle, folder)
     return HlsProject(
-        folder,
-        source.name,
-        board,
-        target.part.name,
-        interface,
-        len(bundle.files),
-        sum(sizes_of(bundle).values()),
-        bundle.digest(),
-        planned.estimates,
-        tuple(warnings),
-        (*source.notes, *notes),
+        folder=folder,
+        name=source.name,
+        board=board,
+        part=target.part.name,
+        interface=interface,
+        files=len(bundle.files),
+        total_bytes=sum(sizes_of(bundle).values()),
+        digest=bundle.digest(),
+        estimates=planned.estimates,
+        warnings=tuple(warnings),
+        notes=(*source.notes, *notes),
     )
 
 

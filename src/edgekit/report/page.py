@@ -9,21 +9,21 @@ from typing import Any
 from edgekit.bundle import Bundle, Manifest
 from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.timing import Timing
-from edgekit.verify import Report
+from edgekit.verify import Verification
 from edgekit.verify.compare import Result
-from edgekit.verify.report import label_kinds, plural
+from edgekit.verify.show import label_kinds, plural
 from edgekit.version import __version__
 
 FILES_SHOWN = 40
 
 
-def render_page(bundle: Bundle, verification: Report, timing: Timing | None) -> str:
-    """One HTML page that needs nothing but itself."""
+def render_page(verification: Verification, timing: Timing | None) -> str:
+    """One HTML page about a verified bundle, that needs nothing but itself."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(resources.files("edgekit.report").joinpath("templates", "page.html.jinja").read_text())
-    manifest = bundle.manifest
+    manifest = verification.bundle.manifest
     return template.render(
         title=f"{manifest.network}, {manifest.precision}, for {manifest.target}",
         subtitle="exact: compared with equality" if verification.exact else "a stock file: its kernels may round each in its own way",
@@ -41,7 +41,7 @@ def render_page(bundle: Bundle, verification: Report, timing: Timing | None) -> 
         ],
         layers=[_layers(one) for one in verification.results if one.differing],
         latency=_latency(timing) if timing else None,
-        files=_files(bundle),
+        files=_files(verification.bundle),
         version=__version__,
     )
 
@@ -52,7 +52,7 @@ def layer_of(tensor: str) -> str:
     return parts[-2] if len(parts) > 2 else parts[-1]
 
 
-def _verdict(verification: Report) -> str:
+def _verdict(verification: Verification) -> str:
     if not verification.passed:
         return " ".join(f"{text}." for text in verification.failures)
     total = sum(one.values for one in verification.results)
@@ -75,7 +75,7 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
 
 
-def _inputs(verification: Report) -> str:
+def _inputs(verification: Verification) -> str:
     kinds = ", ".join(f"{number} {plural(kind, number)}" for kind, number in label_kinds(verification.labels).items())
     return f"{len(verification.labels)} inputs: {kinds}; seed {verification.seed}."
 

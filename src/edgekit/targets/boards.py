@@ -44,7 +44,7 @@ CLOCK_MIN_MHZ = 10.0
 DDR_REACHED = 0.92
 """The share of a DDR memory's peak that bursts of 128 to 192 bytes reach."""
 MASTERS_MAX = 16
-"""Of one SmartConnect (PG247)."""
+"""What one SmartConnect has (PG247)."""
 WEIGHT_READERS_MAX = MASTERS_MAX - 2
 """Layers that can read their weights from memory, beside the masters of images and results."""
 AXI_MASTER, AXI_STREAM = "axi-master", "axi-stream"

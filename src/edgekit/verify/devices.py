@@ -13,6 +13,7 @@ from edgekit.executor import Executor
 from edgekit.targets import emulator_for, find_device
 from edgekit.tflite import KERNEL_SETS
 from edgekit.tflite.device_executors import device_executor, run_script
+from edgekit.tflite.kernel_sets import device_executor_name
 from edgekit.verify.executors import emulated_names
 
 ASK_SECONDS = 120
@@ -29,11 +30,11 @@ def executors_on(on: str, bundle: Bundle) -> tuple[list[str] | None, Sequence[Ex
         return None, ()
     title, packages = runtimes_on(on, bundle)
     if on == EMULATED:
-        prefixes = tuple(f"{title}-{package}-" for package in packages)
-        return [name for name in emulated_names(title) if name.startswith(prefixes)], ()
+        names = {device_executor_name(title, package, kernels) for package in packages for kernels in KERNEL_SETS}
+        return [name for name in emulated_names(title) if name in names], ()
     target = find_device(bundle.manifest.target)
     return [], tuple(
-        device_executor(f"{title}-{package}-{kernels}", lambda: session_on(on, target), package, kernels)
+        device_executor(device_executor_name(title, package, kernels), lambda: session_on(on, target), package, kernels)
         for package in packages
         for kernels in KERNEL_SETS
     )

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from edgekit.errors import UnknownName
 from edgekit.executor import Artifact, Executor
+from edgekit.targets import EMULATORS
+from edgekit.tflite import KERNEL_SETS
+from edgekit.tflite.kernel_sets import device_executor_name, executor_name
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,21 @@ ENTRIES = (
     Entry("reference", "edgekit.verify.reference", "EXECUTOR"),
     Entry("keras", "edgekit.keras_models.qfx.executors", "EXECUTORS"),
     Entry("onnxruntime", "edgekit.verify.onnxruntime", "EXECUTOR"),
-    Entry("tflite-reference", "edgekit.tflite.executors", "EXECUTORS"),
-    Entry("tflite-optimized", "edgekit.tflite.executors", "EXECUTORS"),
-    Entry("tflite-xnnpack", "edgekit.tflite.executors", "EXECUTORS"),
+    *(Entry(executor_name(kernels), "edgekit.tflite.executors", "EXECUTORS") for kernels in KERNEL_SETS),
     Entry("tflm", "edgekit.tflite.micro", "EXECUTOR", usual=False),
     Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
     Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(
-        Entry(f"{device}-{kernels}", "edgekit.tflite.device_executors", "EXECUTORS", device.split("-")[0], usual=False)
-        for device in ("rpi4-tflite-runtime", "rpi4-ai-edge-litert", "rpi3-tflite-runtime")
-        for kernels in ("reference", "optimized", "xnnpack")
+        Entry(
+            device_executor_name(emulator.device, wheel.runtime.package, kernels),
+            "edgekit.tflite.device_executors",
+            "EXECUTORS",
+            emulates=emulator.device,
+            usual=False,
+        )
+        for emulator in EMULATORS.values()
+        for wheel in emulator.wheels
+        for kernels in KERNEL_SETS
     ),
 )
 NAMES = tuple(entry.name for entry in ENTRIES)

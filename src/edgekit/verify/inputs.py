@@ -26,7 +26,7 @@ CROP_MIN = 0.3
 
 @dataclass(frozen=True)
 class InputType:
-    """Of the input tensor: `shape` without batch; values are of `dtype` and within low..high; `zero` stands for real 0.
+    """What the input tensor holds: `shape` is without batch; values are of `dtype` and within low..high; `zero` stands for real 0.
 
     `table(preprocessing)` has the tensor's values for pixels: (channels, 256) of `dtype`.
     """
@@ -54,7 +54,7 @@ def graph_input(graph: IntegerGraph) -> InputType:
 
 
 def quantized_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: float, zero_point: int) -> InputType:
-    """Of a stock file: what it stores, real value = (q - zero_point) * scale."""
+    """The input of a stock file, as it stores it: real value = (q - zero_point) * scale."""
     limits = np.iinfo(dtype)
     return _integer_input(shape, dtype, Fraction(scale), zero_point, int(limits.min), int(limits.max))
 

@@ -36,7 +36,7 @@ class FirstOutput:
 
 
 def first_output(tflite: bytes) -> FirstOutput:
-    """Of a file that `stock_signature` takes."""
+    """The first output of a file that `stock_signature` takes."""
     from ai_edge_litert.interpreter import Interpreter
 
     detail = Interpreter(model_content=tflite).get_output_details()[0]

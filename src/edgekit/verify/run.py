@@ -1,4 +1,4 @@
-"""verify(): from an opened bundle to a report. What to compare with what, on which inputs, and what counts as a failure."""
+"""verify(): from an opened bundle to a Verification. What to compare with what, on which inputs, and what counts as a failure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Executor
 from edgekit.progress import Progress
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
-from edgekit.verify.compare import Comparison, compare
+from edgekit.verify.compare import Comparison, Result, compare
 from edgekit.verify.executors import Available, executors_for, look
 from edgekit.verify.inputs import InputType, graph_input, make_inputs
-from edgekit.verify.report import Report
+from edgekit.verify.variation import OutputVariation
 
 BASELINE, STOCK_BASELINE = "reference", "tflite-reference"
 COUNT = 64
@@ -26,6 +26,35 @@ CHUNK_VALUES = 1 << 25
 CHUNK_MAX = 64
 STOCK_GROWTH = 64
 """All tensors of a stock network hold about so many times the values of its input (MobileNetV2: 47)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was compared and found.
+
+    `labels`: a word or two for each input. `baseline`: the executor that all `results` were compared with, None if nothing ran.
+    `missing`: those that cannot run here. `tolerance`: largest distance that float outputs may have, relative to the largest value; None
+    where all outputs are integers. `failures`: a sentence each.
+    """
+
+    bundle: Bundle
+    seed: int
+    labels: tuple[str, ...] = ()
+    baseline: str | None = None
+    results: tuple[Result, ...] = ()
+    missing: tuple[Available, ...] = ()
+    outputs: tuple[OutputVariation, ...] = ()
+    tolerance: float | None = None
+    failures: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether an integer graph was compared, with equality, and not a stock TFLite file."""
+        return self.bundle.artifact.graph is not None
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
 
 
 @dataclass(frozen=True)
@@ -47,7 +76,7 @@ def verify(
     also: Sequence[Executor] = (),
     images: npt.NDArray[Any] | None = None,
     progress: Progress = lambda *_: None,
-) -> Report:
+) -> Verification:
     """Compares every executor that runs here with the baseline: the numpy reference, or for a stock file the first that runs.
 
     Args:
@@ -60,7 +89,8 @@ def verify(
         EdgekitError: nothing can be compared: fewer than two executors run here, an unknown or missing one was asked for.
     """
     if bundle.changed:
-        return _report(bundle, seed, failures=tuple(f"{name}: {problem}; export again" for name, problem in bundle.changed.items()))
+        changes = tuple(f"{name}: {problem}; export again" for name, problem in bundle.changed.items())
+        return Verification(bundle=bundle, seed=seed, failures=changes)
     exact = bundle.artifact.graph is not None
     wanted = None if executors is None else [BASELINE if exact else STOCK_BASELINE, *executors]
     found = (*executors_for(bundle.artifact, wanted), *(look(one, bundle.artifact) for one in also))
@@ -77,12 +107,14 @@ def verify(
         progress=progress,
     )
     tolerance = _tolerance(bundle, subject)
-    return _report(
-        bundle,
-        seed,
+    return Verification(
+        bundle=bundle,
+        seed=seed,
         labels=inputs.labels,
+        baseline=comparison.baseline,
+        results=comparison.results,
         missing=tuple(one for one in found if one.executor is None),
-        comparison=comparison,
+        outputs=comparison.outputs,
         tolerance=tolerance,
         failures=tuple(_failures(comparison, subject, tolerance)),
     )
@@ -138,35 +170,3 @@ def _failures(comparison: Comparison, subject: _Subject, tolerance: float | None
     for output in comparison.outputs:
         if output.constant:
             yield f"output '{output.name}' is the same for all {output.inputs} inputs: agreeing on it proves nothing"
-
-
-def _report(
-    bundle: Bundle,
-    seed: int,
-    *,
-    labels: tuple[str, ...] = (),
-    missing: tuple[Available, ...] = (),
-    comparison: Comparison | None = None,
-    tolerance: float | None = None,
-    failures: tuple[str, ...],
-) -> Report:
-    manifest = bundle.manifest
-    return Report(
-        bundle={
-            "folder": str(bundle.folder),
-            "kind": manifest.kind,
-            "network": manifest.network,
-            "precision": manifest.precision,
-            "target": manifest.target,
-        },
-        exact=bundle.artifact.graph is not None,
-        seed=seed,
-        labels=labels,
-        baseline=comparison.baseline if comparison else None,
-        results=comparison.results if comparison else (),
-        missing=missing,
-        outputs=comparison.outputs if comparison else (),
-        changed=bundle.changed,
-        tolerance=tolerance,
-        failures=failures,
-    )

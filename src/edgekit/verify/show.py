@@ -1,6 +1,7 @@
-"""The report of a verification: what ran and what did not, what differs, whether the check was worth anything, and the verdict.
+"""A verification shown: what ran and what did not, what differs, whether the check was worth anything, and the verdict.
 
-As JSON (`as_json`) it is one object; fields may be added, none is removed or changes its meaning within schema "edgekit/1":
+`show` prints it for people. As JSON (`as_json`) it is one object; fields may be added, none is removed or changes its meaning within
+schema "edgekit/1":
 
     schema      "edgekit/1"
     bundle      {folder, kind, network, precision, target}
@@ -24,8 +25,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -34,46 +35,27 @@ from rich.text import Text
 
 from edgekit.plan import SCHEMA
 from edgekit.verify.compare import Difference, Result
-from edgekit.verify.executors import Available
+from edgekit.verify.run import Verification
 from edgekit.verify.variation import OutputVariation
 
 DISTINCT_WARNING = 0.25
 """Below this share of distinct outputs the variation is shown as a warning."""
 
 
-@dataclass(frozen=True)
-class Report:
-    bundle: Mapping[str, str]
-    exact: bool
-    seed: int
-    labels: tuple[str, ...]
-    baseline: str | None
-    results: tuple[Result, ...]
-    missing: tuple[Available, ...]
-    outputs: tuple[OutputVariation, ...]
-    changed: Mapping[str, str]
-    tolerance: float | None
-    failures: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        return not self.failures
-
-
 def label_kinds(labels: tuple[str, ...]) -> dict[str, int]:
     """How many inputs of each kind: photograph, noise, image, and extreme for all others."""
-    words = (label.split()[0] for label in labels)
-    return dict(Counter(word if word in ("photograph", "noise", "image") else "extreme" for word in words))
+    kinds = (label.split()[0] for label in labels)
+    return dict(Counter(kind if kind in ("photograph", "noise", "image") else "extreme" for kind in kinds))
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(verification: Verification) -> dict[str, Any]:
     """Plain dictionaries, lists, strings, numbers and None; the module's docstring has the fields."""
 
     def first(difference: Difference | None) -> dict[str, Any] | None:
         if difference is None:
             return None
         values = {"expected": _finite(difference.expected), "actual": _finite(difference.actual)}
-        return {**asdict(difference), "index": list(difference.index), "label": report.labels[difference.input], **values}
+        return {**asdict(difference), "index": list(difference.index), "label": verification.labels[difference.input], **values}
 
     def result(one: Result) -> dict[str, Any]:
         per_tensor = [{"name": t.name, "values": t.values, "differing": t.differing, "largest": _finite(t.largest)} for t in one.tensors]
@@ -88,77 +70,87 @@ def as_json(report: Report) -> dict[str, Any]:
             "per_tensor": per_tensor,
         }
 
+    manifest = verification.bundle.manifest
     return {
         "schema": SCHEMA,
-        "bundle": dict(report.bundle),
-        "passed": report.passed,
-        "failures": list(report.failures),
-        "exact": report.exact,
-        "tolerance": report.tolerance,
-        "inputs": {"count": len(report.labels), "seed": report.seed, "kinds": label_kinds(report.labels)},
-        "baseline": report.baseline,
-        "executors": [result(one) for one in report.results],
-        "missing": [{"name": one.name, "reason": one.reason} for one in report.missing],
-        "outputs": [asdict(one) for one in report.outputs],
-        "changed": dict(report.changed),
+        "bundle": {
+            "folder": str(verification.bundle.folder),
+            "kind": manifest.kind,
+            "network": manifest.network,
+            "precision": manifest.precision,
+            "target": manifest.target,
+        },
+        "passed": verification.passed,
+        "failures": list(verification.failures),
+        "exact": verification.exact,
+        "tolerance": verification.tolerance,
+        "inputs": {"count": len(verification.labels), "seed": verification.seed, "kinds": label_kinds(verification.labels)},
+        "baseline": verification.baseline,
+        "executors": [result(one) for one in verification.results],
+        "missing": [{"name": one.name, "reason": one.reason} for one in verification.missing],
+        "outputs": [asdict(one) for one in verification.outputs],
+        "changed": dict(verification.bundle.changed),
     }
 
 
-def show(report: Report, console: Console) -> None:
-    console.print(render(report))
+def show(verification: Verification, console: Console) -> None:
+    """Prints it."""
+    console.print(render(verification))
 
 
-def render(report: Report) -> RenderableType:
-    """The report for a terminal of 80 columns or more."""
-    lines: list[RenderableType] = [_headline(report)]
-    if report.results or report.missing:
-        lines.append(_table(report))
-    for result in report.results:
-        lines += [Text(text, "red") for text in _details(report, result)]
-    lines += [Text(f"{one.name} not run: {one.reason}", "yellow") for one in report.missing]
-    lines += [_variation_line(one) for one in report.outputs]
-    lines.append(_verdict(report))
+def render(verification: Verification) -> RenderableType:
+    """The verification for a terminal of 80 columns or more."""
+    lines: list[RenderableType] = [_headline(verification)]
+    if verification.results or verification.missing:
+        lines.append(_table(verification))
+    for result in verification.results:
+        lines += [Text(text, "red") for text in _details(verification, result)]
+    lines += [Text(f"{one.name} not run: {one.reason}", "yellow") for one in verification.missing]
+    lines += [_variation_line(one) for one in verification.outputs]
+    lines.append(_verdict(verification))
     return Group(*lines)
 
 
-def _headline(report: Report) -> Text:
-    kinds = ", ".join(f"{number} {plural(kind, number)}" for kind, number in label_kinds(report.labels).items())
-    what = f"{report.bundle['network']}, {report.bundle['precision']}, for {report.bundle['target']}"
-    return Text.assemble((what, "bold"), f"\n{len(report.labels)} inputs: {kinds}; seed {report.seed}" if report.labels else "")
+def _headline(verification: Verification) -> Text:
+    labels = verification.labels
+    kinds = ", ".join(f"{number} {plural(kind, number)}" for kind, number in label_kinds(labels).items())
+    manifest = verification.bundle.manifest
+    what = f"{manifest.network}, {manifest.precision}, for {manifest.target}"
+    return Text.assemble((what, "bold"), f"\n{len(labels)} inputs: {kinds}; seed {verification.seed}" if labels else "")
 
 
 def plural(kind: str, number: int) -> str:
     return kind if kind == "noise" or number == 1 else f"{kind}s"
 
 
-def _table(report: Report) -> Table:
+def _table(verification: Verification) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("executor", no_wrap=True)
     for name in ("tensors", "values", "differing", "largest"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("first difference", overflow="ellipsis")  # the column that narrows first; in full below the table
-    if report.baseline:
-        table.add_row(report.baseline, "", "", "", "", Text("the baseline", "dim"))
-    for result in report.results:
+    if verification.baseline:
+        table.add_row(verification.baseline, "", "", "", "", Text("the baseline", "dim"))
+    for result in verification.results:
         where, style = result.first.tensor if result.first else "none", "red" if result.first else "green"
         if result.error:
             where, style = "failed", "bold red"
         numbers = (str(len(result.tensors)), f"{result.values:,}", f"{result.differing:,}", _distance(result))
         table.add_row(result.name, *numbers, Text(where, style))
-    for one in report.missing:
+    for one in verification.missing:
         table.add_row(one.name, *("-" * 4), Text("not run", "yellow"))
     return table
 
 
-def _details(report: Report, result: Result) -> Iterator[str]:
+def _details(verification: Verification, result: Result) -> Iterator[str]:
     """Why an executor failed, where it differs first, and how much its float outputs differ."""
     if result.error:
         yield f"{result.name} failed: {result.error}"
     first = result.first
     if first is not None:
-        where = f"'{first.tensor}' {list(first.index)} of input {first.input} ({report.labels[first.input]})"
+        where = f"'{first.tensor}' {list(first.index)} of input {first.input} ({verification.labels[first.input]})"
         yield f"{result.name} first differs in {where}: {first.actual:.9g}, not {first.expected:.9g}"
-    outputs = {one.name for one in report.outputs}
+    outputs = {one.name for one in verification.outputs}
     for tensor in result.tensors:
         if tensor.is_float and tensor.differing and tensor.name in outputs:
             share = f"{tensor.differing:,} of {tensor.values:,} values"
@@ -166,7 +158,7 @@ def _details(report: Report, result: Result) -> Iterator[str]:
 
 
 def _distance(result: Result) -> str:
-    """Of the tensor that is furthest off; in LSB where all are integers."""
+    """The distance of the tensor that is furthest off; in LSB where all are integers."""
     return f"{result.largest:.3g}" if any(tensor.is_float for tensor in result.tensors) else f"{result.largest:.0f} LSB"
 
 
@@ -177,15 +169,15 @@ def _variation_line(one: OutputVariation) -> Text:
     return Text(text, "yellow" if poor else "")
 
 
-def _verdict(report: Report) -> Text:
-    if report.failures:
-        return Text("\n".join(f"FAILED: {failure}" for failure in report.failures), "bold red")
-    engines = len(report.results) + 1
-    if report.tolerance is not None:
-        agree = f"outputs of {engines} executors agree within {report.tolerance:g} of the largest value; no claim about bits"
+def _verdict(verification: Verification) -> Text:
+    if verification.failures:
+        return Text("\n".join(f"FAILED: {failure}" for failure in verification.failures), "bold red")
+    executors = len(verification.results) + 1
+    if verification.tolerance is not None:
+        agree = f"outputs of {executors} executors agree within {verification.tolerance:g} of the largest value; no claim about bits"
         return Text(f"PASSED: {agree}", "bold green")
-    total = sum(result.values for result in report.results)
-    return Text(f"PASSED: {engines} executors, {total:,} comparisons, no differing bit", "bold green")
+    total = sum(result.values for result in verification.results)
+    return Text(f"PASSED: {executors} executors, {total:,} comparisons, no differing bit", "bold green")
 
 
 def _finite(value: float) -> float | None:
