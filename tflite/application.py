@@ -188,7 +188,7 @@ def _sources() -> Path:
 
 
 def _digest(sources: Path, compiler: str) -> str:
-    """The start of the SHA-256 of all that the program depends on, in hex."""
+    """The first 16 hexadecimal digits of the SHA-256 of all that the program depends on."""
     parts = [compiler.encode()]
     suffixes = (".cc", ".h", ".txt")
     for path in sorted(path for path in sources.rglob("*") if path.suffix in suffixes and "build" not in path.relative_to(sources).parts):

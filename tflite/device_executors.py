@@ -22,16 +22,15 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.progress import Note
 from edgekit.targets import EMULATORS, Device, Emulator, emulator_for, runtimes_for
-from edgekit.tflite.executors import as_graph_values, as_stored, missing_for_kernels
+from edgekit.tflite.executors import as_graph_values, as_stored, file_and_probe, missing_for_kernels
 from edgekit.tflite.kernel_sets import KERNEL_SETS, device_executor_name
-from edgekit.tflite.reader import parse, probe
-from edgekit.tflite.writer import write_tflite
+from edgekit.tflite.reader import parse
 
 Connect: TypeAlias = Callable[[], AbstractContextManager[Session]]
 RUN, PIXELS = "run.py", "pixels.py"
 RUN_SECONDS = 3600
 THREADS = 2
-"""Of a run that is compared, not timed."""
+"""Threads of the runtime in a run that is compared, not timed."""
 
 
 def run_script() -> bytes:
@@ -58,15 +57,11 @@ def device_executor(name: str, connect: Connect, package: str, kernels: str, mis
 
 @contextmanager
 def _open(artifact: Artifact, note: Note, connect: Connect, package: str, kernels: str) -> Iterator[Run]:
-    graph, tflite = artifact.graph, artifact.tflite
-    if tflite is None:
-        if graph is None:
-            raise EdgekitError("there is no TFLite file to run")
-        tflite = write_tflite(graph)
-    parse(tflite)
+    graph = artifact.graph
+    tflite, probing = file_and_probe(artifact, note)
     note("connecting")
     with connect() as session:
-        session.push({RUN: run_script(), "model.tflite": tflite, "probe.tflite": probe(tflite, None if graph is None else graph.tensors)})
+        session.push({RUN: run_script(), "model.tflite": tflite, "probe.tflite": probing})
 
         def run(inputs: npt.NDArray[Any]) -> Values:
             session.push({"inputs.npy": _npy(as_stored(graph, inputs))})

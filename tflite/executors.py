@@ -48,6 +48,20 @@ def missing_for_kernels(kernels: str, artifact: Artifact) -> str | None:
     return None
 
 
+def file_and_probe(artifact: Artifact, note: Note) -> tuple[bytes, bytes]:
+    """The artifact's TFLite file, written where there is only a graph, and its probe copy.
+
+    Raises EdgekitError where there is neither file nor graph, or the file is damaged.
+    """
+    graph, tflite = artifact.graph, artifact.tflite
+    if tflite is None:
+        if graph is None:
+            raise EdgekitError("there is no TFLite file to run")
+        note("writing the TFLite file")
+        tflite = write_tflite(graph)
+    return tflite, probe(tflite, None if graph is None else graph.tensors)
+
+
 def _executor(kernels: str) -> Executor:
     def missing(artifact: Artifact) -> str | None:
         return _missing() or missing_for_kernels(kernels, artifact)
@@ -60,16 +74,10 @@ def _executor(kernels: str) -> Executor:
 
 @contextmanager
 def _open(artifact: Artifact, note: Note, resolver: str) -> Iterator[Run]:
-    graph, tflite = artifact.graph, artifact.tflite
-    if tflite is None:
-        if graph is None:
-            raise EdgekitError("there is no TFLite file to run")
-        note("writing the TFLite file")
-        tflite = write_tflite(graph)
-    parse(tflite)
+    graph = artifact.graph
+    tflite, probing = file_and_probe(artifact, note)
     note("loading the TFLite file")
-    outputs = _load(tflite, resolver)
-    between = _load(probe(tflite, None if graph is None else graph.tensors), resolver)
+    outputs, between = _load(tflite, resolver), _load(probing, resolver)
 
     def run(inputs: npt.NDArray[Any]) -> Values:
         batch = as_stored(graph, inputs)

@@ -1,11 +1,11 @@
 """TFLite flatbuffers as objects: building one, reading one that may be hostile, and packing it to bytes.
 
-The schema's object API (ai_edge_litert.schema_py_generated) does the encoding; what is here keeps indices straight.
+The schema's object API does the encoding; what is here keeps indices straight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.tflite import schema
 
 IDENTIFIER = b"TFL3"
 ALIGNMENT = 16
@@ -37,17 +38,14 @@ class ModelBuilder:
     operators: list[Any] = field(default_factory=list)
     kinds: list[OpKind] = field(default_factory=list)
     index: dict[str, int] = field(default_factory=dict)
-    layouts: dict[tuple[str, int, str], str] = field(default_factory=dict)
-    """Tensors that hold another one's integers by heads: (that one, heads, what its cells are) -> name."""
-    reals: dict[str, str] = field(default_factory=dict)
-    """Float32 tensors that hold an int8 one's numbers, by the name of that one."""
+    forms: dict[Hashable, str] = field(default_factory=dict)
+    """Tensors that hold what another one holds in another form, for every op that reads it: what they are -> name. Such a key is a value
+    of the module that makes the form; a name could be that of a tensor of the graph."""
 
     def __post_init__(self) -> None:
         self.buffer(np.empty(0, np.uint8))  # by the schema's convention buffer 0 is empty and means "no data"
 
     def buffer(self, data: npt.NDArray[Any]) -> int:
-        from ai_edge_litert import schema_py_generated as schema
-
         raw = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
         self.buffers.append(schema.BufferT(data=raw if raw.size else None))
         return len(self.buffers) - 1
@@ -61,8 +59,6 @@ class ModelBuilder:
         data: npt.NDArray[Any] | None = None,
     ) -> str:
         """Adds a tensor; with `data` it is a constant. Raises EdgekitError when the name is taken."""
-        from ai_edge_litert import schema_py_generated as schema
-
         if name in self.index:
             raise EdgekitError(f"two tensors of the TFLite file would be called '{name}'; rename the graph's tensor of that name")
         types = schema.TensorType
@@ -81,12 +77,16 @@ class ModelBuilder:
         return name
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Of a tensor that was added."""
+        """The shape of a tensor that was added, batch included."""
         return tuple(int(size) for size in self.tensors[self.index[name]].shape)
 
-    def operator(self, kind: OpKind, inputs: Sequence[str], output: str, options: Any = None) -> None:
-        from ai_edge_litert import schema_py_generated as schema
+    def form(self, key: Hashable, make: Callable[[], str]) -> str:
+        """The tensor of `forms` under that key; where there is none yet, `make` adds it and returns its name."""
+        if key not in self.forms:
+            self.forms[key] = make()
+        return self.forms[key]
 
+    def operator(self, kind: OpKind, inputs: Sequence[str], output: str, options: Any = None) -> None:
         if kind not in self.kinds:
             self.kinds.append(kind)
         union = 0 if options is None else getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
@@ -102,7 +102,6 @@ class ModelBuilder:
 
     def pack(self, name: str, inputs: Sequence[str], outputs: Sequence[str], description: str) -> bytes:
         """The finished file, with one signature whose names are those of the tensors."""
-        from ai_edge_litert import schema_py_generated as schema
 
         def tensor_maps(names: Sequence[str]) -> list[Any]:
             return [schema.TensorMapT(name=tensor, tensorIndex=self.index[tensor]) for tensor in names]
@@ -130,8 +129,6 @@ class ModelBuilder:
 
 
 def _operator_code(kind: OpKind) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
     code = getattr(schema.BuiltinOperator, kind.name)
     # Readers from before TFLite 2.4 look at the deprecated 8-bit field only.
     return schema.OperatorCodeT(deprecatedBuiltinCode=min(code, 127), version=kind.version, builtinCode=code)

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgekit.graph import Activation, IntegerGraph, MatMul, Multiply, product_bound, requantize_of
 from edgekit.graph.ir import IntArray, ProductOp
+from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.tensors import ADD_WIDE, MUL_WIDE, fused_activation, quantize, real, step
 
@@ -41,8 +42,6 @@ def holds(graph: IntegerGraph, op: ProductOp) -> bool:
 
 
 def multiply(builder: ModelBuilder, graph: IntegerGraph, op: Multiply) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     factors = [real(builder, name) for name in op.inputs]
     product = step(builder, MUL_WIDE, f"{op.name}/product", factors, builder.shape(op.output), np.float32, schema.MulOptionsT())
     _requantize(builder, graph, op, product, np.zeros(1, np.int32), op.output)
@@ -50,8 +49,6 @@ def multiply(builder: ModelBuilder, graph: IntegerGraph, op: Multiply) -> None:
 
 def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul, x: str, y: str, bias: IntArray, result: str) -> None:
     """x * y^T of matrices, the last two dimensions; all are int8."""
-    from ai_edge_litert import schema_py_generated as schema
-
     factors = [real(builder, x), real(builder, y)]
     options = schema.BatchMatMulOptionsT(adjY=True)
     product = step(builder, BATCH_MATMUL, f"{op.name}/product", factors, builder.shape(result), np.float32, options)
@@ -59,8 +56,6 @@ def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul, x: str, y: st
 
 
 def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, product: str, bias: IntArray, result: str) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     (n,) = requantize_of(graph, op).shifts
     activation = getattr(op, "activation", Activation.NONE)
     halves = 2 * bias.astype(np.int64) + (n > 0)

@@ -18,6 +18,7 @@ import numpy as np
 
 from edgekit.graph import IntegerGraph, MatMul, Multiply, Tensor, lowest, requantize_of
 from edgekit.graph.ir import IntArray, ProductOp
+from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.tensors import ADD_WIDE, CAST, MUL_WIDE, STORED_LOW, constant_int32, map_tensor, quantization, step
 
@@ -27,8 +28,6 @@ SUB_INT32 = OpKind("SUB", 1)
 
 
 def multiply(builder: ModelBuilder, graph: IntegerGraph, op: Multiply) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     factors = [_widen(builder, f"{op.name}/{which}", graph.tensors[name]) for which, name in zip("xy", op.inputs, strict=True)]
     shape = (1, *graph.tensors[op.output].shape)
     product = step(builder, MUL_WIDE, f"{op.name}/product", factors, shape, np.int32, schema.MulOptionsT())
@@ -37,8 +36,6 @@ def multiply(builder: ModelBuilder, graph: IntegerGraph, op: Multiply) -> None:
 
 def matmul(builder: ModelBuilder, graph: IntegerGraph, op: MatMul, x: str, y: str, bias: IntArray, result: str) -> None:
     """x * y^T of matrices, the last two dimensions; all are int8."""
-    from ai_edge_litert import schema_py_generated as schema
-
     like, shape, product = graph.tensors[op.inputs[0]], builder.shape(result), f"{op.name}/product"
     scale = like.scale * graph.tensors[op.inputs[1]].scale
 
@@ -62,8 +59,6 @@ def _apart(builder: ModelBuilder, name: str, x: str, like: Tensor) -> tuple[str,
     Arm kernels add two neighbouring int8 products in 16 bits, where 2 * -128 * -128 is -2**15: in tflite-runtime 2.14 a BATCH_MATMUL of
     maps that are all -128 is wrong. With -127 in one of them two products are within 2 * 127 * 128.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     types, shape = schema.TensorType, builder.shape(x)
     wide = step(builder, CAST, f"{name}/wide", [x], shape, np.int32, schema.CastOptionsT(types.INT8, types.INT32))
     below = _minus(builder, f"{name}/is_lowest", STORED_LOW + 1, wide, relu=True)
@@ -79,8 +74,6 @@ def _apart(builder: ModelBuilder, name: str, x: str, like: Tensor) -> tuple[str,
 
 def _widen(builder: ModelBuilder, name: str, tensor: Tensor) -> str:
     """The graph's integers as int32: what is stored, minus the zero point."""
-    from ai_edge_litert import schema_py_generated as schema
-
     shape, types = builder.shape(tensor.name), schema.TensorType
     wide = step(builder, CAST, name, [tensor.name], shape, np.int32, schema.CastOptionsT(types.INT8, types.INT32))
     return wide if tensor.signed else _plus(builder, f"{name}/integers", wide, np.array([-STORED_LOW]))
@@ -88,8 +81,6 @@ def _widen(builder: ModelBuilder, name: str, tensor: Tensor) -> str:
 
 def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, accumulators: str, bias: IntArray, result: str) -> None:
     """From int32 `accumulators` without bias to int8 `result`, of one shape."""
-    from ai_edge_litert import schema_py_generated as schema
-
     requantize, output = requantize_of(graph, op), graph.tensors[op.output]
     (n,), (rounding,), low, high = requantize.shifts, requantize.rounding_constants, requantize.low, requantize.high
     zero_point = STORED_LOW - output.low
@@ -122,8 +113,6 @@ def _accumulator_range(graph: IntegerGraph, op: ProductOp) -> tuple[int, int]:
 
 def _plus(builder: ModelBuilder, name: str, value: str, constant: IntArray, relu: bool = False) -> str:
     """`value` itself where that is the sum."""
-    from ai_edge_litert import schema_py_generated as schema
-
     if not relu and not constant.any():
         return value
     inputs = [value, builder.tensor(f"{name}/constant", constant.shape, np.int32, data=constant)]
@@ -131,14 +120,10 @@ def _plus(builder: ModelBuilder, name: str, value: str, constant: IntArray, relu
 
 
 def _minus(builder: ModelBuilder, name: str, constant: int, value: str, relu: bool = False) -> str:
-    from ai_edge_litert import schema_py_generated as schema
-
     inputs = [constant_int32(builder, f"{name}/constant", constant), value]
     return step(builder, SUB_INT32, name, inputs, builder.shape(value), np.int32, schema.SubOptionsT(fusedActivationFunction=_relu(relu)))
 
 
 def _relu(wanted: bool) -> int:
-    from ai_edge_litert import schema_py_generated as schema
-
     kinds = schema.ActivationFunctionType
     return int(kinds.RELU if wanted else kinds.NONE)

@@ -158,7 +158,7 @@ def lacking(tflite: bytes, runtime: Runtime, kernels: str = "xnnpack") -> tuple[
 def newest_version(runtime: Runtime, op: str, kernels: str = "xnnpack") -> int:
     """Newest version of an op that a runtime has; 0: none that is known, as of custom ops.
 
-    Of a runtime that was not measured: what an older one has, and what FIRST says.
+    A runtime that was not measured has what an older one has, and what FIRST says.
     """
     column = 1 if kernels == "reference" else 0
     if runtime in NEWEST:

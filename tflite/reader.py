@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import EdgekitError
+from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import IDENTIFIER, pack
 
 OPTIONAL = -1
@@ -40,12 +41,11 @@ def parse(tflite: bytes) -> Any:
     Raises:
         EdgekitError: no TFLite file, or truncated, or inconsistent.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     if len(tflite) < 8 or tflite[4:8] != IDENTIFIER:
         raise EdgekitError("not a TFLite file: the identifier TFL3 is missing at byte 4")
+    unpack = schema.ModelT.InitFromPackedBuf
     try:
-        model = schema.ModelT.InitFromPackedBuf(bytearray(tflite))
+        model = unpack(bytearray(tflite))
         problem = next(_problems(model), None)
     except Exception as error:  # the generated reader raises whatever struct, numpy or str.decode do
         raise EdgekitError(f"the TFLite file is damaged ({type(error).__name__}: {error}); write it again") from error
@@ -103,8 +103,6 @@ def smallest_softmax_scale(tflite: bytes) -> float | None:
 
 
 def _op_version(code: Any) -> OpVersion:
-    from ai_edge_litert import schema_py_generated as schema
-
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     if number == schema.BuiltinOperator.CUSTOM:
         return OpVersion(_text(code.customCode), code.version)
@@ -179,8 +177,6 @@ def _tensor_problem(tensor: Any, buffers: list[Any]) -> str | None:
 
 def _bits(kind: int) -> int | None:
     """Bits of an element, or None for strings, resources and what else has no fixed size."""
-    from ai_edge_litert import schema_py_generated as schema
-
     types = schema.TensorType
     sizes = {
         8: (types.INT8, types.UINT8, types.BOOL),

@@ -28,6 +28,7 @@ import numpy as np
 
 from edgekit.graph import IntegerGraph, Lookup, Tensor
 from edgekit.graph.ir import IntArray
+from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.tensors import (
     ADD_WIDE,
@@ -50,8 +51,6 @@ HALVES_UP = 2.0**-8
 
 
 def lookup(builder: ModelBuilder, graph: IntegerGraph, op: Lookup) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     source, output = graph.tensors[op.input], graph.tensors[op.output]
     if is_gelu(source, output, op.table):
         builder.operator(GELU, [op.input], op.output, schema.GeluOptionsT(approximate=False))
@@ -86,8 +85,6 @@ def _gives(x: Any, function: Any, output: Tensor, table: IntArray) -> bool:
 
 
 def _hard_swish(builder: ModelBuilder, output: Tensor, op: Lookup, raised: float) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     shape, numbers = builder.shape(op.output), real(builder, op.input)
     value = step(builder, HARD_SWISH, f"{op.name}/hard_swish", [numbers], shape, np.float32, schema.HardSwishOptionsT())
     if raised:
@@ -98,8 +95,6 @@ def _hard_swish(builder: ModelBuilder, output: Tensor, op: Lookup, raised: float
 
 def _gather(builder: ModelBuilder, source: Tensor, output: Tensor, op: Lookup) -> None:
     """table[stored + 128]"""
-    from ai_edge_litert import schema_py_generated as schema
-
     types, shape = schema.TensorType, (1, *source.shape)
     wide = step(builder, CAST, f"{op.name}/int32", [op.input], shape, np.int32, schema.CastOptionsT(types.INT8, types.INT32))
     first = constant_int32(builder, f"{op.name}/first", -STORED_LOW)

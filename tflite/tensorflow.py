@@ -1,4 +1,4 @@
-"""Stock conversion: a Keras model through TensorFlow's converter, in the precisions that it offers. Always batch 1.
+"""TensorFlow's converter: a Keras model as a TFLite file in one of the stock precisions, which are those that it offers. Always batch 1.
 
 These files are outside the exactness contract: their kernels round each in its own way.
 """
@@ -52,7 +52,8 @@ def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] |
     """A tf_keras model as a TFLite file with batch 1.
 
     Args:
-        dense_per_channel: of dynamic: a scale for each output of a dense layer, which is FULLY_CONNECTED version 12, or one for all.
+        dense_per_channel: at precision dynamic, a scale for each output of a dense layer, which is FULLY_CONNECTED version 12, or one
+            for all.
         representative: float32 (images, *input shape), as the model takes them; for int8 and int16x8.
 
     Raises:

@@ -6,12 +6,14 @@ so `stored - zero_point` is the graph's integer and every accumulator is the one
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from edgekit.graph import Activation, Tensor, clamp_range
 from edgekit.graph.ir import IntArray
+from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 
 # of int32 and of float32; int8 is version 2
@@ -46,8 +48,6 @@ def constant_int32(builder: ModelBuilder, name: str, *values: int) -> str:
 
 def fused_activation(activation: Activation, output: Tensor) -> int:
     """ReLU6 whose 6 lies above the type's highest integer is written as ReLU: runtimes refuse a 6 that leaves int32."""
-    from ai_edge_litert import schema_py_generated as schema
-
     kinds = schema.ActivationFunctionType
     if activation is Activation.NONE:
         return int(kinds.NONE)
@@ -55,8 +55,6 @@ def fused_activation(activation: Activation, output: Tensor) -> int:
 
 
 def quantization(scales: Any, zero_point: int = 0, axis: int = 0) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
     scales = np.atleast_1d(np.asarray(scales, np.float32))
     return schema.QuantizationParametersT(scale=scales, zeroPoint=np.full(scales.shape, zero_point, np.int64), quantizedDimension=axis)
 
@@ -75,16 +73,12 @@ def reshape_to(builder: ModelBuilder, source: str, name: str, shape: tuple[int, 
 
 def reshape(builder: ModelBuilder, name: str, source: str, output: str, shape: tuple[int, ...]) -> None:
     """The integers of `source` in `output`, whose shape without batch is `shape`."""
-    from ai_edge_litert import schema_py_generated as schema
-
     inputs = [source, constant_int32(builder, f"{name}/shape", 1, *shape)]
     builder.operator(RESHAPE, inputs, output, schema.ReshapeOptionsT(newShape=np.array((1, *shape), np.int32)))
 
 
 def transpose_to(builder: ModelBuilder, source: str, name: str, axes: tuple[int, ...], like: Tensor) -> str:
     """`source` with its axes in another order, the batch (0) first, in a new tensor."""
-    from ai_edge_litert import schema_py_generated as schema
-
     shape = builder.shape(source)
     map_tensor(builder, name, tuple(shape[axis] for axis in axes[1:]), like)
     builder.operator(TRANSPOSE, [source, constant_int32(builder, f"{name}/axes", *axes)], name, schema.TransposeOptionsT())
@@ -97,18 +91,22 @@ def step(builder: ModelBuilder, kind: OpKind, name: str, inputs: list[str], shap
     return name
 
 
+@dataclass(frozen=True)
+class Real:
+    """The form of an int8 tensor that holds its numbers in float32."""
+
+    tensor: str
+
+
 def real(builder: ModelBuilder, name: str) -> str:
     """An int8 tensor's numbers in float32, made where they are first needed."""
-    from ai_edge_litert import schema_py_generated as schema
 
-    if name not in builder.reals:
-        shape = builder.shape(name)
-        builder.reals[name] = step(builder, DEQUANTIZE, f"{name}/real", [name], shape, np.float32, schema.DequantizeOptionsT())
-    return builder.reals[name]
+    def dequantize() -> str:
+        return step(builder, DEQUANTIZE, f"{name}/real", [name], builder.shape(name), np.float32, schema.DequantizeOptionsT())
+
+    return builder.form(Real(name), dequantize)
 
 
 def quantize(builder: ModelBuilder, numbers: str, result: str) -> None:
     """The integers of the int8 tensor `result` next to float32 numbers, clamped to its type."""
-    from ai_edge_litert import schema_py_generated as schema
-
     builder.operator(QUANTIZE, [numbers], result, schema.QuantizeOptionsT())

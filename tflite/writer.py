@@ -32,6 +32,7 @@ from edgekit.graph import (
     same_padding,
 )
 from edgekit.graph.ir import ConvOp, IntArray, WeightedOp
+from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.products import matmul, multiply
 from edgekit.tflite.tables import lookup
@@ -93,8 +94,6 @@ def _weights_and_bias(
 
 def _pad(builder: ModelBuilder, source: Tensor, op: ConvOp | MaxPool, kind: OpKind) -> str:
     """An explicit padding op in front of `op`; the name of its output."""
-    from ai_edge_litert import schema_py_generated as schema
-
     rows, columns, channels = source.shape
     pad = op.padding
     shape = (rows + pad.top + pad.bottom, columns + pad.left + pad.right, channels)
@@ -112,8 +111,6 @@ def _pad(builder: ModelBuilder, source: Tensor, op: ConvOp | MaxPool, kind: OpKi
 
 def _padded_input(builder: ModelBuilder, source: Tensor, op: ConvOp | MaxPool, same: Padding, kind: OpKind) -> tuple[str, int]:
     """The map that `op` reads and the padding mode it has left to do. TFLite's SAME is same_padding."""
-    from ai_edge_litert import schema_py_generated as schema
-
     if op.padding == Padding():
         return source.name, int(schema.Padding.VALID)
     if op.padding == same:
@@ -122,8 +119,6 @@ def _padded_input(builder: ModelBuilder, source: Tensor, op: ConvOp | MaxPool, s
 
 
 def _conv(builder: ModelBuilder, graph: IntegerGraph, op: ConvOp) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     source, output = graph.tensors[op.input], graph.tensors[op.output]
     kernel = (op.weights.shape[0], op.weights.shape[1])
     same = same_padding((source.shape[0], source.shape[1]), kernel, op.strides, op.dilation)
@@ -150,8 +145,6 @@ def _depthwise_transpose(builder: ModelBuilder, graph: IntegerGraph, op: Depthwi
     Channel (a * kernel_w + b) * channels + c goes to row a, column b, channel c of a cell's block. The columns of one row are so
     in place already; rows change places with the cells' columns. DEPTH_TO_SPACE does both, for blocks that are square.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     source, output = graph.tensors[op.input], graph.tensors[op.output]
     (rows, columns, channels), (kernel_h, kernel_w, _) = source.shape, op.weights.shape
     taps = kernel_h * kernel_w
@@ -189,8 +182,6 @@ def _side_by_side(op: DepthwiseConv2DTranspose) -> DepthwiseConv2DTranspose:
 
 def _dense(builder: ModelBuilder, graph: IntegerGraph, op: Dense) -> None:
     """FULLY_CONNECTED knows one binary point only before version 5, which old runtimes lack; a 1x1 convolution knows one per channel."""
-    from ai_edge_litert import schema_py_generated as schema
-
     source, output = graph.tensors[op.input], graph.tensors[op.output]
     activation = fused_activation(op.activation, output)
     if len(set(op.weight_binary_points)) == 1:
@@ -210,21 +201,15 @@ def _dense(builder: ModelBuilder, graph: IntegerGraph, op: Dense) -> None:
 
 
 def _add(builder: ModelBuilder, graph: IntegerGraph, op: Add) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     options = schema.AddOptionsT(fusedActivationFunction=fused_activation(op.activation, graph.tensors[op.output]))
     builder.operator(ADD, op.inputs, op.output, options)
 
 
 def _concat(builder: ModelBuilder, graph: IntegerGraph, op: Concat) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     builder.operator(CONCATENATION, op.inputs, op.output, schema.ConcatenationOptionsT(axis=len(graph.tensors[op.output].shape)))
 
 
 def _slice(builder: ModelBuilder, graph: IntegerGraph, op: Slice) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     shape = graph.tensors[op.output].shape
     begin = constant_int32(builder, f"{op.name}/begin", *[0] * len(shape), op.start)
     size = constant_int32(builder, f"{op.name}/size", 1, *shape)
@@ -232,8 +217,6 @@ def _slice(builder: ModelBuilder, graph: IntegerGraph, op: Slice) -> None:
 
 
 def _max_pool(builder: ModelBuilder, graph: IntegerGraph, op: MaxPool) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     source = graph.tensors[op.input]
     same = same_padding((source.shape[0], source.shape[1]), op.pool, op.strides)
     x, padding = _padded_input(builder, source, op, same, PADV2)

@@ -24,6 +24,7 @@ from edgekit.graph import (
     same_padding,
 )
 from edgekit.graph.ir import OP_TYPES
+from edgekit.tflite import schema
 from edgekit.tflite.reader import describe, parse
 from edgekit.tflite.tensors import logical, stored
 from edgekit.tflite.writer import write_tflite
@@ -100,7 +101,6 @@ def test_a_table_is_cast_add_gather():
 
 def test_relu6_above_the_type_is_a_relu():
     """At binary point 40 the integer 6 * 2**40 leaves int32; runtimes refuse the file."""
-    from ai_edge_litert import schema_py_generated as schema
 
     def fused(binary_point: int) -> int:
         points = tuple(5 - X.binary_point + binary_point for _ in range(4))
