@@ -23,12 +23,9 @@ BURST_WORDS = 64
 REGISTERS = {"images": 0x10, "results": 0x1C, "frames": 0x28}
 FIRST_MEMORY_REGISTER, REGISTER_STEP = 0x30, 12
 """Where Vitis HLS puts the arguments in the control port: 64-bit addresses take two words and one that is reserved."""
-CONTROL_ADDRESSES = {"zynq_ultra_ps_e": 0xA000_0000, "processing_system7": 0x4000_0000}
-COMPILERS = {"zynq_ultra_ps_e": "aarch64-linux-gnu-g++", "processing_system7": "arm-linux-gnueabihf-g++"}
-APPLICATION = "application"
+APPLICATION_FOLDER = "application"
+"""The program for the board: firmware/zynq here, and a folder of that name in a project."""
 VERBATIM = ("mover.h", "driver.py")
-
-
 PAGE = 4096
 """Each layer's weights start at a multiple of it: no burst may cross one."""
 
@@ -46,7 +43,7 @@ def plan_board(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str,
             f" {WEIGHT_READERS_MAX}. Place some of them in ROM with --folding"
         )
     words = _words(graph, board, top)
-    family = board.part.processing_system
+    family = board.part.processing_system.name
     templates = {
         "accelerator.h": "accelerator.h",
         "accelerator.cpp": "accelerator.cpp",
@@ -55,19 +52,20 @@ def plan_board(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str,
         "processing_system.tcl": f"{family}.tcl",
         "overlay.dts": f"overlay_{family}.dts",
         "board.mk": "board.mk",
-        f"{APPLICATION}/facts.h": "facts.h",
+        f"{APPLICATION_FOLDER}/facts.h": "facts.h",
     }
     plan = {name: Template(_read(template)).substitute(words).encode() for name, template in templates.items()}
     plan |= {name: _read(name).encode() for name in VERBATIM}
-    sources = resources.files("edgekit.fpga_projects").joinpath(APPLICATION)
-    plan |= {f"{APPLICATION}/{source.name}": source.read_bytes() for source in sources.iterdir() if source.name.endswith((".cc", ".h"))}
+    sources = resources.files("edgekit.fpga_projects").joinpath(APPLICATION_FOLDER)
+    cpp = [source for source in sources.iterdir() if source.name.endswith((".cc", ".h"))]
+    plan |= {f"{APPLICATION_FOLDER}/{source.name}": source.read_bytes() for source in cpp}
     plan["accelerator.json"] = (json.dumps(accelerator_facts(graph, board, top), indent=1) + "\n").encode()
     return plan
 
 
 def accelerator_facts(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, object]:
     """What a driver has to know. Sizes in bytes; `first`: where an output begins in a result."""
-    word = board.part.hp_port_bits // 8
+    word = board.part.processing_system.hp_port_bits // 8
     outputs, first = [], 0
     for name in graph.outputs:
         tensor = graph.tensors[name]
@@ -132,8 +130,8 @@ def _padded(tensor: Tensor, word: int) -> int:
 
 def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str | int]:
     """What the templates have in the place of $words."""
-    word = board.part.hp_port_bits // 8
-    family = board.part.processing_system
+    system = board.part.processing_system
+    word = system.hp_port_bits // 8
     values = [prod(graph.tensors[name].shape) for name in graph.outputs]
     result_bytes = [_padded(graph.tensors[name], word) for name in graph.outputs]
     image_bytes, memories = _padded(graph.tensors[graph.input], word), _placed(top)
@@ -148,14 +146,15 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
         "carrier": carrier,
         "clock_mhz": f"{board.clock_mhz:g}",
         "clock_hz": round(board.clock_mhz * 1e6),
-        "hp_port_bits": board.part.hp_port_bits,
+        "hp_port_bits": system.hp_port_bits,
         "masters": 2 + len(memories),
         "connect_memories": "\n".join(
             f"connect_bd_intf_net [get_bd_intf_pins accelerator/m_axi_{name}] [get_bd_intf_pins memory/S{index:02d}_AXI]"
             for index, name in enumerate(("images", "results", *(memory.name for memory in top.memories)))
         ),
-        "compiler": COMPILERS[family],
-        "control_address": f"0x{CONTROL_ADDRESSES[family]:08X}",
+        "compiler": system.compiler,
+        "control_address": f"0x{system.control_address:08X}",
+        "unit_address": f"{system.control_address:x}",
         "buffer_bytes": f"0x{ceil(buffer_bytes / PAGE) * PAGE:x}",
         "image_bytes": image_bytes,
         "result_bytes": sum(result_bytes),
@@ -167,7 +166,7 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
 
 
 def _cpp_words(graph: IntegerGraph, top: TopFunction, word: int) -> dict[str, str | int]:
-    """Those of the accelerator's C++."""
+    """What the templates of the accelerator's C++ have in the place of $words."""
     values = [prod(graph.tensors[name].shape) for name in graph.outputs]
     sizes = [_padded(graph.tensors[name], word) // word for name in graph.outputs]
     image_words = _padded(graph.tensors[graph.input], word) // word

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from board_graphs import small_project, write
 
+from edgekit import fpga_projects
 from edgekit.errors import EdgekitError
 from edgekit.targets.boards import AXI_MASTER, BOARDS, at_clock, check_interface, find_board
 
 STANDINS = Path(__file__).parent / "vivado_standins.tcl"
+README = Path(fpga_projects.__file__).parent / "README.md"
 WITH_PROJECT = sorted(name for name, one in BOARDS.items() if AXI_MASTER in one.interfaces)
 needs_tclsh = pytest.mark.skipif(shutil.which("tclsh") is None, reason="there is no tclsh (Debian: apt install tcl)")
 
@@ -34,8 +36,10 @@ def ultra96(projects: dict[str, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(projects["ultra96"], tmp_path / "project"))
 
 
-def test_the_five_boards_have_projects() -> None:
-    assert WITH_PROJECT == ["kv260", "pynq_z2", "ultra96", "ultra96_v1", "zcu104"]
+def test_the_readme_names_the_boards_that_have_projects() -> None:
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \|$", README.read_text(), re.MULTILINE)[2:]
+    listed = {name: family for _, names, family in rows for name in re.findall(r"`(\w+)`", names)}
+    assert listed == {name: find_board(name).part.processing_system.title for name in WITH_PROJECT}
 
 
 @needs_tclsh
@@ -48,8 +52,17 @@ def test_the_block_design_is_complete(projects: dict[str, Path], tmp_path: Path,
     assert f"part {target.part.name} board {target.board_part}\n" in done.stdout
     assert "memory NUM_SI 4\n" in done.stdout  # images, results, and the weights of two layers
     assert (project / "build" / "edgekit.bit").exists() and (project / "build" / "edgekit.hwh").exists()
-    width = {"zynq_ultra_ps_e": "PSU__SAXIGP2__DATA_WIDTH 128", "processing_system7": "PCW_S_AXI_HP0_DATA_WIDTH 64"}
-    assert f"processing_system {width[target.part.processing_system]}\n" in done.stdout
+    system = target.part.processing_system
+    assert re.findall(r"^processing_system \w+_DATA_WIDTH (\d+)$", done.stdout, re.MULTILINE) == [str(system.hp_port_bits)]
+    assert f"edgekit-accelerator@{system.control_address:x} {{" in (project / "overlay.dts").read_text()
+
+
+@needs_tclsh
+@pytest.mark.parametrize(("name", "setting"), [("ultra96", "PSU__SAXIGP2__DATA_WIDTH 128"), ("pynq_z2", "PCW_S_AXI_HP0_DATA_WIDTH 64")])
+def test_the_memory_port_of_a_family_has_its_width(projects: dict[str, Path], tmp_path: Path, name: str, setting: str) -> None:
+    """UG1085: the HP ports of a Zynq UltraScale+ have 128 bits. UG585: those of a Zynq-7000 have 64."""
+    done = build(Path(shutil.copytree(projects[name], tmp_path / "project")))
+    assert f"processing_system {setting}\n" in done.stdout
 
 
 @needs_tclsh

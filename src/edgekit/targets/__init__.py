@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 from edgekit.faces import lazy
 
 if TYPE_CHECKING:
-    from edgekit.targets.boards import AXI_MASTER, BOARDS, WEIGHT_READERS_MAX, Board, Part, Resources, at_clock, check_interface, find_board
+    from edgekit.targets.boards import (
+        AXI_MASTER,
+        BOARDS,
+        WEIGHT_READERS_MAX,
+        ZYNQ_7000,
+        ZYNQ_ULTRASCALE,
+        Board,
+        Part,
+        ProcessingSystem,
+        Resources,
+        at_clock,
+        check_interface,
+        find_board,
+    )
     from edgekit.targets.devices import AI_EDGE_LITERT, DEVICES, TFLITE_RUNTIME, Device, Runtime, find_device, runtimes_for
     from edgekit.targets.emulators import EMULATORS, Emulator, emulator_for
 else:
@@ -19,8 +32,11 @@ else:
                 "BOARDS",
                 "Board",
                 "Part",
+                "ProcessingSystem",
                 "Resources",
                 "WEIGHT_READERS_MAX",
+                "ZYNQ_7000",
+                "ZYNQ_ULTRASCALE",
                 "at_clock",
                 "check_interface",
                 "find_board",
@@ -38,10 +54,13 @@ __all__ = [
     "EMULATORS",
     "TFLITE_RUNTIME",
     "WEIGHT_READERS_MAX",
+    "ZYNQ_7000",
+    "ZYNQ_ULTRASCALE",
     "Board",
     "Device",
     "Emulator",
     "Part",
+    "ProcessingSystem",
     "Resources",
     "Runtime",
     "at_clock",

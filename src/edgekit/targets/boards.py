@@ -1,4 +1,7 @@
-"""FPGA boards as data: each board has a part, and a part has resources. Sources: the vendors' data sheets and board files."""
+"""FPGA boards as data: a board has a part, a part has resources and the processors of its family.
+
+Sources: the vendors' data sheets, reference manuals and board files.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,34 @@ PLANNING_SHARES = {"lut": 0.70, "ff": 0.50, "bram36": 0.80, "dsp": 0.80, "uram":
 """The share of each resource that a design may plan with, so that timing still closes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class ProcessingSystem:
+    """The processors of a family of chips, and how an accelerator is joined to them.
+
+    name: the block in Vivado's IP catalog. Two files of fpga_projects/templates have it in their names: NAME.tcl makes the block and names
+        its pins, overlay_NAME.dts tells Linux of the accelerator.
+    title: the family, for readers.
+    control_address: where in the processors' memory the accelerator's registers are put, 64 KiB of it.
+    hp_port_bits: the width of a high-performance port, by which the accelerator reads and writes DDR.
+    clock_max_mhz: the fastest clock that the processors' PLLs give to the fabric.
+    compiler: what builds Linux programs for the processors.
+    """
+
+    name: str
+    title: str
+    control_address: int
+    hp_port_bits: int
+    clock_max_mhz: float
+    compiler: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
-    """A device in one package and speed grade. `processing_system` is the name of its PS block in Vivado's IP catalog;
-    `clock_max_mhz` the fastest clock that the PS gives to the fabric (data sheets DS187 and DS925)."""
+    """A device in one package and speed grade."""
 
     name: str
     resources: Resources
-    processing_system: str
-    hp_port_bits: int
-    clock_max_mhz: float
+    processing_system: ProcessingSystem
 
     @property
     def planned(self) -> Resources:
@@ -51,7 +72,7 @@ AXI_MASTER, AXI_STREAM = "axi-master", "axi-stream"
 """What an accelerator can be given as: with its own access to memory, in a design with the processors; or a bare IP with streams."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """`board_part` is the identifier of its Vivado board file; `clock_mhz` the clock that a design gets unless told otherwise;
     `carrier` the value of Vivado's board_connections, of a module that sits on another board."""
@@ -72,40 +93,102 @@ class Board:
     @property
     def ddr_bytes_per_s(self) -> float:
         """What one AXI HP port gets at this clock: DDR, or the port's width times the clock."""
-        return min(DDR_REACHED * self.ddr_peak_bytes_per_s, self.part.hp_port_bits / 8 * self.clock_mhz * 1e6)
+        return min(DDR_REACHED * self.ddr_peak_bytes_per_s, self.part.processing_system.hp_port_bits / 8 * self.clock_mhz * 1e6)
 
 
-def _zynqmp(name: str, resources: Resources) -> Part:
-    return Part(name, resources, processing_system="zynq_ultra_ps_e", hp_port_bits=128, clock_max_mhz=400.0)
-
-
-XCZU3EG = _zynqmp("xczu3eg-sbva484-1-i", Resources(lut=70_560, ff=141_120, bram36=216, dsp=360))
-XCZU7EV = _zynqmp("xczu7ev-ffvc1156-2-e", Resources(lut=230_400, ff=460_800, bram36=312, dsp=1_728, uram=96))
-XCZU9EG = _zynqmp("xczu9eg-ffvb1156-2-e", Resources(lut=274_080, ff=548_160, bram36=912, dsp=2_520))
-XCK26 = _zynqmp("xck26-sfvc784-2LV-c", Resources(lut=117_120, ff=234_240, bram36=144, dsp=1_248, uram=64))
-XC7Z020 = Part(
-    "xc7z020clg400-1",
-    Resources(lut=53_200, ff=106_400, bram36=140, dsp=220),
-    processing_system="processing_system7",
+ZYNQ_ULTRASCALE = ProcessingSystem(
+    name="zynq_ultra_ps_e",
+    title="Zynq UltraScale+",
+    control_address=0xA000_0000,  # UG1085: the window of M_AXI_HPM0_FPD
+    hp_port_bits=128,
+    clock_max_mhz=400.0,  # DS925
+    compiler="aarch64-linux-gnu-g++",
+)
+ZYNQ_7000 = ProcessingSystem(
+    name="processing_system7",
+    title="Zynq-7000",
+    control_address=0x4000_0000,  # UG585: the window of M_AXI_GP0
     hp_port_bits=64,
-    clock_max_mhz=250.0,
+    clock_max_mhz=250.0,  # DS187
+    compiler="arm-linux-gnueabihf-g++",
+)
+
+XCZU3EG = Part(
+    name="xczu3eg-sbva484-1-i",
+    resources=Resources(lut=70_560, ff=141_120, bram36=216, dsp=360),
+    processing_system=ZYNQ_ULTRASCALE,
+)
+XCZU7EV = Part(
+    name="xczu7ev-ffvc1156-2-e",
+    resources=Resources(lut=230_400, ff=460_800, bram36=312, dsp=1_728, uram=96),
+    processing_system=ZYNQ_ULTRASCALE,
+)
+XCZU9EG = Part(
+    name="xczu9eg-ffvb1156-2-e",
+    resources=Resources(lut=274_080, ff=548_160, bram36=912, dsp=2_520),
+    processing_system=ZYNQ_ULTRASCALE,
+)
+XCK26 = Part(
+    name="xck26-sfvc784-2LV-c",
+    resources=Resources(lut=117_120, ff=234_240, bram36=144, dsp=1_248, uram=64),
+    processing_system=ZYNQ_ULTRASCALE,
+)
+XC7Z020 = Part(
+    name="xc7z020clg400-1",
+    resources=Resources(lut=53_200, ff=106_400, bram36=140, dsp=220),
+    processing_system=ZYNQ_7000,
 )
 LPDDR4_32 = 4.26e9  # 32 bits at 1066 MT/s
 DDR3_16 = 2.1e9  # 16 bits at 1050 MT/s
 DDR4_64 = 17.06e9  # 64 bits at 2133 MT/s
-KRIA_CARRIER = "som240_1_connector xilinx.com:kv260_carrier:som240_1_connector:1.3"
 
-BOARDS: dict[str, Board] = {
-    board.name: board
-    for board in (
-        Board("ultra96", "Avnet Ultra96-V2", XCZU3EG, "avnet.com:ultra96v2:part0:1.2", LPDDR4_32),
-        Board("ultra96_v1", "Avnet Ultra96-V1", replace(XCZU3EG, name="xczu3eg-sbva484-1-e"), "avnet.com:ultra96v1:part0:1.2", LPDDR4_32),
-        Board("pynq_z2", "TUL Pynq-Z2", XC7Z020, "tul.com.tw:pynq-z2:part0:1.0", DDR3_16),
-        Board("zcu104", "Xilinx ZCU104", XCZU7EV, "xilinx.com:zcu104:part0:1.1", DDR4_64),
-        Board("zcu102", "Xilinx ZCU102", XCZU9EG, "xilinx.com:zcu102:part0:3.4", DDR4_64, interfaces=(AXI_STREAM,)),
-        Board("kv260", "Xilinx Kria KV260", XCK26, "xilinx.com:kv260_som:part0:1.4", DDR4_64, carrier=KRIA_CARRIER),
-    )
-}
+ULTRA96 = Board(
+    name="ultra96",
+    title="Avnet Ultra96-V2",
+    part=XCZU3EG,
+    board_part="avnet.com:ultra96v2:part0:1.2",
+    ddr_peak_bytes_per_s=LPDDR4_32,
+)
+ULTRA96_V1 = replace(
+    ULTRA96,
+    name="ultra96_v1",
+    title="Avnet Ultra96-V1",
+    part=replace(XCZU3EG, name="xczu3eg-sbva484-1-e"),
+    board_part="avnet.com:ultra96v1:part0:1.2",
+)
+PYNQ_Z2 = Board(
+    name="pynq_z2",
+    title="TUL Pynq-Z2",
+    part=XC7Z020,
+    board_part="tul.com.tw:pynq-z2:part0:1.0",
+    ddr_peak_bytes_per_s=DDR3_16,
+)
+ZCU104 = Board(
+    name="zcu104",
+    title="Xilinx ZCU104",
+    part=XCZU7EV,
+    board_part="xilinx.com:zcu104:part0:1.1",
+    ddr_peak_bytes_per_s=DDR4_64,
+)
+ZCU102 = Board(
+    name="zcu102",
+    title="Xilinx ZCU102",
+    part=XCZU9EG,
+    board_part="xilinx.com:zcu102:part0:3.4",
+    ddr_peak_bytes_per_s=DDR4_64,
+    interfaces=(AXI_STREAM,),
+)
+KV260 = Board(
+    name="kv260",
+    title="Xilinx Kria KV260",
+    part=XCK26,
+    board_part="xilinx.com:kv260_som:part0:1.4",
+    ddr_peak_bytes_per_s=DDR4_64,
+    carrier="som240_1_connector xilinx.com:kv260_carrier:som240_1_connector:1.3",
+)
+
+BOARDS: dict[str, Board] = {board.name: board for board in (ULTRA96, ULTRA96_V1, PYNQ_Z2, ZCU104, ZCU102, KV260)}
+"""Every board that edgekit knows, by name."""
 
 
 def find_board(name: str) -> Board:
@@ -119,7 +202,7 @@ def at_clock(board: Board, clock_mhz: float | None) -> Board:
     """The board with another clock, None for its own. Raises EdgekitError for one that the part cannot have."""
     if clock_mhz is None:
         return board
-    highest = board.part.clock_max_mhz
+    highest = board.part.processing_system.clock_max_mhz
     if not CLOCK_MIN_MHZ <= clock_mhz <= highest:
         raise EdgekitError(
             f"a clock of {clock_mhz:g} MHz: {board.part.name} of the {board.title} has {CLOCK_MIN_MHZ:g} to {highest:g} MHz for its fabric;"
