@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.bundle import RUN
 from edgekit.connections.emulator import missing_emulator
 from edgekit.connections.folder import emulated_session
 from edgekit.connections.session import Session, check_ran, ended
@@ -27,7 +28,7 @@ from edgekit.tflite.kernel_sets import KERNEL_SETS, device_executor_name
 from edgekit.tflite.reader import parse
 
 Connect: TypeAlias = Callable[[], AbstractContextManager[Session]]
-RUN, PIXELS = "run.py", "pixels.py"
+PIXELS = "pixels.py"
 RUN_SECONDS = 3600
 THREADS = 2
 """Threads of the runtime in a run that is compared, not timed."""

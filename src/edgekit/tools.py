@@ -45,12 +45,15 @@ QEMU_ARM = Tool(
 )
 VITIS_HLS = Tool("vitis_hls", "HLS synthesis", ("vitis_hls", "vitis-run"), "EDGEKIT_VITIS_HLS", "AMD Vitis, then source its settings64.sh")
 VIVADO = Tool("vivado", "bitstreams", ("vivado",), "EDGEKIT_VIVADO", "AMD Vivado, then source its settings64.sh", "-version")
-ADB = Tool("adb", "Android devices", ("adb",), "EDGEKIT_ADB", "apt install adb")
-SSH = Tool("ssh", "Raspberry Pi and boards over the network", ("ssh",), "EDGEKIT_SSH", "apt install openssh-client", "-V")
+ADB_CLIENT = Tool("adb", "Android devices", ("adb",), "EDGEKIT_ADB", "apt install adb")
+SSH_CLIENT = Tool("ssh", "Raspberry Pi and boards over the network", ("ssh",), "EDGEKIT_SSH", "apt install openssh-client", "-V")
 APT_GET = Tool("apt-get", "making the emulated Raspberry Pi", ("apt-get",), "EDGEKIT_APT_GET", "it comes with Debian and Ubuntu")
 DPKG_DEB = Tool("dpkg-deb", "making the emulated Raspberry Pi", ("dpkg-deb",), "EDGEKIT_DPKG_DEB", "it comes with Debian and Ubuntu")
 TOOLS: Mapping[str, Tool] = MappingProxyType(
-    {tool.name: tool for tool in (GXX, GXX_AARCH64, CMAKE, MAKE, QEMU, QEMU_ARM, APT_GET, DPKG_DEB, VITIS_HLS, VIVADO, ADB, SSH)}
+    {
+        tool.name: tool
+        for tool in (GXX, GXX_AARCH64, CMAKE, MAKE, QEMU, QEMU_ARM, APT_GET, DPKG_DEB, VITIS_HLS, VIVADO, ADB_CLIENT, SSH_CLIENT)
+    }
 )
 
 

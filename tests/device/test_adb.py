@@ -80,6 +80,29 @@ def test_a_device_that_vanishes_in_the_middle_and_a_full_disk(phone):
     assert work(phone).exists(), "the next session removes it"
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        # 29.0.6, shell
+        ("error: no devices/emulators found", "switch on USB debugging"),
+        ("error: device 'X1' not found", "lists those that are there"),
+        # 29.0.6, push and pull
+        ("adb: error: failed to get feature set: no devices/emulators found", "switch on USB debugging"),
+        # later ones
+        ("adb: no devices/emulators found", "switch on USB debugging"),
+        ("adb: device offline", "adb reconnect"),
+        ("adb: more than one device/emulator", "--on adb:SERIAL"),
+    ],
+)
+def test_what_adb_says_of_a_device_that_it_does_not_reach(said, advice, tmp_path, monkeypatch):
+    adb = tmp_path / "adb"
+    adb.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 1\n')
+    adb.chmod(0o755)
+    monkeypatch.setenv("EDGEKIT_ADB", str(adb))
+    with pytest.raises(DeviceLost, match=advice), session_on("adb", ANDROID):
+        pass
+
+
 @pytest.mark.parametrize("text", ["adb:-x", "adb:a b", "adb:", "adb:x;y", "usb", "localhost", ""])
 def test_what_is_no_address(text):
     with pytest.raises(EdgekitError, match="names no device"):

@@ -17,20 +17,28 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, LABELS, RUN, TFLITE, Bundle
-from edgekit.connections.address import EMULATED, LOCAL, session_on
+from edgekit.connections.address import session_on
 from edgekit.connections.emulator import emulator_folder, missing_emulator
 from edgekit.connections.session import Session, ended
 from edgekit.errors import EdgekitError
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX
 from edgekit.progress import Note
-from edgekit.targets import AI_EDGE_LITERT, emulator_for, find_device
-from edgekit.tflite.application import ARCHITECTURES, LIBRARY, Settings, application_folder, arguments, folder_command, parse_report
+from edgekit.targets import AI_EDGE_LITERT, EMULATED, LOCAL, emulator_for, find_device
+from edgekit.tflite.application import (
+    APPLICATION,
+    ARCHITECTURES,
+    LIBRARY,
+    WRONG,
+    Settings,
+    application_folder,
+    arguments,
+    folder_command,
+    parse_report,
+)
 
 Report: TypeAlias = Mapping[str, Any]
-APPLICATION, SCRIPT = "edgekit-latency", "run.py"
 LONG_SECONDS = 1800
-WRONG = 1
 NO_REFERENCE = (2, 2)
 LIBRARY_BYTES_MAX = 1 << 28
 STOCK_STEPS = 255.0
@@ -112,7 +120,7 @@ def bench(
         settings = Settings(kernels, threads or session.cpus, warm_up, iterations, tolerance=_tolerance(bundle))
         application = _application(session.arch, kernels, note)
         if isinstance(application, str):
-            measured = replace(measured, program=SCRIPT, note=application)
+            measured = replace(measured, program=RUN, note=application)
             report = _with_script(bundle, session, settings, note)
         else:
             measured = replace(measured, program=APPLICATION)

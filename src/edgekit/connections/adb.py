@@ -21,14 +21,25 @@ from edgekit.connections.session import (
 )
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name
-from edgekit.tools import ADB, require
+from edgekit.tools import ADB_CLIENT, require
 
 FOLDER = "/data/local/tmp/edgekit-work"
 SHORT_SECONDS, PUSH_SECONDS, GRACE_SECONDS = 60, 600, 30
 TIMED_OUT = 124
 OPEN = f"rm -rf {FOLDER} && mkdir {FOLDER} && uname -m && nproc"
-UNREACHED = ("error:", "adb: error: failed to get feature set", "adb: device", "adb: no devices", "adb: more")
-GONE = (
+UNREACHED = (
+    "error:",
+    "adb: error: failed to get feature set:",
+    "adb: device",
+    "adb: no devices",
+    "adb: more than one device",
+)
+"""How what adb says begins where it does not reach the device; a program's own words on stderr mostly begin otherwise.
+
+`adb shell`: "error: no devices/emulators found" and "error: device 'X1' not found" in 29.0.6, which is Debian 12's (measured); newer ones
+have "adb:" in the place of "error:". `adb push` and `adb pull` of all of them: "adb: error: failed to get feature set: no devices/...".
+"""
+GONE = (  # words of what it says then, and what helps
     ("unauthorized", "unlock it and allow debugging from this computer"),
     ("offline", "plug it in again, or `adb reconnect`"),
     ("no devices", "plug it in and switch on USB debugging"),
@@ -101,12 +112,10 @@ def adb_session(serial: str | None) -> Iterator[AdbSession]:
 
 
 def _adb(serial: str | None, words: Sequence[str], seconds: float) -> Finished:
-    done = call([require(ADB), *(("-s", serial) if serial else ()), *words], seconds)
+    done = call([require(ADB_CLIENT), *(("-s", serial) if serial else ()), *words], seconds)
     stdout, stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     said = " ".join(stderr.split())
-    if done.returncode and said.startswith(
-        ("error:", "adb: error: failed to get feature set", "adb: device", "adb: no devices", "adb: more")
-    ):
+    if done.returncode and said.startswith(UNREACHED):
         advice = next((text for word, text in GONE if word in said), "is it still plugged in?")
         raise DeviceLost(f"adb does not reach {f'Android {serial}' if serial else 'an Android device'}: {said[-300:]}; {advice}")
     return Finished(device_exit(done.returncode), stdout, stderr)

@@ -10,18 +10,17 @@ from edgekit.connections.folder import emulated_session, local_session
 from edgekit.connections.session import Session
 from edgekit.connections.ssh import SshAddress, ssh_session
 from edgekit.errors import EdgekitError
-from edgekit.targets import Device, emulator_for
+from edgekit.targets import EMULATED, LOCAL, Device, emulator_for
 
-LOCAL, EMULATED = "local", "emulated"
-SSH = re.compile(
+SSH_ADDRESS = re.compile(
     r"ssh://(?:(?P<user>[A-Za-z_][A-Za-z0-9_.-]{0,63})@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,252})(?::(?P<port>[0-9]{1,5}))?/?"
 )
-ADB = re.compile(r"adb(?::(?P<serial>[A-Za-z0-9][A-Za-z0-9.:_-]{0,127}))?")
+ADB_ADDRESS = re.compile(r"adb(?::(?P<serial>[A-Za-z0-9][A-Za-z0-9.:_-]{0,127}))?")
 
 
 def ssh_address(text: str) -> SshAddress | None:
     """The parts of an ssh address, or None. No part can be taken for an option: none begins with '-'."""
-    found = SSH.fullmatch(text)
+    found = SSH_ADDRESS.fullmatch(text)
     if found is None:
         return None
     port = None if found["port"] is None else int(found["port"])
@@ -43,7 +42,7 @@ def session_on(on: str, target: Device) -> AbstractContextManager[Session]:
     address = ssh_address(on)
     if address is not None:
         return ssh_session(address)
-    found = ADB.fullmatch(on)
+    found = ADB_ADDRESS.fullmatch(on)
     if found is not None:
         return adb_session(found["serial"])
     raise EdgekitError(f"--on {on!r} names no device; it takes local, emulated, ssh://user@host[:port], adb or adb:serial")

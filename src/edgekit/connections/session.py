@@ -120,7 +120,7 @@ def device_exit(code: int) -> int:
 
 
 def write_error(title: str, said: str, size: int) -> EdgekitError:
-    """Of files that a device did not take."""
+    """What went wrong where a device did not take files of `size` bytes: its disk is full, it forbids writing, or what it `said`."""
     if "No space left" in said or "disk full" in said.lower():
         return full_disk(title, size)
     if "Permission denied" in said or "Read-only" in said:

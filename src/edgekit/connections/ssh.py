@@ -26,7 +26,7 @@ from edgekit.connections.session import (
 )
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name
-from edgekit.tools import SSH, require
+from edgekit.tools import SSH_CLIENT, require
 
 VENV = ".edgekit-venv"
 CONNECT_SECONDS, ALIVE_SECONDS, ALIVE_COUNT = 10, 5, 3
@@ -120,7 +120,7 @@ def _client(address: SshAddress, command: str) -> list[str]:
         "ClearAllForwardings": "yes",
         "LogLevel": "ERROR",
     }
-    words = [str(require(SSH)), "-T", *(f"-o{name}={value}" for name, value in options.items())]
+    words = [str(require(SSH_CLIENT)), "-T", *(f"-o{name}={value}" for name, value in options.items())]
     words += [] if address.port is None else ["-p", str(address.port)]
     words += [] if address.user is None else ["-l", address.user]
     return [*words, "--", address.host, command]

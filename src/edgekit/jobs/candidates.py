@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekit.arrays import Array
 from edgekit.bundle import GRAPH, LABELS, TFLITE, Bundle, open_bundle
-from edgekit.connections.address import LOCAL, session_on
+from edgekit.connections.address import session_on
 from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.executor import Artifact, Executor
@@ -24,7 +24,7 @@ from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_
 from edgekit.jobs.source import ASSUMED, KERAS_SUFFIXES, QuantizedModel, read_keras
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
-from edgekit.targets import find_device
+from edgekit.targets import LOCAL, find_device
 from edgekit.tflite import KERNEL_SETS
 from edgekit.tflite.kernel_sets import device_executor_name, executor_name
 

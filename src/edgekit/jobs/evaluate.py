@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.connections.address import LOCAL
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import quantize_input
@@ -21,6 +20,7 @@ from edgekit.images.pixels import fit
 from edgekit.jobs.candidates import Candidate, candidates_of
 from edgekit.jobs.dataset import DIGITS
 from edgekit.progress import Note, Progress
+from edgekit.targets import LOCAL
 
 if TYPE_CHECKING:
     from edgekit.keras_models.training.images import Images

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         check_interface,
         find_board,
     )
-    from edgekit.targets.devices import AI_EDGE_LITERT, DEVICES, TFLITE_RUNTIME, Device, Runtime, find_device, runtimes_for
+    from edgekit.targets.devices import AI_EDGE_LITERT, DEVICES, EMULATED, LOCAL, TFLITE_RUNTIME, Device, Runtime, find_device, runtimes_for
     from edgekit.targets.emulators import EMULATORS, Emulator, emulator_for
 else:
     __getattr__ = lazy(
@@ -41,7 +41,17 @@ else:
                 "check_interface",
                 "find_board",
             ),
-            "devices": ("AI_EDGE_LITERT", "DEVICES", "Device", "Runtime", "TFLITE_RUNTIME", "find_device", "runtimes_for"),
+            "devices": (
+                "AI_EDGE_LITERT",
+                "DEVICES",
+                "Device",
+                "EMULATED",
+                "LOCAL",
+                "Runtime",
+                "TFLITE_RUNTIME",
+                "find_device",
+                "runtimes_for",
+            ),
             "emulators": ("EMULATORS", "Emulator", "emulator_for"),
         },
     )
@@ -51,7 +61,9 @@ __all__ = [
     "AXI_MASTER",
     "BOARDS",
     "DEVICES",
+    "EMULATED",
     "EMULATORS",
+    "LOCAL",
     "TFLITE_RUNTIME",
     "WEIGHT_READERS_MAX",
     "ZYNQ_7000",

@@ -29,9 +29,9 @@ class System:
     libc: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Device:
-    """`arch` is the machine name as `uname -m` and wheel tags give it; `reached`: what `--on` takes for it."""
+    """`arch` is the machine name as `uname -m` and wheel tags give it; `reached`: the ways to it, of LOCAL, EMULATED, SSH and ADB."""
 
     name: str
     title: str
@@ -54,16 +54,57 @@ BOOKWORM_32 = System("Raspberry Pi OS Bookworm, 32-bit", python="3.11", libc="gl
 ANDROID = System("Android", python=None, libc=None)
 LINUX = System("Linux", python="3.10 to 3.13", libc="glibc 2.27 or newer")
 PI_RUNTIMES = (AI_EDGE_LITERT, TFLITE_RUNTIME)
-SSH, EMULATED, LOCAL, ADB = "ssh", "emulated", "local", "adb"
+LOCAL, EMULATED, SSH, ADB = "local", "emulated", "ssh", "adb"
+"""The ways to a device, by the words that `--on` takes or that its addresses begin with: edgekit.connections.address."""
 
 DEVICES: dict[str, Device] = {
     device.name: device
     for device in (
-        Device("rpi3", "Raspberry Pi 3, 32-bit", "cortex-a53", "armv7l", BOOKWORM_32, (TFLITE_RUNTIME,), (SSH, EMULATED)),
-        Device("rpi4", "Raspberry Pi 4", "cortex-a72", "aarch64", BOOKWORM, PI_RUNTIMES, (SSH, EMULATED)),
-        Device("rpi5", "Raspberry Pi 5", "cortex-a76", "aarch64", BOOKWORM, PI_RUNTIMES, (SSH, EMULATED)),
-        Device("android", "Android phone", "any 64-bit Arm", "aarch64", ANDROID, (ANDROID_TFLITE, AI_EDGE_LITERT), (ADB, EMULATED)),
-        Device("linux-x86_64", "Linux PC", "any x86-64", "x86_64", LINUX, (AI_EDGE_LITERT,), (SSH, LOCAL)),
+        Device(
+            name="rpi3",
+            title="Raspberry Pi 3, 32-bit",
+            cpu="cortex-a53",
+            arch="armv7l",
+            system=BOOKWORM_32,
+            runtimes=(TFLITE_RUNTIME,),
+            reached=(SSH, EMULATED),
+        ),
+        Device(
+            name="rpi4",
+            title="Raspberry Pi 4",
+            cpu="cortex-a72",
+            arch="aarch64",
+            system=BOOKWORM,
+            runtimes=PI_RUNTIMES,
+            reached=(SSH, EMULATED),
+        ),
+        Device(
+            name="rpi5",
+            title="Raspberry Pi 5",
+            cpu="cortex-a76",
+            arch="aarch64",
+            system=BOOKWORM,
+            runtimes=PI_RUNTIMES,
+            reached=(SSH, EMULATED),
+        ),
+        Device(
+            name="android",
+            title="Android phone",
+            cpu="any 64-bit Arm",
+            arch="aarch64",
+            system=ANDROID,
+            runtimes=(ANDROID_TFLITE, AI_EDGE_LITERT),
+            reached=(ADB, EMULATED),
+        ),
+        Device(
+            name="linux-x86_64",
+            title="Linux PC",
+            cpu="any x86-64",
+            arch="x86_64",
+            system=LINUX,
+            runtimes=(AI_EDGE_LITERT,),
+            reached=(SSH, LOCAL),
+        ),
     )
 }
 

@@ -23,7 +23,7 @@ class Wheel:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Emulator:
     """`device` is what it stands for; `debian_arch` and `triplet` are Debian's names of the architecture, `arch` is `uname -m`'s."""
 
@@ -45,25 +45,25 @@ EMULATORS: dict[str, Emulator] = {
     emulator.device: emulator
     for emulator in (
         Emulator(
-            "rpi4",
-            "cortex-a72",
-            "aarch64",
-            "arm64",
-            "aarch64-linux-gnu",
-            QEMU,
-            (
+            device="rpi4",
+            cpu="cortex-a72",
+            arch="aarch64",
+            debian_arch="arm64",
+            triplet="aarch64-linux-gnu",
+            qemu=QEMU,
+            wheels=(
                 Wheel(TFLITE_RUNTIME, "manylinux_2_34_aarch64", "ce9fa5d770a9725c746dcbf6f59f3178233b3759f09982e8b2db8d2234c333b0"),
                 Wheel(AI_EDGE_LITERT, "manylinux_2_27_aarch64", "8475d18c73698d9244380ad72f67caf540e5c72d9a80c66d17c4b81ca81a21c8"),
             ),
         ),
-        Emulator(  # 32-bit: QEMU has no cortex-a53 there; the A7 is its 32-bit forerunner with the same instructions
-            "rpi3",
-            "cortex-a7",
-            "armv7l",
-            "armhf",
-            "arm-linux-gnueabihf",
-            QEMU_ARM,
-            (Wheel(TFLITE_RUNTIME, "manylinux_2_34_armv7l", "c4e66a74165b18089c86788400af19fa551768ac782d231a9beae2f6434f7949"),),
+        Emulator(
+            device="rpi3",
+            cpu="cortex-a7",  # 32-bit QEMU has no cortex-a53; this is its 32-bit forerunner, with the same instructions
+            arch="armv7l",
+            debian_arch="armhf",
+            triplet="arm-linux-gnueabihf",
+            qemu=QEMU_ARM,
+            wheels=(Wheel(TFLITE_RUNTIME, "manylinux_2_34_armv7l", "c4e66a74165b18089c86788400af19fa551768ac782d231a9beae2f6434f7949"),),
         ),
     )
 }

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 
 from edgekit.bundle import RUN, Bundle
-from edgekit.connections.address import EMULATED, LOCAL, session_on
+from edgekit.connections.address import session_on
 from edgekit.connections.session import check_ran
 from edgekit.errors import EdgekitError
 from edgekit.executor import Executor
-from edgekit.targets import emulator_for, find_device
+from edgekit.targets import EMULATED, LOCAL, emulator_for, find_device
 from edgekit.tflite import KERNEL_SETS
 from edgekit.tflite.device_executors import device_executor, run_script
 from edgekit.tflite.kernel_sets import device_executor_name
