@@ -7,7 +7,7 @@ and some at its ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -22,20 +22,22 @@ from edgekit.graph import (
     Dense,
     DepthwiseConv2D,
     DepthwiseConv2DTranspose,
+    GraphBuilder,
     IntegerGraph,
     Lookup,
     MatMul,
     MaxPool,
     Multiply,
+    Op,
     Padding,
     Reshape,
     Slice,
     Tensor,
-    check,
+    Window,
     op_inputs,
     same_padding,
 )
-from edgekit.graph.ir import OP_TYPES, window_count
+from edgekit.graph.ir import OP_TYPES
 
 SHIFTS = (-2, -1, 0, 1, *range(3, 17))
 PLAIN = (Conv2D, DepthwiseConv2D, Dense, Add, Concat, MaxPool, Lookup, Reshape)
@@ -51,17 +53,15 @@ def random_graph(
 ) -> IntegerGraph:
     """A graph of at least `length` ops of the given types, on maps of up to `side` x `side` x `channels`."""
     shape = (int(rng.integers(1, side + 1)), int(rng.integers(1, side + 1)), int(rng.integers(1, channels + 1)))
-    first = Tensor("input", shape, bool(rng.integers(2)), int(rng.integers(-2, 9)))
-    growing = _Growing(rng, tuple(op_types), channels, {"input": first})
-    while len(growing.ops) < length:
+    graph = GraphBuilder("random")
+    graph.input("input", shape, signed=bool(rng.integers(2)), binary_point=int(rng.integers(-2, 9)))
+    growing = _Growing(rng, tuple(op_types), channels, graph)
+    while len(graph.ops) < length:
         chance = np.array([0.25 if kind in TO_THE_END else 1.0 for kind in op_types])
         kind = op_types[int(rng.choice(len(op_types), p=chance / chance.sum()))]
         growing.grow(kind, growing.pick())
-    read = {name for op in growing.ops for name in op_inputs(op)}
-    outputs = tuple(name for name in growing.tensors if name not in read or (name != "input" and rng.random() < 0.1))
-    graph = IntegerGraph("random", growing.tensors, tuple(growing.ops), "input", outputs)
-    check(graph)
-    return graph
+    read = {name for op in graph.ops for name in op_inputs(op)}
+    return graph.graph(*(name for name in graph.tensors if name not in read or (name != "input" and rng.random() < 0.1)))
 
 
 def graph_of_every_op(rng: np.random.Generator) -> IntegerGraph:
@@ -88,8 +88,8 @@ def integer_graphs(op_types: Sequence[type] = PLAIN, length: int = 6) -> st.Sear
     return st.builds(lambda seed, size: random_graph(np.random.default_rng(seed), op_types, size), seeds, lengths)
 
 
-def one_layer(op: Conv2D | DepthwiseConv2D | Dense, source: Tensor, output: Tensor) -> IntegerGraph:
-    """A graph of a single op, for hand-made vectors."""
+def one_layer(op: Op, source: Tensor, output: Tensor) -> IntegerGraph:
+    """A graph of a single op, for hand-made vectors; it may break the contract."""
     return IntegerGraph("one_layer", {source.name: source, output.name: output}, (op,), source.name, (output.name,))
 
 
@@ -98,8 +98,11 @@ class _Growing:
     rng: np.random.Generator
     op_types: tuple[type, ...]
     channels: int
-    tensors: dict[str, Tensor]
-    ops: list[Any] = field(default_factory=list)
+    graph: GraphBuilder
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return self.graph.tensors
 
     def pick(self) -> Tensor:
         """Mostly the newest tensor, so that the graph gets deep."""
@@ -113,12 +116,11 @@ class _Growing:
         """low..high, both included."""
         return int(self.rng.integers(low, high + 1))
 
-    def add(self, kind: type, output: Tensor, **fields: Any) -> Tensor:
-        name = f"{kind.__name__.lower()}_{len(self.ops)}"
-        output = replace(output, name=f"{name}_out")
-        self.tensors[output.name] = output
-        self.ops.append(kind(name=name, output=output.name, **fields))
-        return output
+    def add(self, kind: type, like: Tensor, **fields: Any) -> Tensor:
+        """An op whose output has the type of `like`, and the shape, where the op leaves it open."""
+        name = f"{kind.__name__.lower()}_{len(self.graph.ops)}"
+        op = kind(name=name, output=f"{name}_out", **fields)
+        return self.tensors[self.graph.write(op, signed=like.signed, binary_point=like.binary_point, shape=like.shape)]
 
     def grow(self, kind: type, source: Tensor) -> None:
         """Adds an op of this kind that reads `source`, or nothing where it cannot."""
@@ -134,9 +136,8 @@ class _Growing:
             self.add(Add, output, inputs=(source.name, other.name), activation=self.activation(output))
         elif kind is Concat:
             other = self.partner(source, same_type=True)
-            total = source.shape[-1] + other.shape[-1]
-            if total <= 64:
-                self.add(Concat, replace(source, shape=(*source.shape[:-1], total)), inputs=(source.name, other.name))
+            if source.shape[-1] + other.shape[-1] <= 64:
+                self.add(Concat, source, inputs=(source.name, other.name))
         elif kind is Slice:
             count = self.integer(1, source.shape[-1])
             start = self.integer(0, source.shape[-1] - count)
@@ -158,16 +159,14 @@ class _Growing:
             self.add(Reshape, replace(source, shape=self.other_shape(source.shape)), input=source.name)
 
     def upsample(self, source: Tensor) -> None:
-        kernel, (rows, columns, depth) = (self.integer(1, 3), self.integer(1, 3)), source.shape
-        output = replace(source, shape=(rows * kernel[0], columns * kernel[1], depth))
-        self.weighted(DepthwiseConv2DTranspose, source, (*kernel, depth), output)
+        kernel = (self.integer(1, 3), self.integer(1, 3))
+        self.weighted(DepthwiseConv2DTranspose, source, (*kernel, source.shape[2]))
 
     def multiply(self, source: Tensor) -> None:
         """By a map of the same shape, or by a gate (1, 1, channels) that a window over the whole map gives."""
         if len(source.shape) == 3 and self.chance(0.5):
-            rows, columns, depth = source.shape
-            like = replace(source, shape=(1, 1, depth))
-            other = self.weighted(DepthwiseConv2D, source, source.shape, like) if rows * columns <= 25 else None
+            rows, columns, _ = source.shape
+            other = self.weighted(DepthwiseConv2D, source, source.shape) if rows * columns <= 25 else None
         else:
             fits = [one for one in self.tensors.values() if one.shape == source.shape and one.binary_point in MULTIPLIED]
             other = fits[self.integer(0, len(fits) - 1)]
@@ -179,13 +178,12 @@ class _Growing:
         x, y = (self.signed(tensor) for tensor in (source, source))
         cells, depth = x.shape[0] * x.shape[1], x.shape[2]
         heads = int(self.rng.choice([n for n in range(1, depth + 1) if depth % n == 0 and n * cells <= 64]))
-        scores = replace(x, shape=(*x.shape[:2], heads * cells), signed=True)
-        bias_shape = scores.shape if self.chance(0.5) else (1, 1, 1)
+        bias_shape = (*x.shape[:2], heads * cells) if self.chance(0.5) else (1, 1, 1)
         bias = self.rng.integers(-(1 << 14), 1 << 14, bias_shape).astype(np.int32)
         shift = self.integer(4, 16)
-        activation = self.activation(replace(scores, binary_point=x.binary_point + y.binary_point - shift))
+        activation = self.activation(replace(x, binary_point=x.binary_point + y.binary_point - shift))
         fields = {"heads": heads, "transpose_y": True, "bias": bias, "activation": activation}
-        scores = self.product(MatMul, scores, x, y, shift, **fields)
+        scores = self.product(MatMul, x, x, y, shift, **fields)
         fields = {"heads": heads, "transpose_y": False, "bias": np.zeros((1, 1, 1), np.int32)}
         self.product(MatMul, replace(x, signed=self.chance(0.8)), scores, y, self.integer(4, 16), **fields)
 
@@ -193,7 +191,7 @@ class _Growing:
         """A signed tensor of the shape of `source`: itself, or a 1x1 depthwise convolution of it."""
         if source.signed and self.chance(0.5):
             return source
-        return self.weighted(DepthwiseConv2D, source, (1, 1, source.shape[2]), replace(source, signed=True), fixed=True)
+        return self.weighted(DepthwiseConv2D, source, (1, 1, source.shape[2]), like=replace(source, signed=True))
 
     def product(self, kind: type, like: Tensor, x: Tensor, y: Tensor, shift: int, **fields: Any) -> Tensor:
         """With the binary point that makes `shift` of it."""
@@ -224,7 +222,7 @@ class _Growing:
             return fits[self.integer(0, len(fits) - 1)]
         if len(source.shape) == 3 and DepthwiseConv2D in self.op_types and self.chance(0.9):
             signed = source.signed if same_type else self.chance(0.5)
-            return self.weighted(DepthwiseConv2D, source, (1, 1, source.shape[2]), replace(source, signed=signed), fixed=True)
+            return self.weighted(DepthwiseConv2D, source, (1, 1, source.shape[2]), like=replace(source, signed=signed))
         return source
 
     def activation(self, output: Tensor) -> Activation:
@@ -244,28 +242,25 @@ class _Growing:
         else:
             most = [min(3, taps - 1) if kind is MaxPool else 3 for taps in (kernel[0], kernel[0], kernel[1], kernel[1])]
             padding = Padding(*(self.integer(0, value) for value in most))
-        out_rows = window_count(rows, kernel[0], strides[0], dilation[0], padding.top + padding.bottom)
-        out_columns = window_count(columns, kernel[1], strides[1], dilation[1], padding.left + padding.right)
-        largest = max(padding.top, padding.bottom) >= kernel[0] or max(padding.left, padding.right) >= kernel[1]
-        if out_rows < 1 or out_columns < 1 or (kind is MaxPool and largest):
+        most_rows, most_columns = max(padding.top, padding.bottom), max(padding.left, padding.right)
+        if kind is MaxPool and (most_rows >= kernel[0] or most_columns >= kernel[1]):
             return
-        shape = (out_rows, out_columns)
+        if min(Window(kernel, strides, padding, dilation).places((rows, columns))) < 1:
+            return
         if kind is MaxPool:
-            self.add(MaxPool, replace(source, shape=(*shape, depth)), input=source.name, pool=kernel, strides=strides, padding=padding)
+            self.add(MaxPool, source, input=source.name, pool=kernel, strides=strides, padding=padding)
             return
-        channels = self.integer(1, self.channels) if kind is Conv2D else depth
-        weights = (*kernel, depth, channels) if kind is Conv2D else (*kernel, depth)
-        output = replace(source, shape=(*shape, channels))
-        self.weighted(kind, source, weights, output, strides=strides, padding=padding, dilation=dilation)
+        weights = (*kernel, depth, self.integer(1, self.channels)) if kind is Conv2D else (*kernel, depth)
+        self.weighted(kind, source, weights, strides=strides, padding=padding, dilation=dilation)
 
     def dense(self, source: Tensor) -> None:
         features = self.integer(1, 2 * self.channels)
-        self.weighted(Dense, source, (prod(source.shape), features), replace(source, shape=(features,)))
+        self.weighted(Dense, source, (prod(source.shape), features))
 
-    def weighted(self, kind: type, source: Tensor, shape: tuple[int, ...], like: Tensor, fixed: bool = False, **fields: Any) -> Tensor:
-        """Shifts first; then a bias and weights of a size that suits them. `fixed` keeps the type of `like`."""
+    def weighted(self, kind: type, source: Tensor, shape: tuple[int, ...], like: Tensor | None = None, **fields: Any) -> Tensor:
+        """Shifts first; then a bias and weights, of that shape, of a size that suits them. The output has the type of `like`, or any."""
         channels = shape[-1]
-        output = like if fixed else replace(like, signed=self.chance(0.5), binary_point=self.integer(-2, 8))
+        output = like or replace(source, signed=self.chance(0.5), binary_point=self.integer(-2, 8))
         weights = self.weights(shape)
         taps = np.abs(weights.astype(np.int64)).reshape(-1, channels).sum(axis=0)
         fitting = np.log2(np.maximum(taps, 1)).round().astype(int) + self.integer(-1, 2)

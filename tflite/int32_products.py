@@ -18,6 +18,7 @@ import numpy as np
 
 from edgekit.graph import IntegerGraph, MatMul, Multiply, Tensor, lowest, requantize_of
 from edgekit.graph.ir import IntArray, ProductOp
+from edgekit.graph.ranges import product_range
 from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import ModelBuilder, OpKind
 from edgekit.tflite.tensors import ADD_WIDE, CAST, MUL_WIDE, STORED_LOW, constant_int32, map_tensor, quantization, step
@@ -84,7 +85,7 @@ def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, accum
     requantize, output = requantize_of(graph, op), graph.tensors[op.output]
     (n,), (rounding,), low, high = requantize.shifts, requantize.rounding_constants, requantize.low, requantize.high
     zero_point = STORED_LOW - output.low
-    lowest, highest = ((end + rounding) >> n for end in _accumulator_range(graph, op))
+    lowest, highest = ((end + rounding) >> n for end in product_range(graph, op))
     # What the shift gives is the output minus `origin`; where nothing is clamped below, that is what the file holds.
     origin = low if lowest < low else -zero_point
     value, name = accumulators, op.name
@@ -99,16 +100,6 @@ def _requantize(builder: ModelBuilder, graph: IntegerGraph, op: ProductOp, accum
         value = _plus(builder, f"{name}/clamped", value, np.array([origin + zero_point]))
     types = schema.TensorType
     builder.operator(CAST, [value], result, schema.CastOptionsT(types.INT32, types.INT8))
-
-
-def _accumulator_range(graph: IntegerGraph, op: ProductOp) -> tuple[int, int]:
-    """The lowest and highest accumulator that any inputs of the types give, bias included."""
-    x, y = (graph.tensors[name] for name in op.inputs)
-    corners = [a * b for a in (x.low, x.high) for b in (y.low, y.high)]
-    if isinstance(op, Multiply):
-        return min(corners), max(corners)
-    terms = x.shape[-1] // op.heads
-    return terms * min(corners) + int(op.bias.min()), terms * max(corners) + int(op.bias.max())
 
 
 def _plus(builder: ModelBuilder, name: str, value: str, constant: IntArray, relu: bool = False) -> str:

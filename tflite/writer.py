@@ -5,7 +5,7 @@ How tensors are stored, tensors.py says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -24,6 +24,7 @@ from edgekit.graph import (
     MatMul,
     MaxPool,
     Multiply,
+    Op,
     Padding,
     Reshape,
     Slice,
@@ -76,7 +77,7 @@ def write_unchecked(graph: IntegerGraph) -> bytes:
     for tensor in graph.tensors.values():
         map_tensor(builder, tensor.name, tensor.shape, tensor)
     for op in graph.ops:
-        _LOWER[type(op)](builder, graph, op)
+        LOWER[type(op)](builder, graph, op)
     return builder.pack(graph.name, [graph.input], graph.outputs, "edgekit: equal integers on every kernel")
 
 
@@ -228,7 +229,7 @@ def _reshape_op(builder: ModelBuilder, graph: IntegerGraph, op: Reshape) -> None
     reshape(builder, op.name, op.input, op.output, graph.tensors[op.output].shape)
 
 
-_LOWER: dict[type, Callable[[ModelBuilder, IntegerGraph, Any], None]] = {
+LOWER: Mapping[type[Op], Callable[[ModelBuilder, IntegerGraph, Any], None]] = {
     Conv2D: _conv,
     DepthwiseConv2D: _conv,
     DepthwiseConv2DTranspose: _depthwise_transpose,

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
-from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, product_bound, shifts_of
+from edgekit.graph import (
+    Add,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
+    IntegerGraph,
+    Lookup,
+    MatMul,
+    MaxPool,
+    Multiply,
+    Op,
+    Reshape,
+    Slice,
+    Tensor,
+    product_bound,
+    shifts_of,
+)
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT
-from edgekit.graph.ir import IntArray, ProductOp
+from edgekit.graph.ir import ConvOp, IntArray, ProductOp, WeightedOp
+from edgekit.graph.ranges import FLOAT32_INTEGERS
+from edgekit.keras_models.qfx.integers import integers_at
 from edgekit.progress import Note
-
-FLOAT32_INTEGERS = 1 << 24
-"""float32 holds every whole number up to this one."""
 
 
 def _missing(artifact: Artifact) -> str | None:
     if artifact.graph is None:
         return "the artifact has no integer graph"
     for op in artifact.graph.ops:
-        if isinstance(op, Conv2D | DepthwiseConv2D) and max(op.strides) > 1 and max(op.dilation) > 1:
-            return f"op '{op.name}' has strides {op.strides} and dilation {op.dilation}, which Keras does not take together"
-        if isinstance(op, Conv2D | DepthwiseConv2D | Dense) and max(shifts_of(artifact.graph, op)) > SHIFT_ALWAYS_EXACT:
-            return f"op '{op.name}' shifts by more than {SHIFT_ALWAYS_EXACT}, which QFX quantizers never do"
-        if isinstance(op, ProductOp) and product_bound(artifact.graph, op) > FLOAT32_INTEGERS:
-            return f"the accumulator of op '{op.name}' may pass 2**24, up to where float32 holds every whole number"
+        reason = CANNOT[type(op)](artifact.graph, op)
+        if reason:
+            return reason
     return None
 
 
@@ -48,20 +63,52 @@ def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
     def run(inputs: IntArray) -> Values:
         real = np.ldexp(inputs.astype(np.float32), -source.binary_point)
         values = probe.predict_on_batch(real)
-        return {
-            name: _integers(np.asarray(value), graph.tensors[name].binary_point, name).astype(graph.tensors[name].dtype)
-            for name, value in values.items()
-        }
+        return {name: integers(graph.tensors[name], np.asarray(value)) for name, value in values.items()}
+
+    def integers(tensor: Tensor, real: npt.NDArray[Any]) -> IntArray:
+        otherwise = f"Keras gives tensor '{tensor.name}' values between its integers"
+        return integers_at(tensor.binary_point, real, otherwise).astype(tensor.dtype)
 
     yield run
     keras.backend.clear_session()
 
 
-def _integers(real: IntArray, binary_point: int, name: str) -> IntArray:
-    scaled = np.ldexp(real.astype(np.float64), binary_point)
-    if not np.array_equal(scaled, np.rint(scaled)):
-        raise EdgekitError(f"Keras gives tensor '{name}' values between its integers")
-    return scaled.astype(np.int64)
+def _weighted(graph: IntegerGraph, op: WeightedOp) -> str | None:
+    if max(shifts_of(graph, op)) > SHIFT_ALWAYS_EXACT:
+        return f"op '{op.name}' shifts by more than {SHIFT_ALWAYS_EXACT}, which QFX quantizers never do"
+    return None
 
+
+def _conv(graph: IntegerGraph, op: ConvOp) -> str | None:
+    if max(op.strides) > 1 and max(op.dilation) > 1:
+        return f"op '{op.name}' has strides {op.strides} and dilation {op.dilation}, which Keras does not take together"
+    return _weighted(graph, op)
+
+
+def _product(graph: IntegerGraph, op: ProductOp) -> str | None:
+    if product_bound(graph, op) > FLOAT32_INTEGERS:
+        return f"the accumulator of op '{op.name}' may pass 2**24, up to where float32 holds every whole number"
+    return None
+
+
+def _always(graph: IntegerGraph, op: Op) -> None:
+    """Keras has every op of this kind."""
+
+
+CANNOT: Mapping[type[Op], Callable[[IntegerGraph, Any], str | None]] = {
+    Conv2D: _conv,
+    DepthwiseConv2D: _conv,
+    DepthwiseConv2DTranspose: _weighted,
+    Dense: _weighted,
+    Add: _always,
+    Multiply: _product,
+    MatMul: _product,
+    Concat: _always,
+    Slice: _always,
+    MaxPool: _always,
+    Lookup: _always,
+    Reshape: _always,
+}
+"""Why Keras cannot compute an op, or None."""
 
 EXECUTORS = (Executor("keras", _missing, _open),)

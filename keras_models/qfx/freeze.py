@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import EdgekitError, UnsupportedLayer
+from edgekit.errors import UnsupportedLayer
 from edgekit.graph import (
     Activation,
     Add,
@@ -18,6 +19,7 @@ from edgekit.graph import (
     Dense,
     DepthwiseConv2D,
     DepthwiseConv2DTranspose,
+    GraphBuilder,
     IntegerGraph,
     Lookup,
     MatMul,
@@ -27,11 +29,10 @@ from edgekit.graph import (
     Padding,
     Reshape,
     Slice,
-    Tensor,
-    check,
     same_padding,
 )
 from edgekit.graph.ir import ProductOp, WeightedOp
+from edgekit.keras_models.qfx.integers import integers_at
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXLookup, QFXTable, QFXWeight
 from edgekit.keras_models.reading.replay import key_of, nodes_of
 
@@ -49,15 +50,13 @@ class _Padded:
     padding: Padding
 
 
-@dataclass
-class _Freezing:
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    ops: list[Op] = field(default_factory=list)
+@dataclass(frozen=True)
+class _Flattened:
+    """What a Flatten gives. A Dense takes `tensor` as it is; anything else reads the Reshape that `name` and `shape` make."""
 
-    def write(self, op: Op, tensor: Tensor) -> str:
-        self.tensors[tensor.name] = tensor
-        self.ops.append(op)
-        return tensor.name
+    tensor: str
+    name: str
+    shape: tuple[int, ...]
 
 
 def freeze(model: Any, name: str | None = None) -> IntegerGraph:
@@ -69,9 +68,8 @@ def freeze(model: Any, name: str | None = None) -> IntegerGraph:
         UnsupportedLayer: a layer that QKerasLayers does not make.
         ContractError: never for a model made by QKerasLayers.
     """
-    state = _Freezing()
+    graph = GraphBuilder(name or model.name)
     values: dict[Any, Any] = {}
-    source = ""
     nodes = nodes_of(model)
     uses = Counter(key_of(tensor) for node in nodes for tensor in node.keras_inputs)
     for node in nodes:
@@ -80,8 +78,7 @@ def freeze(model: Any, name: str | None = None) -> IntegerGraph:
             continue
         inputs = [values.get(key_of(tensor)) for tensor in node.keras_inputs]
         if inputs == [None]:
-            source = _input(state, node.layer)
-            values[output] = source
+            values[output] = _input(graph, node.layer)
             continue
         if any(
             isinstance(value, _Accumulator | _Padded) and uses[key_of(t)] > 1 for value, t in zip(inputs, node.keras_inputs, strict=True)
@@ -89,35 +86,42 @@ def freeze(model: Any, name: str | None = None) -> IntegerGraph:
             raise UnsupportedLayer(
                 f"layer '{node.layer.name}' shares an accumulator with another layer; quantize it with a QActivation first."
             )
-        freezer = _FREEZERS.get(type(node.layer).__name__)
-        if freezer is None:
+        row = FREEZE.get(type(node.layer).__name__)
+        if row is None:
             raise UnsupportedLayer(f"layer '{node.layer.name}' is a {type(node.layer).__name__}, which a QFX model cannot hold.")
-        values[output] = freezer(state, node.layer, *inputs)
-    outputs = tuple(values[key_of(tensor)] for tensor in model.outputs)
+        if Dense not in row.ops:
+            inputs = [_reshaped(graph, value) if isinstance(value, _Flattened) else value for value in inputs]
+        values[output] = row.freeze(graph, node.layer, *inputs)
+    found = [values[key_of(tensor)] for tensor in model.outputs]
+    outputs = [_reshaped(graph, value) if isinstance(value, _Flattened) else value for value in found]
     if any(not isinstance(value, str) for value in outputs):
         raise UnsupportedLayer("the model ends without a QActivation; its output is an accumulator.")
-    graph = IntegerGraph(name or model.name, state.tensors, tuple(state.ops), source, outputs)
-    check(graph)
-    return graph
+    return graph.graph(*outputs)
 
 
 def _shape(layer: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in layer.output_shape[1:])
 
 
-def _input(state: _Freezing, layer: Any) -> str:
+def _input(graph: GraphBuilder, layer: Any) -> str:
     quantizer = getattr(layer, "quantizer", None)
     if not isinstance(quantizer, QFXActivation):
         raise UnsupportedLayer(f"layer '{layer.name}' takes the input; a QFX model quantizes it with a QActivation first.")
-    state.tensors["input"] = Tensor("input", _shape(layer), quantizer.signed, _integer(quantizer.point))
-    return "input"
+    return graph.input("input", _shape(layer), signed=quantizer.signed, binary_point=_integer(quantizer.point))
+
+
+def _reshaped(graph: GraphBuilder, flattened: _Flattened) -> str:
+    """The Reshape that a Flatten is, written where it is first read."""
+    if flattened.name in graph.tensors:
+        return flattened.name
+    return graph.write(Reshape(flattened.name, flattened.tensor, flattened.name), shape=flattened.shape)
 
 
 def _integer(point: Any) -> int:
     return int(point.rounded().numpy())
 
 
-def _read_weights(state: _Freezing, layer: Any, source: str, weight: QFXWeight, bias: Any) -> tuple[Any, Any, tuple[int, ...]]:
+def _read_weights(graph: GraphBuilder, layer: Any, source: str, weight: QFXWeight, bias: Any) -> tuple[Any, Any, tuple[int, ...]]:
     """int8 kernel in its Keras shape, int32 bias, binary points."""
     kernel_values, bias_values = layer.get_weights()
     channels = len(bias_values)
@@ -125,131 +129,138 @@ def _read_weights(state: _Freezing, layer: Any, source: str, weight: QFXWeight, 
     along = [1] * kernel_values.ndim
     along[-1 if weight.channel_axis is None else weight.channel_axis] = channels
     kernel = _integers(weight(kernel_values).numpy(), points.reshape(along), layer.name)
-    f_in = state.tensors[source].binary_point
+    f_in = graph.tensors[source].binary_point
     biases = _integers(bias(bias_values).numpy(), points + f_in, layer.name)
     return kernel.astype(np.int8), biases.astype(np.int32), tuple(int(f) for f in points)
 
 
 def _integers(real: npt.NDArray[Any], binary_point: Any, name: str) -> npt.NDArray[np.int64]:
-    scaled = np.ldexp(np.float64(real), binary_point)
-    if not np.array_equal(scaled, np.rint(scaled)):
-        raise EdgekitError(
-            f"layer '{name}' holds weights that are no integers at their binary point; its quantizers are not QFX quantizers"
-        )
-    return scaled.astype(np.int64)
+    otherwise = f"layer '{name}' holds weights that are no integers at their binary point; its quantizers are not QFX quantizers"
+    return integers_at(binary_point, real, otherwise)
 
 
 def _window(
-    layer: Any, x: str | _Padded, kernel: tuple[int, int], state: _Freezing, dilation: tuple[int, int] = (1, 1)
+    layer: Any, x: str | _Padded, kernel: tuple[int, int], graph: GraphBuilder, dilation: tuple[int, int] = (1, 1)
 ) -> tuple[str, Padding]:
     if isinstance(x, _Padded):
         return x.tensor, x.padding
     if layer.padding == "valid":
         return x, Padding()
-    rows, columns = state.tensors[x].shape[:2]
+    rows, columns = graph.tensors[x].shape[:2]
     return x, same_padding((rows, columns), kernel, layer.strides, dilation)
 
 
-def _conv2d(state: _Freezing, layer: Any, x: Any) -> _Accumulator:
-    source, padding = _window(layer, x, layer.kernel_size, state, layer.dilation_rate)
-    weights, bias, points = _read_weights(state, layer, source, layer.kernel_quantizer_internal, layer.bias_quantizer_internal)
+def _conv2d(graph: GraphBuilder, layer: Any, x: Any) -> _Accumulator:
+    source, padding = _window(layer, x, layer.kernel_size, graph, layer.dilation_rate)
+    weights, bias, points = _read_weights(graph, layer, source, layer.kernel_quantizer_internal, layer.bias_quantizer_internal)
     return _Accumulator(Conv2D(layer.name, source, "", weights, bias, points, tuple(layer.strides), padding, tuple(layer.dilation_rate)))
 
 
-def _depthwise(state: _Freezing, layer: Any, x: Any) -> _Accumulator:
-    source, padding = _window(layer, x, layer.kernel_size, state, layer.dilation_rate)
-    weights, bias, points = _read_weights(state, layer, source, layer.depthwise_quantizer_internal, layer.bias_quantizer_internal)
+def _depthwise(graph: GraphBuilder, layer: Any, x: Any) -> _Accumulator:
+    source, padding = _window(layer, x, layer.kernel_size, graph, layer.dilation_rate)
+    weights, bias, points = _read_weights(graph, layer, source, layer.depthwise_quantizer_internal, layer.bias_quantizer_internal)
     op = DepthwiseConv2D(layer.name, source, "", weights[..., 0], bias, points, tuple(layer.strides), padding, tuple(layer.dilation_rate))
     return _Accumulator(op)
 
 
-def _depthwise_transpose(state: _Freezing, layer: Any, x: str) -> _Accumulator:
-    weights, bias, points = _read_weights(state, layer, x, layer.depthwise_quantizer_internal, layer.bias_quantizer_internal)
+def _depthwise_transpose(graph: GraphBuilder, layer: Any, x: str) -> _Accumulator:
+    weights, bias, points = _read_weights(graph, layer, x, layer.depthwise_quantizer_internal, layer.bias_quantizer_internal)
     return _Accumulator(DepthwiseConv2DTranspose(layer.name, x, "", weights[..., 0], bias, points))
 
 
-def _dense(state: _Freezing, layer: Any, x: str) -> _Accumulator:
-    flattened = state.ops[-1] if state.ops and state.ops[-1].output == x else None
-    if isinstance(flattened, Reshape) and flattened.name.endswith("_flatten"):  # Dense flattens by itself
-        state.ops.pop()
-        del state.tensors[x]
-        x = flattened.input
-    weights, bias, points = _read_weights(state, layer, x, layer.kernel_quantizer_internal, layer.bias_quantizer_internal)
+def _dense(graph: GraphBuilder, layer: Any, x: str | _Flattened) -> _Accumulator:
+    if isinstance(x, _Flattened):  # Dense flattens by itself
+        x = x.tensor
+    weights, bias, points = _read_weights(graph, layer, x, layer.kernel_quantizer_internal, layer.bias_quantizer_internal)
     return _Accumulator(Dense(layer.name, x, "", weights, bias, points))
 
 
-def _add(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
+def _add(graph: GraphBuilder, layer: Any, x: str, y: str) -> _Accumulator:
     return _Accumulator(Add(layer.name, (x, y), ""))
 
 
-def _multiply(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
+def _multiply(graph: GraphBuilder, layer: Any, x: str, y: str) -> _Accumulator:
     return _Accumulator(Multiply(layer.name, (x, y), ""))
 
 
-def _matmul(state: _Freezing, layer: Any, x: str, y: str) -> _Accumulator:
+def _matmul(graph: GraphBuilder, layer: Any, x: str, y: str) -> _Accumulator:
     bias = np.zeros((1, 1, 1), np.int32)
     real = layer.quantized_bias()
     if real is not None:
-        point = state.tensors[x].binary_point + state.tensors[y].binary_point
+        point = graph.tensors[x].binary_point + graph.tensors[y].binary_point
         bias = _integers(real.numpy(), point, layer.name).astype(np.int32)
     return _Accumulator(MatMul(layer.name, (x, y), "", layer.heads, layer.transpose_y, bias))
 
 
-def _channels(state: _Freezing, layer: Any, x: str) -> str:
-    tensor = replace(state.tensors[x], name=layer.name, shape=_shape(layer))
-    return state.write(Slice(layer.name, x, layer.name, layer.start), tensor)
+def _channels(graph: GraphBuilder, layer: Any, x: str) -> str:
+    return graph.write(Slice(layer.name, x, layer.name, layer.start), shape=_shape(layer))
 
 
-def _activation(state: _Freezing, layer: Any, x: Any) -> str:
+def _activation(graph: GraphBuilder, layer: Any, x: Any) -> str:
     quantizer = layer.quantizer
     if isinstance(quantizer, QFXLookup | QFXTable):
-        source = state.tensors[x]
+        source = graph.tensors[x]
         inputs = np.arange(source.low, source.high + 1)
         real = layer(np.ldexp(np.float32(inputs), -source.binary_point)).numpy()
-        tensor = Tensor(layer.name, _shape(layer), quantizer.signed, _integer(quantizer.point))
-        table = _integers(real, tensor.binary_point, layer.name).astype(tensor.dtype)
-        return state.write(Lookup(layer.name, x, layer.name, table), tensor)
+        point = _integer(quantizer.point)
+        table = _integers(real, point, layer.name).astype(np.int8 if quantizer.signed else np.uint8)
+        return graph.write(Lookup(layer.name, x, layer.name, table), signed=quantizer.signed, binary_point=point)
     if not isinstance(quantizer, QFXActivation) or not isinstance(x, _Accumulator):
         raise UnsupportedLayer(f"layer '{layer.name}' does not end a layer with weights or a sum with a QFX quantizer.")
     activation, point = Activation(quantizer.clamp), _integer(quantizer.point)
     name = x.op.name
     op = replace(x.op, output=name) if isinstance(x.op, Multiply) else replace(x.op, output=name, activation=activation)
-    return state.write(op, Tensor(name, _shape(layer), quantizer.signed, point))
+    return graph.write(op, signed=quantizer.signed, binary_point=point)
 
 
-def _concat(state: _Freezing, layer: Any, *inputs: str) -> str:
-    return state.write(Concat(layer.name, inputs, layer.name), replace(state.tensors[inputs[0]], name=layer.name, shape=_shape(layer)))
+def _concat(graph: GraphBuilder, layer: Any, *inputs: str) -> str:
+    return graph.write(Concat(layer.name, inputs, layer.name))
 
 
-def _zero_padding(state: _Freezing, layer: Any, x: str) -> _Padded:
+def _zero_padding(graph: GraphBuilder, layer: Any, x: str) -> _Padded:
     (top, bottom), (left, right) = layer.padding
     return _Padded(x, Padding(top, bottom, left, right))
 
 
-def _max_pool(state: _Freezing, layer: Any, x: Any) -> str:
-    source, padding = _window(layer, x, layer.pool_size, state)
-    op = MaxPool(layer.name, source, layer.name, tuple(layer.pool_size), tuple(layer.strides), padding)
-    return state.write(op, replace(state.tensors[source], name=layer.name, shape=_shape(layer)))
+def _max_pool(graph: GraphBuilder, layer: Any, x: Any) -> str:
+    source, padding = _window(layer, x, layer.pool_size, graph)
+    return graph.write(MaxPool(layer.name, source, layer.name, tuple(layer.pool_size), tuple(layer.strides), padding))
 
 
-def _reshape(state: _Freezing, layer: Any, x: str) -> str:
-    return state.write(Reshape(layer.name, x, layer.name), replace(state.tensors[x], name=layer.name, shape=_shape(layer)))
+def _reshape(graph: GraphBuilder, layer: Any, x: str) -> str:
+    return graph.write(Reshape(layer.name, x, layer.name), shape=_shape(layer))
 
 
-_FREEZERS: dict[str, Any] = {
-    "QConv2D": _conv2d,
-    "QDepthwiseConv2D": _depthwise,
-    "QDepthwiseConv2DTranspose": _depthwise_transpose,
-    "QDense": _dense,
-    "QMatMul": _matmul,
-    "QAttentionScores": _matmul,
-    "ChannelSlice": _channels,
-    "Add": _add,
-    "Multiply": _multiply,
-    "QActivation": _activation,
-    "Concatenate": _concat,
-    "ZeroPadding2D": _zero_padding,
-    "MaxPooling2D": _max_pool,
-    "Reshape": _reshape,
-    "Flatten": _reshape,
+def _flatten(graph: GraphBuilder, layer: Any, x: str) -> _Flattened:
+    return _Flattened(x, layer.name, _shape(layer))
+
+
+_Value: TypeAlias = str | _Accumulator | _Padded | _Flattened
+
+
+@dataclass(frozen=True)
+class Row:
+    """What becomes of a kind of layer: the ops that it may write, and what reads it."""
+
+    ops: tuple[type[Op], ...]
+    freeze: Callable[..., _Value]
+
+
+FREEZE: Mapping[str, Row] = {
+    "QConv2D": Row((Conv2D,), _conv2d),
+    "QDepthwiseConv2D": Row((DepthwiseConv2D,), _depthwise),
+    "QDepthwiseConv2DTranspose": Row((DepthwiseConv2DTranspose,), _depthwise_transpose),
+    "QDense": Row((Dense,), _dense),
+    "QMatMul": Row((MatMul,), _matmul),
+    "QAttentionScores": Row((MatMul,), _matmul),
+    "ChannelSlice": Row((Slice,), _channels),
+    "Add": Row((Add,), _add),
+    "Multiply": Row((Multiply,), _multiply),
+    "QActivation": Row((Lookup,), _activation),
+    "Concatenate": Row((Concat,), _concat),
+    "ZeroPadding2D": Row((), _zero_padding),
+    "MaxPooling2D": Row((MaxPool,), _max_pool),
+    "Reshape": Row((Reshape,), _reshape),
+    "Flatten": Row((Reshape,), _flatten),
 }
+"""By the name of a layer's class, of Keras, qkeras or edgekit."""

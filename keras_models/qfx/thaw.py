@@ -5,11 +5,14 @@ It is how the integers of a file are compared with Keras, and how training goes 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from edgekit.graph import (
+    NO_PADDING,
     Activation,
     Add,
     Concat,
@@ -22,13 +25,14 @@ from edgekit.graph import (
     MatMul,
     MaxPool,
     Multiply,
-    Padding,
+    Op,
     Reshape,
     Slice,
+    Window,
     op_inputs,
     same_padding,
 )
-from edgekit.graph.ir import ConvOp, ProductOp, WeightedOp
+from edgekit.graph.ir import ConvOp, MovingOp, ProductOp, WeightedOp
 from edgekit.keras_models.layers.backend import qkeras, tf_keras
 from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
 from edgekit.keras_models.qfx.binary_point import BinaryPoint
@@ -38,6 +42,27 @@ from edgekit.keras_models.qfx.products import QDepthwiseConv2DTranspose, QMatMul
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXBias, QFXInput, QFXProduct, QFXProductBias, QFXTable, QFXWeight
 
 
+@dataclass(frozen=True)
+class _Thawing:
+    """`points`: of each tensor of the graph, by name."""
+
+    graph: IntegerGraph
+    points: dict[str, BinaryPoint]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self.graph.tensors[name].shape
+
+    def requantized(self, op: WeightedOp | Add, accumulator: Any) -> Any:
+        quantizer = QFXActivation(self.points[op.output], self.graph.tensors[op.output].signed, op.activation.value)
+        return _clamped(op, op.activation, quantizer, accumulator)
+
+    def requantized_product(self, op: ProductOp, accumulator: Any) -> Any:
+        activation = getattr(op, "activation", Activation.NONE)
+        x, y = (self.points[name] for name in op.inputs)
+        quantizer = QFXProduct(self.points[op.output], x, y, self.graph.tensors[op.output].signed, activation.value)
+        return _clamped(op, activation, quantizer, accumulator)
+
+
 def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
     """The model, and its Keras tensor for each tensor of the graph.
 
@@ -45,112 +70,145 @@ def thaw(graph: IntegerGraph) -> tuple[QFXModel, dict[str, Any]]:
     """
     points = {name: BinaryPoint(name, float(tensor.binary_point)) for name, tensor in graph.tensors.items()}
     for op in graph.ops:
-        if isinstance(op, Add | Concat | MaxPool | Reshape | Slice):
+        if isinstance(op, Add | MovingOp):
             for name in op_inputs(op):
                 points[name].share(points[op.output])
     source = graph.tensors[graph.input]
     inputs = tf_keras.Input(source.shape, name="input")
     quantize = QActivation(QFXInput(points[graph.input], source.signed), name="input_quantize", trainable=False)
     values = {graph.input: quantize(inputs)}
+    state = _Thawing(graph, points)
     for op in graph.ops:
-        x = values[op_inputs(op)[0]]
-        output = graph.tensors[op.output]
-        if isinstance(op, WeightedOp):
-            values[op.output] = _requantized(graph, op, points, _weighted(graph, op, points, x))
-        elif isinstance(op, Add):
-            total = tf_keras.layers.Add(name=op.name)([values[name] for name in op.inputs])
-            values[op.output] = _requantized(graph, op, points, total)
-        elif isinstance(op, Multiply):
-            product = tf_keras.layers.Multiply(name=op.name)([values[name] for name in op.inputs])
-            values[op.output] = _requantized_product(graph, op, points, product)
-        elif isinstance(op, MatMul):
-            product = _matmul(graph, op, points, [values[name] for name in op.inputs])
-            values[op.output] = _requantized_product(graph, op, points, product)
-        elif isinstance(op, Slice):
-            values[op.output] = CUSTOM_LAYERS["ChannelSlice"](op.start, output.shape[-1], name=op.name)(x)
-        elif isinstance(op, Concat):
-            values[op.output] = tf_keras.layers.Concatenate(name=op.name)([values[name] for name in op.inputs])
-        elif isinstance(op, MaxPool):
-            values[op.output] = _max_pool(graph, op, x)
-        elif isinstance(op, Lookup):
-            read = graph.tensors[op.input]
-            table = QFXTable(points[op.input], read.signed, points[op.output], output.signed, op.table.tolist())
-            values[op.output] = QActivation(table, name=op.name)(x)
-        else:
-            values[op.output] = tf_keras.layers.Reshape(output.shape, name=op.name)(x)
+        values[op.output] = THAW[type(op)](state, op, [values[name] for name in op_inputs(op)])
     return QFXModel(inputs, [values[name] for name in graph.outputs], name=graph.name), values
 
 
-def _requantized(graph: IntegerGraph, op: WeightedOp | Add, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
-    output = graph.tensors[op.output]
-    quantizer = QFXActivation(points[op.output], output.signed, op.activation.value)
-    return QActivation(quantizer, name=f"{op.name}_{'quantize' if op.activation is Activation.NONE else op.activation.value}")(accumulator)
+def _clamped(op: WeightedOp | Add | ProductOp, activation: Activation, quantizer: Any, accumulator: Any) -> Any:
+    name = f"{op.name}_{'quantize' if activation is Activation.NONE else activation.value}"
+    return QActivation(quantizer, name=name)(accumulator)
 
 
-def _requantized_product(graph: IntegerGraph, op: ProductOp, points: dict[str, BinaryPoint], accumulator: Any) -> Any:
-    output, activation = graph.tensors[op.output], getattr(op, "activation", Activation.NONE)
-    x, y = (points[name] for name in op.inputs)
-    quantizer = QFXProduct(points[op.output], x, y, output.signed, activation.value)
-    return QActivation(quantizer, name=f"{op.name}_{'quantize' if activation is Activation.NONE else activation.value}")(accumulator)
-
-
-def _matmul(graph: IntegerGraph, op: MatMul, points: dict[str, BinaryPoint], operands: list[Any]) -> Any:
-    if op.bias.shape == (1, 1, 1) and not op.bias.any():
-        return QMatMul(op.heads, op.transpose_y, name=op.name)(operands)
-    x, y = op.inputs
-    layer = QMatMul(op.heads, op.transpose_y, QFXProductBias(points[x], points[y]), op.bias.shape, name=op.name)
-    result = layer(operands)
-    point = graph.tensors[x].binary_point + graph.tensors[y].binary_point
-    layer.set_weights([np.ldexp(np.float32(op.bias), -point)])
-    return result
-
-
-def _weighted(graph: IntegerGraph, op: WeightedOp, points: dict[str, BinaryPoint], x: Any) -> Any:
-    of_dense = None if len(set(op.weight_binary_points)) == 1 else 1
-    channel_axis = {Conv2D: 3, DepthwiseConv2D: 2, DepthwiseConv2DTranspose: 2, Dense: of_dense}[type(op)]
-    each = np.array(op.weight_binary_points, np.float32)
-    kernel = BinaryPoint(f"{op.name}/kernel", each if channel_axis is not None else each[0])
-    weight = QFXWeight(kernel, points[op.input], points[op.output], channel_axis)
-    bias = QFXBias(kernel, points[op.input], points[op.output])
-    if isinstance(op, Dense):
-        if len(x.shape) > 2:
-            x = tf_keras.layers.Flatten(name=f"{op.name}_flatten")(x)
-        layer = qkeras.QDense(op.weights.shape[1], kernel_quantizer=weight, bias_quantizer=bias, name=op.name)
-    elif isinstance(op, DepthwiseConv2DTranspose):
-        layer = QDepthwiseConv2DTranspose((op.weights.shape[0], op.weights.shape[1]), weight, bias, name=op.name)
-    else:
-        layer, x = _convolution(graph, op, weight, bias, x)
-    result = layer(x)
-    real = np.ldexp(np.float32(op.weights), -each.astype(np.int32))
-    accumulator_points = each.astype(np.int32) + graph.tensors[op.input].binary_point
-    layer.set_weights([real.reshape(layer.get_weights()[0].shape), np.ldexp(np.float32(op.bias), -accumulator_points)])
-    return result
-
-
-def _convolution(graph: IntegerGraph, op: ConvOp, weight: QFXWeight, bias: QFXBias, x: Any) -> tuple[Any, Any]:
-    rows, columns = graph.tensors[op.input].shape[:2]
-    kernel = (op.weights.shape[0], op.weights.shape[1])
-    padding = "valid"
-    if op.padding != Padding():
-        if op.padding == same_padding((rows, columns), kernel, op.strides, op.dilation):
-            padding = "same"
-        else:
-            x = zero_padding(x, op.name, op.padding)
-    window: dict[str, Any] = {"strides": op.strides, "dilation_rate": op.dilation, "padding": padding, "name": op.name}
+def _conv(state: _Thawing, op: ConvOp, operands: list[Any]) -> Any:
+    window = Window((op.weights.shape[0], op.weights.shape[1]), op.strides, op.padding, op.dilation)
+    x, padding = _padded(op.name, operands[0], window)
+    common: dict[str, Any] = {"strides": op.strides, "dilation_rate": op.dilation, "padding": padding, "name": op.name}
     if isinstance(op, Conv2D):
-        return qkeras.QConv2D(op.weights.shape[3], kernel, kernel_quantizer=weight, bias_quantizer=bias, **window), x
-    return qkeras.QDepthwiseConv2D(kernel, depthwise_quantizer=weight, bias_quantizer=bias, **window), x
+        weight, bias = _quantizers(state, op, channel_axis=3)
+        layer = qkeras.QConv2D(op.weights.shape[3], window.kernel, kernel_quantizer=weight, bias_quantizer=bias, **common)
+    else:
+        weight, bias = _quantizers(state, op, channel_axis=2)
+        layer = qkeras.QDepthwiseConv2D(window.kernel, depthwise_quantizer=weight, bias_quantizer=bias, **common)
+    return _with_weights(state, op, layer, x)
 
 
-def _max_pool(graph: IntegerGraph, op: MaxPool, x: Any) -> Any:
-    tensor = graph.tensors[op.input]
-    padding = "valid"
-    if op.padding != Padding():
-        if op.padding == same_padding(tensor.shape[:2], op.pool, op.strides):  # type: ignore[arg-type]
-            padding = "same"
-        else:  # Keras pads with zeros: lift the values so that the lowest one is zero, and lower them afterwards
-            lift = float(np.ldexp(-tensor.low, -tensor.binary_point))
-            x = zero_padding(tf_keras.layers.Rescaling(1.0, lift, name=f"{op.name}_lift")(x), op.name, op.padding)
-            x = tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, name=op.name)(x)
-            return tf_keras.layers.Rescaling(1.0, -lift, name=f"{op.name}_lower")(x)
-    return tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, padding=padding, name=op.name)(x)
+def _depthwise_transpose(state: _Thawing, op: DepthwiseConv2DTranspose, operands: list[Any]) -> Any:
+    weight, bias = _quantizers(state, op, channel_axis=2)
+    layer = QDepthwiseConv2DTranspose((op.weights.shape[0], op.weights.shape[1]), weight, bias, name=op.name)
+    return _with_weights(state, op, layer, operands[0])
+
+
+def _dense(state: _Thawing, op: Dense, operands: list[Any]) -> Any:
+    weight, bias = _quantizers(state, op, channel_axis=None if len(set(op.weight_binary_points)) == 1 else 1)
+    x = operands[0]
+    if len(x.shape) > 2:
+        x = tf_keras.layers.Flatten(name=f"{op.name}_flatten")(x)
+    layer = qkeras.QDense(op.weights.shape[1], kernel_quantizer=weight, bias_quantizer=bias, name=op.name)
+    return _with_weights(state, op, layer, x)
+
+
+def _quantizers(state: _Thawing, op: WeightedOp, channel_axis: int | None) -> tuple[QFXWeight, QFXBias]:
+    """With a binary point for each channel, or the first one for all where there is no axis."""
+    each = np.array(op.weight_binary_points, np.float32)
+    kernel = BinaryPoint(f"{op.name}/kernel", each[0] if channel_axis is None else each)
+    x, output = state.points[op.input], state.points[op.output]
+    return QFXWeight(kernel, x, output, channel_axis), QFXBias(kernel, x, output)
+
+
+def _with_weights(state: _Thawing, op: WeightedOp, layer: Any, x: Any) -> Any:
+    result = layer(x)
+    points = np.array(op.weight_binary_points, np.int32)
+    real = np.ldexp(np.float32(op.weights), -points)
+    accumulator_points = points + state.graph.tensors[op.input].binary_point
+    layer.set_weights([real.reshape(layer.get_weights()[0].shape), np.ldexp(np.float32(op.bias), -accumulator_points)])
+    return state.requantized(op, result)
+
+
+def _add(state: _Thawing, op: Add, operands: list[Any]) -> Any:
+    return state.requantized(op, tf_keras.layers.Add(name=op.name)(operands))
+
+
+def _multiply(state: _Thawing, op: Multiply, operands: list[Any]) -> Any:
+    return state.requantized_product(op, tf_keras.layers.Multiply(name=op.name)(operands))
+
+
+def _matmul(state: _Thawing, op: MatMul, operands: list[Any]) -> Any:
+    if op.bias.shape == (1, 1, 1) and not op.bias.any():
+        return state.requantized_product(op, QMatMul(op.heads, op.transpose_y, name=op.name)(operands))
+    x, y = op.inputs
+    layer = QMatMul(op.heads, op.transpose_y, QFXProductBias(state.points[x], state.points[y]), op.bias.shape, name=op.name)
+    result = layer(operands)
+    point = state.graph.tensors[x].binary_point + state.graph.tensors[y].binary_point
+    layer.set_weights([np.ldexp(np.float32(op.bias), -point)])
+    return state.requantized_product(op, result)
+
+
+def _concat(state: _Thawing, op: Concat, operands: list[Any]) -> Any:
+    return tf_keras.layers.Concatenate(name=op.name)(operands)
+
+
+def _slice(state: _Thawing, op: Slice, operands: list[Any]) -> Any:
+    return CUSTOM_LAYERS["ChannelSlice"](op.start, state.shape(op.output)[-1], name=op.name)(operands[0])
+
+
+def _max_pool(state: _Thawing, op: MaxPool, operands: list[Any]) -> Any:
+    """Keras pads with zeros, which must not win: values are lifted so that the lowest one is zero, and lowered afterwards."""
+    x, tensor = operands[0], state.graph.tensors[op.input]
+    if (keras_padding := _keras_padding(x, Window(op.pool, op.strides, op.padding))) is not None:
+        return tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, padding=keras_padding, name=op.name)(x)
+    lift = float(np.ldexp(-tensor.low, -tensor.binary_point))
+    x = zero_padding(tf_keras.layers.Rescaling(1.0, lift, name=f"{op.name}_lift")(x), op.name, op.padding)
+    x = tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, name=op.name)(x)
+    return tf_keras.layers.Rescaling(1.0, -lift, name=f"{op.name}_lower")(x)
+
+
+def _lookup(state: _Thawing, op: Lookup, operands: list[Any]) -> Any:
+    read, output = state.graph.tensors[op.input], state.graph.tensors[op.output]
+    table = QFXTable(state.points[op.input], read.signed, state.points[op.output], output.signed, op.table.tolist())
+    return QActivation(table, name=op.name)(operands[0])
+
+
+def _reshape(state: _Thawing, op: Reshape, operands: list[Any]) -> Any:
+    return tf_keras.layers.Reshape(state.shape(op.output), name=op.name)(operands[0])
+
+
+def _padded(name: str, x: Any, window: Window) -> tuple[Any, str]:
+    """The map that a convolution reads, and the padding that it has left to do."""
+    keras_padding = _keras_padding(x, window)
+    return (zero_padding(x, name, window.padding), "valid") if keras_padding is None else (x, keras_padding)
+
+
+def _keras_padding(x: Any, window: Window) -> str | None:
+    """What Keras calls a window's padding, or None where it has no word for it."""
+    if window.padding == NO_PADDING:
+        return "valid"
+    same = same_padding((x.shape[1], x.shape[2]), window.kernel, window.strides, window.dilation)
+    return "same" if window.padding == same else None
+
+
+_Thaw: TypeAlias = Callable[[_Thawing, Any, list[Any]], Any]
+
+THAW: Mapping[type[Op], _Thaw] = {
+    Conv2D: _conv,
+    DepthwiseConv2D: _conv,
+    DepthwiseConv2DTranspose: _depthwise_transpose,
+    Dense: _dense,
+    Add: _add,
+    Multiply: _multiply,
+    MatMul: _matmul,
+    Concat: _concat,
+    Slice: _slice,
+    MaxPool: _max_pool,
+    Lookup: _lookup,
+    Reshape: _reshape,
+}
+"""The layers of an op on the Keras tensors that it reads; gives the Keras tensor of what it writes."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from random_graphs import graph_of_every_op, integer_graphs, random_graph, rando
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.graph import (
+    Activation,
     Conv2D,
     DepthwiseConv2D,
     IntegerGraph,
@@ -27,6 +30,7 @@ from edgekit.graph import (
     write_onnx,
 )
 from edgekit.graph.ir import OP_TYPES
+from edgekit.graph.onnx_form import MAIN, activation_of, channels_first, channels_last, op_type
 from edgekit.verify.onnxruntime import open_onnxruntime
 
 
@@ -76,6 +80,37 @@ def test_ops_named_like_the_parts_of_others_stay_what_they_are(rng):
     assert equal(named, read_onnx(write_onnx(named)))
 
 
+def test_an_op_is_one_main_node_with_its_name(model, every_op):
+    """All other nodes stand around one, of whatever kind they are."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    mains = [(node.name, op_type(node, constants)) for node in model.graph.node]
+    assert [(name, kind) for name, kind in mains if kind] == [(op.name, type(op)) for op in every_op.ops]
+    around = {node.op_type for node, (_, kind) in zip(model.graph.node, mains, strict=True) if kind is None}
+    assert around & set(MAIN.values()) == {"Add", "Mul", "Reshape"}
+
+
+def test_a_node_of_another_kind_is_no_main_node():
+    assert op_type(helper.make_node("Softmax", ["x"], ["y"], name="op"), set()) is None
+
+
+def test_an_activation_is_the_last_part_of_a_name():
+    assert activation_of("a/relu/relu6") is Activation.RELU6
+    assert activation_of("relu6/relu") is Activation.RELU
+    assert activation_of("relu/quantize") is Activation.NONE
+
+
+def test_maps_alone_are_turned():
+    assert channels_first((4, 5, 3)) == (3, 4, 5) and channels_last((3, 4, 5)) == (4, 5, 3)
+    assert channels_first((4, 5)) == channels_last((4, 5)) == (4, 5)
+
+
+def test_onnx_is_imported_when_its_form_is_asked_for():
+    code = "import sys, edgekit.graph as g; assert 'onnx' not in sys.modules; g.write_onnx; assert 'onnx' in sys.modules; g.read_onnx"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(ImportError, match="write_tflite"):
+        from edgekit.graph import write_tflite  # noqa: F401
+
+
 def test_a_tensor_named_like_a_constant_is_refused():
     x, y = Tensor("x", (2,), False, 0), Tensor("table/table", (2,), False, 0)
     graph = IntegerGraph("one", {"x": x, y.name: y}, (Lookup("table", "x", y.name, np.zeros(256, np.uint8)),), "x", (y.name,))
@@ -84,8 +119,13 @@ def test_a_tensor_named_like_a_constant_is_refused():
 
 
 @pytest.fixture
-def model(rng) -> onnx.ModelProto:
-    return onnx.load_model_from_string(write_onnx(graph_of_every_op(rng)))
+def every_op(rng) -> IntegerGraph:
+    return graph_of_every_op(rng)
+
+
+@pytest.fixture
+def model(every_op) -> onnx.ModelProto:
+    return onnx.load_model_from_string(write_onnx(every_op))
 
 
 def constant(model: onnx.ModelProto, ending: str) -> TensorProto:

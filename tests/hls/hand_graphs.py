@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.graph import (
+    NO_PADDING,
     Activation,
     Add,
     Concat,
@@ -15,20 +16,17 @@ from edgekit.graph import (
     Dense,
     DepthwiseConv2D,
     DepthwiseConv2DTranspose,
+    GraphBuilder,
     IntegerGraph,
     Lookup,
     MatMul,
     MaxPool,
     Multiply,
-    Op,
     Padding,
     Reshape,
     Slice,
     Tensor,
 )
-from edgekit.graph.ir import window_count
-
-NO_PADDING = Padding()
 
 
 @dataclass
@@ -36,15 +34,19 @@ class Builder:
     """Each method adds one op, whose output tensor has the op's name, and gives that name back."""
 
     rng: np.random.Generator
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    ops: list[Op] = field(default_factory=list)
+    made: GraphBuilder = field(default_factory=lambda: GraphBuilder("hand made"))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return self.made.tensors
 
     def tensor(self, name: str, shape: tuple[int, ...], signed: bool, binary_point: int) -> str:
-        self.tensors[name] = Tensor(name, shape, signed, binary_point)
-        return name
+        """The graph's input."""
+        return self.made.input(name, shape, signed=signed, binary_point=binary_point)
 
     def graph(self, *outputs: str) -> IntegerGraph:
-        return IntegerGraph("hand made", self.tensors, tuple(self.ops), next(iter(self.tensors)), outputs)
+        """Raises ContractError, as GraphBuilder does."""
+        return self.made.graph(*outputs)
 
     def _weighted(self, kind: type, name: str, source: str, shape: tuple[int, ...], options: dict[str, Any]) -> str:
         """`shifts` are repeated over the channels; `fill` is the one value of all weights, else they are random."""
@@ -56,25 +58,7 @@ class Builder:
         bias = (self.rng.integers(-500, 500, channels) * 4 + 2).astype(np.int32)
         f_in = self.tensors[source].binary_point
         points = tuple(shifts[c % len(shifts)] - f_in + f_out for c in range(channels))
-        self.ops.append(kind(name, source, name, weights, bias, points, **options))
-        self.tensor(name, self._weighted_shape(source, shape, options, kind), signed, f_out)
-        return name
-
-    def _weighted_shape(self, source: str, shape: tuple[int, ...], options: dict[str, Any], kind: type) -> tuple[int, ...]:
-        if kind is Dense:
-            return (shape[-1],)
-        if kind is DepthwiseConv2DTranspose:
-            rows, columns, channels = self.tensors[source].shape
-            return rows * shape[0], columns * shape[1], channels
-        strides, dilation = options.get("strides", (1, 1)), options.get("dilation", (1, 1))
-        return (*self._windows(source, (shape[0], shape[1]), strides, dilation, options.get("padding", Padding())), shape[-1])
-
-    def _windows(
-        self, source: str, kernel: tuple[int, int], strides: tuple[int, int], dilation: tuple[int, int], padding: Padding
-    ) -> tuple[int, int]:
-        size, pads = self.tensors[source].shape, (padding.top + padding.bottom, padding.left + padding.right)
-        rows, columns = (window_count(size[i], kernel[i], strides[i], dilation[i], pads[i]) for i in range(2))
-        return rows, columns
+        return self.made.write(kind(name, source, name, weights, bias, points, **options), signed=signed, binary_point=f_out)
 
     def conv(self, name: str, source: str, kernel: tuple[int, int], channels: int, **options: Any) -> str:
         return self._weighted(Conv2D, name, source, (*kernel, self.tensors[source].shape[2], channels), options)
@@ -89,9 +73,7 @@ class Builder:
         return self._weighted(DepthwiseConv2DTranspose, name, source, (*kernel, self.tensors[source].shape[2]), options)
 
     def multiply(self, name: str, left: str, right: str, shift: int, signed: bool = True) -> str:
-        self.ops.append(Multiply(name, (left, right), name))
-        point = self.tensors[left].binary_point + self.tensors[right].binary_point - shift
-        return self.tensor(name, self.tensors[left].shape, signed, point)
+        return self.made.write(Multiply(name, (left, right), name), signed=signed, binary_point=self._product_point(left, right, shift))
 
     def matmul(self, name: str, x: str, y: str, heads: int, shift: int, transpose_y: bool = False, **options: Any) -> str:
         """`bias`: the largest random one, a number for each output; 0 (as it is by default): a single 0."""
@@ -99,42 +81,32 @@ class Builder:
         (rows, columns, _), (y_rows, y_columns, channels) = self.tensors[x].shape, self.tensors[y].shape
         shape = (rows, columns, heads * y_rows * y_columns if transpose_y else channels)
         bias = self.rng.integers(-largest, largest, shape if largest else (1, 1, 1), endpoint=True).astype(np.int32)
-        self.ops.append(MatMul(name, (x, y), name, heads, transpose_y, bias, **options))
-        return self.tensor(name, shape, signed, self.tensors[x].binary_point + self.tensors[y].binary_point - shift)
+        op = MatMul(name, (x, y), name, heads, transpose_y, bias, **options)
+        return self.made.write(op, signed=signed, binary_point=self._product_point(x, y, shift))
+
+    def _product_point(self, x: str, y: str, shift: int) -> int:
+        return self.tensors[x].binary_point + self.tensors[y].binary_point - shift
 
     def slice(self, name: str, source: str, start: int, count: int) -> str:
-        tensor = self.tensors[source]
-        self.ops.append(Slice(name, source, name, start))
-        return self.tensor(name, (*tensor.shape[:-1], count), tensor.signed, tensor.binary_point)
+        return self.made.write(Slice(name, source, name, start), shape=(count,))
 
     def add(self, name: str, left: str, right: str, signed: bool = True, activation: Activation = Activation.NONE) -> str:
-        tensor = self.tensors[left]
-        self.ops.append(Add(name, (left, right), name, activation))
-        return self.tensor(name, tensor.shape, signed, tensor.binary_point)
+        return self.made.write(Add(name, (left, right), name, activation), signed=signed)
 
     def concat(self, name: str, *sources: str) -> str:
-        tensors = [self.tensors[source] for source in sources]
-        self.ops.append(Concat(name, sources, name))
-        shape = (*tensors[0].shape[:-1], sum(tensor.shape[-1] for tensor in tensors))
-        return self.tensor(name, shape, tensors[0].signed, tensors[0].binary_point)
+        return self.made.write(Concat(name, sources, name))
 
     def max_pool(self, name: str, source: str, pool: tuple[int, int], strides: tuple[int, int], padding: Padding = NO_PADDING) -> str:
-        tensor = self.tensors[source]
-        self.ops.append(MaxPool(name, source, name, pool, strides, padding))
-        shape = (*self._windows(source, pool, strides, (1, 1), padding), tensor.shape[2])
-        return self.tensor(name, shape, tensor.signed, tensor.binary_point)
+        return self.made.write(MaxPool(name, source, name, pool, strides, padding))
 
     def lookup(self, name: str, source: str, signed: bool) -> str:
         """A random table, so that a wrong entry shows."""
         low = -128 if signed else 0
         table = self.rng.integers(low, low + 255, 256, endpoint=True).astype(np.int8 if signed else np.uint8)
-        self.ops.append(Lookup(name, source, name, table))
-        return self.tensor(name, self.tensors[source].shape, signed, 3)
+        return self.made.write(Lookup(name, source, name, table), signed=signed, binary_point=3)
 
     def reshape(self, name: str, source: str, shape: tuple[int, ...]) -> str:
-        tensor = self.tensors[source]
-        self.ops.append(Reshape(name, source, name))
-        return self.tensor(name, shape, tensor.signed, tensor.binary_point)
+        return self.made.write(Reshape(name, source, name), shape=shape)
 
 
 def squeeze_excite(b: Builder, name: str, x: str, shift: int = 7) -> str:

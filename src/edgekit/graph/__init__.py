@@ -1,6 +1,12 @@
-"""The integer graph: tensors and ops (ir), the contract checker (check), the numpy reference, and ONNX as file form."""
+"""The integer graph: tensors and ops (ir), a builder, the contract checker (check), the numpy reference, and ONNX as file form."""
 
-from edgekit.graph.check import accumulator_bound, check, product_bound, violations
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from edgekit.graph.builder import GraphBuilder
+from edgekit.graph.check import check, violations
 from edgekit.graph.ir import (
     NO_PADDING,
     Activation,
@@ -26,11 +32,13 @@ from edgekit.graph.ir import (
     op_inputs,
     same_padding,
 )
-from edgekit.graph.onnx_read import read_onnx
-from edgekit.graph.onnx_write import write_onnx
-from edgekit.graph.ranges import lowest
+from edgekit.graph.ranges import accumulator_bound, lowest, product_bound
 from edgekit.graph.reference import quantize_input, run
 from edgekit.graph.requantize import Requantize, product_shift, requantize_of, shifts_of
+
+if TYPE_CHECKING:
+    from edgekit.graph.onnx_read import read_onnx
+    from edgekit.graph.onnx_write import write_onnx
 
 __all__ = [
     "NO_PADDING",
@@ -41,6 +49,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "DepthwiseConv2DTranspose",
+    "GraphBuilder",
     "IntegerGraph",
     "Lookup",
     "MatMul",
@@ -70,3 +79,12 @@ __all__ = [
     "violations",
     "write_onnx",
 ]
+
+_OF_ONNX = {"read_onnx": "edgekit.graph.onnx_read", "write_onnx": "edgekit.graph.onnx_write"}
+"""onnx takes a quarter of a second to import: its two functions are looked up when they are asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_ONNX:
+        return getattr(import_module(_OF_ONNX[name]), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -241,6 +241,8 @@ ConvOp: TypeAlias = Conv2D | DepthwiseConv2D
 WeightedOp: TypeAlias = Conv2D | DepthwiseConv2D | DepthwiseConv2DTranspose | Dense
 ProductOp: TypeAlias = Multiply | MatMul
 """Ops that multiply activations by activations."""
+MovingOp: TypeAlias = Concat | Slice | MaxPool | Reshape
+"""Ops whose output holds integers of their inputs, and so has their type."""
 Op: TypeAlias = (
     Conv2D | DepthwiseConv2D | DepthwiseConv2DTranspose | Dense | Add | Multiply | MatMul | Concat | Slice | MaxPool | Lookup | Reshape
 )

@@ -1,17 +1,19 @@
 """Reads the ONNX files that onnx_write writes, and no others.
 
-What a graph consists of is taken from the few nodes that bear an op's name. Then the graph is written again in memory, and
-the file has to hold the very same nodes and constants: nothing in it can be overlooked or misunderstood.
+What a graph consists of is taken from the few nodes that bear an op's name, as onnx_form.py says. Then the graph is written again in
+memory, and the file has to hold the very same nodes and constants: nothing in it can be overlooked or misunderstood.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, TensorProto, helper
 
 from edgekit.errors import EdgekitError
 from edgekit.graph.check import violations
@@ -34,7 +36,22 @@ from edgekit.graph.ir import (
     Slice,
     Tensor,
 )
-from edgekit.graph.onnx_write import BATCH, dense_rows, onnx_model
+from edgekit.graph.onnx_form import (
+    BATCH,
+    BIAS,
+    SCALE_KEY,
+    START,
+    TABLE,
+    WEIGHTS,
+    WEIGHTS_SCALE,
+    X_SHAPE,
+    activation_of,
+    channels_last,
+    dense_rows,
+    op_type,
+    part,
+)
+from edgekit.graph.onnx_write import onnx_model
 
 HINT = "edgekit reads the ONNX files that edgekit writes"
 DIMENSION_MAX = 1 << 24
@@ -48,9 +65,6 @@ def read_onnx(data: bytes) -> IntegerGraph:
     Raises:
         EdgekitError: not such a file; the message names the node or value that is wrong.
     """
-    from google.protobuf.message import DecodeError
-    from onnx import ModelProto
-
     model = ModelProto()
     try:
         model.ParseFromString(data)
@@ -58,7 +72,8 @@ def read_onnx(data: bytes) -> IntegerGraph:
         raise EdgekitError(f"not an ONNX file, or a truncated one: {error}. {HINT}") from error
     file = _File(model.graph)
     outputs = tuple(value.name for value in model.graph.output)
-    ops = tuple(_READ[node.op_type](file, node) for node in model.graph.node if file.is_main(node))
+    mains = ((op_type(node, file.initializers), node) for node in model.graph.node)
+    ops = tuple(READ[kind](file, node) for kind, node in mains if kind is not None)
     graph = IntegerGraph(model.graph.name, file.ordered_tensors(ops), ops, file.input, outputs)
     broken = next((v for v in violations(graph) if v.rule == 0), None)
     if broken:
@@ -90,23 +105,10 @@ class _File:
 
     def _binary_point(self, annotation: Any) -> int:
         entries = {entry.key: entry.value for entry in annotation.quant_parameter_tensor_names}
-        return _power_of_two(annotation.tensor_name, self.array(entries.get("SCALE_TENSOR", ""), np.float32))[0]
-
-    def is_main(self, node: Any) -> bool:
-        """Whether the node stands for an op.
-
-        An Add or Mul of a constant belongs to a lookup or a requantize, a Reshape to a product when its shape does not bear its name.
-        """
-        if node.op_type in ("Add", "Mul"):
-            return not any(name in self.initializers for name in node.input)
-        if node.op_type == "Reshape":
-            return f"{node.name}/shape" in node.input
-        return node.op_type in _READ
+        return _power_of_two(annotation.tensor_name, self.array(entries.get(SCALE_KEY, ""), np.float32))[0]
 
     def array(self, name: str, dtype: type, rank: int | None = None) -> npt.NDArray[Any]:
         """A constant of the file, checked for type and size before it is looked at."""
-        from onnx import TensorProto, helper
-
         if name not in self.initializers:
             raise _refuse(f"constant '{name}' is missing")
         proto = self.initializers[name]
@@ -140,21 +142,22 @@ class _File:
             following = self.consumers.get(name, [])
             if len(following) != 1 or not following[0].output:
                 break
-            activation = _ACTIVATIONS.get(str(following[0].name).rpartition("/")[2], activation)
+            step = activation_of(str(following[0].name))
+            activation = activation if step is Activation.NONE else step
             name = following[0].output[0]
         raise _refuse(f"node '{node.name}' does not lead to a tensor of the graph")
 
     def weights(self, node: Any, rank: int) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """The weights as they lie in the file, and the fields that convolutions and dense layers share."""
         output, activation = self.target(node)
-        integers = self.array(f"{node.name}/weights", np.int8, rank)
-        scales = self.array(f"{node.name}/weights_scale", np.float32, 1)
+        integers = self.array(part(node.name, WEIGHTS), np.int8, rank)
+        scales = self.array(part(node.name, WEIGHTS_SCALE), np.float32, 1)
         fields = {
             "name": node.name,
             "input": self.source(node),
             "output": output,
-            "bias": self.array(f"{node.name}/bias", np.int32, 1),
-            "weight_binary_points": _power_of_two(f"{node.name}/weights", scales),
+            "bias": self.array(part(node.name, BIAS), np.int32, 1),
+            "weight_binary_points": _power_of_two(part(node.name, WEIGHTS), scales),
             "activation": activation,
         }
         return integers, fields
@@ -166,10 +169,6 @@ class _File:
         return {name: self.tensors[name] for name in (*names, *rest)}
 
 
-_ACTIVATIONS = {activation.value: activation for activation in (Activation.RELU, Activation.RELU6)}
-"""By the last part of the name of the node that clamps."""
-
-
 def _input(node: Any, position: int) -> str:
     if position >= len(node.input):
         raise _refuse(f"node '{node.name}' has {len(node.input)} inputs")
@@ -177,18 +176,13 @@ def _input(node: Any, position: int) -> str:
 
 
 def _tensor(value: Any, points: dict[str, int]) -> Tensor:
-    from onnx import TensorProto
-
     kind = value.type.tensor_type
     if kind.elem_type not in (TensorProto.INT8, TensorProto.UINT8) or value.name not in points:
         raise _refuse(f"value '{value.name}' is no int8 or uint8 tensor with an annotated scale")
     dimensions = [dimension.dim_value for dimension in kind.shape.dim]
     if len(dimensions) < 2 or kind.shape.dim[0].dim_param != BATCH or not all(0 < size < DIMENSION_MAX for size in dimensions[1:]):
         raise _refuse(f"value '{value.name}' has no shape of the form ('{BATCH}', sizes...)")
-    shape = tuple(dimensions[1:])
-    if len(shape) == 3:
-        shape = (shape[1], shape[2], shape[0])
-    return Tensor(value.name, shape, kind.elem_type == TensorProto.INT8, points[value.name])
+    return Tensor(value.name, channels_last(dimensions[1:]), kind.elem_type == TensorProto.INT8, points[value.name])
 
 
 def _power_of_two(what: str, scales: npt.NDArray[Any]) -> tuple[int, ...]:
@@ -214,15 +208,23 @@ def _padding(pads: tuple[int, ...]) -> Padding:
     return Padding(top, bottom, left, right)
 
 
-def _conv(file: _File, node: Any) -> Op:
+def _conv(file: _File, node: Any) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """The weights as they lie in the file, and the fields that both convolutions share."""
     weights, fields = file.weights(node, 4)
     window = _attributes(node, strides=2, dilations=2, pads=4)
-    fields |= {"strides": window["strides"], "dilation": window["dilations"], "padding": _padding(window["pads"])}
-    if any(attribute.name == "group" for attribute in node.attribute):
-        if weights.shape[1] != 1:
-            raise _refuse(f"convolution '{node.name}' has groups of {weights.shape[1]} channels; 1 or a single group is supported")
-        return DepthwiseConv2D(weights=np.ascontiguousarray(weights[:, 0].transpose(1, 2, 0)), **fields)
+    return weights, fields | {"strides": window["strides"], "dilation": window["dilations"], "padding": _padding(window["pads"])}
+
+
+def _conv2d(file: _File, node: Any) -> Op:
+    weights, fields = _conv(file, node)
     return Conv2D(weights=np.ascontiguousarray(weights.transpose(2, 3, 1, 0)), **fields)
+
+
+def _depthwise(file: _File, node: Any) -> Op:
+    weights, fields = _conv(file, node)
+    if weights.shape[1] != 1:
+        raise _refuse(f"convolution '{node.name}' has groups of {weights.shape[1]} channels; 1 or a single group is supported")
+    return DepthwiseConv2D(weights=np.ascontiguousarray(weights[:, 0].transpose(1, 2, 0)), **fields)
 
 
 def _dense(file: _File, node: Any) -> Op:
@@ -255,12 +257,12 @@ def _matmul(file: _File, node: Any) -> Op:
     """The file's left factor is y, which is turned where the op says so."""
     output, activation = file.target(node)
     y, x = file.source(node, 0), file.source(node, 1)
-    shape = file.array(f"{node.name}/x_shape", np.int64, 1)
+    shape = file.array(part(node.name, X_SHAPE), np.int64, 1)
     if len(shape) != 4 or not 0 < shape[1] < DIMENSION_MAX:
         raise _refuse(f"'{node.name}' splits a map into {shape.tolist()}; (0, heads, columns, cells) is expected")
     left = file.producers.get(_input(node, 0))
     transpose_y = left is not None and left.op_type == "Transpose"
-    bias = np.ascontiguousarray(file.array(f"{node.name}/bias", np.int32, 3).transpose(1, 2, 0))
+    bias = np.ascontiguousarray(file.array(part(node.name, BIAS), np.int32, 3).transpose(1, 2, 0))
     return MatMul(node.name, (x, y), output, int(shape[1]), transpose_y, bias, activation)
 
 
@@ -269,7 +271,7 @@ def _concat(file: _File, node: Any) -> Op:
 
 
 def _slice(file: _File, node: Any) -> Op:
-    start = file.array(f"{node.name}/start", np.int64, 1)
+    start = file.array(part(node.name, START), np.int64, 1)
     if len(start) != 1 or not 0 <= start[0] < DIMENSION_MAX:
         raise _refuse(f"'{node.name}' starts at {start.tolist()}; one channel is expected")
     return Slice(node.name, file.source(node), file.target(node)[0], int(start[0]))
@@ -285,27 +287,12 @@ def _max_pool(file: _File, node: Any) -> Op:
 
 def _lookup(file: _File, node: Any) -> Op:
     output = file.target(node)[0]
-    table = file.array(f"{node.name}/table", np.int8 if file.tensors[output].signed else np.uint8, 1)
+    table = file.array(part(node.name, TABLE), np.int8 if file.tensors[output].signed else np.uint8, 1)
     return Lookup(node.name, file.source(node, 1), output, table)
 
 
 def _reshape(file: _File, node: Any) -> Op:
     return Reshape(node.name, file.source(node), file.target(node)[0])
-
-
-_READ: dict[str, Callable[[_File, Any], Op]] = {
-    "Conv": _conv,
-    "ConvTranspose": _depthwise_transpose,
-    "Gemm": _dense,
-    "Add": _add,
-    "Mul": _multiply,
-    "MatMul": _matmul,
-    "Concat": _concat,
-    "Slice": _slice,
-    "MaxPool": _max_pool,
-    "Gather": _lookup,
-    "Reshape": _reshape,
-}
 
 
 def _compare(found: Any, expected: Any) -> None:
@@ -328,3 +315,20 @@ def _compare(found: Any, expected: Any) -> None:
     opsets = [(opset.domain, opset.version) for opset in found.opset_import]
     if opsets != [(opset.domain, opset.version) for opset in expected.opset_import] or found.functions:
         raise _refuse(f"its operator sets are {opsets}")
+
+
+READ: Mapping[type[Op], Callable[[_File, Any], Op]] = {
+    Conv2D: _conv2d,
+    DepthwiseConv2D: _depthwise,
+    DepthwiseConv2DTranspose: _depthwise_transpose,
+    Dense: _dense,
+    Add: _add,
+    Multiply: _multiply,
+    MatMul: _matmul,
+    Concat: _concat,
+    Slice: _slice,
+    MaxPool: _max_pool,
+    Lookup: _lookup,
+    Reshape: _reshape,
+}
+"""An op from its main node."""

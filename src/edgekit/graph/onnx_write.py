@@ -1,24 +1,20 @@
-"""An integer graph as an ONNX file in QDQ form: its file form, which Netron shows and onnxruntime runs.
+"""An integer graph as an ONNX file in QDQ form: its file form, which Netron shows and onnxruntime runs. onnx_form.py says what is where.
 
-- Every tensor of the graph is an int8 or uint8 value of the same name, zero point 0; its scale 2**-f is the initializer that the
-  file's quantization_annotation names. The batch is a symbolic dimension.
-- Maps (three dimensions) are channels first, as ONNX wants them; all other shapes are kept.
 - Convolution, dense and add work on dequantized values between DequantizeLinear and QuantizeLinear; concat, slice, max-pool, lookup and
   reshape work on the integers.
 - Products of activations are int32 accumulators, whose half-up requantize is taken in double: nothing is left to QuantizeLinear, which
   rounds halves to even.
-- An op's main node bears its name; what stands around it is called `name/what it is`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from onnx import OperatorSetIdProto, StringStringEntryProto, TensorAnnotation, TensorProto, helper, numpy_helper
 
 from edgekit.errors import EdgekitError
 from edgekit.graph.ir import (
@@ -36,6 +32,7 @@ from edgekit.graph.ir import (
     MatMul,
     MaxPool,
     Multiply,
+    Op,
     Padding,
     ProductOp,
     Reshape,
@@ -44,14 +41,29 @@ from edgekit.graph.ir import (
     WeightedOp,
     clamp_range,
 )
+from edgekit.graph.onnx_form import (
+    BATCH,
+    BIAS,
+    GROUP,
+    IR_VERSION,
+    MAIN,
+    OPSET,
+    SCALE_KEY,
+    SHAPE,
+    START,
+    TABLE,
+    TO_CHANNELS_FIRST,
+    TO_CHANNELS_LAST,
+    TURN_LAST,
+    WEIGHTS,
+    ZERO_POINT_KEY,
+    channels_first,
+    dense_rows,
+    part,
+)
 from edgekit.graph.requantize import product_shift
 
-OPSET = 17
-IR_VERSION = 8
-"""Those of 2022: every onnxruntime since 1.12 reads them, and they have all that is used here."""
 PRODUCER = "edgekit"
-BATCH = "batch"
-TO_CHANNELS_FIRST, TO_CHANNELS_LAST, TURN_LAST = (0, 3, 1, 2), (0, 2, 3, 1), (0, 1, 3, 2)
 CLIP_LOW, CLIP_HIGH = "relu6/low", "relu6/high"
 
 
@@ -67,11 +79,9 @@ def write_onnx(graph: IntegerGraph) -> bytes:
 
 def onnx_model(graph: IntegerGraph, outputs: Sequence[str]) -> Any:
     """The onnx.ModelProto whose outputs are the named tensors of the graph."""
-    from onnx import OperatorSetIdProto, helper
-
     parts = _Parts(set(graph.tensors))
     for op in graph.ops:
-        _WRITE[type(op)](parts, graph, op)
+        WRITE[type(op)](parts, graph, op)
     annotations = [_annotation(parts, tensor) for tensor in graph.tensors.values()]
     between = [_value_info(t) for name, t in graph.tensors.items() if name != graph.input and name not in outputs]
     proto = helper.make_graph(
@@ -87,27 +97,6 @@ def onnx_model(graph: IntegerGraph, outputs: Sequence[str]) -> Any:
     return helper.make_model(proto, producer_name=PRODUCER, opset_imports=[opset], ir_version=IR_VERSION)
 
 
-def channels_first(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape that a tensor of the graph has in the file; both without batch."""
-    return (shape[2], shape[0], shape[1]) if len(shape) == 3 else tuple(shape)
-
-
-def to_channels_first(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Values (batch, *shape) as the file's."""
-    return np.ascontiguousarray(values.transpose(TO_CHANNELS_FIRST)) if values.ndim == 4 else values
-
-
-def to_channels_last(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The inverse of to_channels_first."""
-    return np.ascontiguousarray(values.transpose(TO_CHANNELS_LAST)) if values.ndim == 4 else values
-
-
-def dense_rows(shape: Sequence[int]) -> npt.NDArray[np.intp]:
-    """For each feature of a flattened tensor in the file, its index in the graph's row-major order."""
-    order = np.arange(prod(shape)).reshape(shape)
-    return (order.transpose(2, 0, 1) if len(shape) == 3 else order).reshape(-1)
-
-
 @dataclass
 class _Parts:
     """Nodes and constants of the file; `taken` are names that constants and values may not have."""
@@ -117,8 +106,6 @@ class _Parts:
     initializers: dict[str, Any] = field(default_factory=dict)
 
     def constant(self, name: str, array: npt.NDArray[Any]) -> str:
-        from onnx import numpy_helper
-
         self.initializers[self.claim(name)] = numpy_helper.from_array(np.asarray(array, order="C"), name)
         return name
 
@@ -127,14 +114,16 @@ class _Parts:
         return name if name in self.initializers else self.constant(name, array)
 
     def node(self, kind: str, name: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        from onnx import helper
-
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name, **attributes))
         return output
 
     def step(self, kind: str, name: str, inputs: Sequence[str], **attributes: Any) -> str:
         """A node whose one output, no tensor of the graph, bears the node's name."""
         return self.node(kind, name, inputs, self.claim(name), **attributes)
+
+    def main(self, op: Op, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """The node that stands for the op."""
+        return self.node(MAIN[type(op)], op.name, inputs, output, **attributes)
 
     def claim(self, name: str) -> str:
         if name in self.taken:
@@ -153,20 +142,16 @@ class _Parts:
 
     def quantize(self, name: str, value: str, tensor: Tensor) -> str:
         inputs = [value, self.scale(tensor.binary_point), self.zero(tensor)]
-        return self.node("QuantizeLinear", f"{name}/quantize", inputs, tensor.name)
+        return self.node("QuantizeLinear", part(name, "quantize"), inputs, tensor.name)
 
 
 def _value_info(tensor: Tensor) -> Any:
-    from onnx import TensorProto, helper
-
     kind = TensorProto.INT8 if tensor.signed else TensorProto.UINT8
     return helper.make_tensor_value_info(tensor.name, kind, (BATCH, *channels_first(tensor.shape)))
 
 
 def _annotation(parts: _Parts, tensor: Tensor) -> Any:
-    from onnx import StringStringEntryProto, TensorAnnotation
-
-    entries = [("SCALE_TENSOR", parts.scale(tensor.binary_point)), ("ZERO_POINT_TENSOR", parts.zero(tensor))]
+    entries = [(SCALE_KEY, parts.scale(tensor.binary_point)), (ZERO_POINT_KEY, parts.zero(tensor))]
     pairs = [StringStringEntryProto(key=key, value=value) for key, value in entries]
     return TensorAnnotation(tensor_name=tensor.name, quant_parameter_tensor_names=pairs)
 
@@ -176,21 +161,21 @@ def _constants(parts: _Parts, graph: IntegerGraph, op: WeightedOp, weights: IntA
     points = np.array(op.weight_binary_points)
     bias_points = points + graph.tensors[op.input].binary_point
     values = []
-    for what, array, f, along in (("weights", weights, points, axis), ("bias", op.bias, bias_points, 0)):
-        scale = parts.constant(f"{op.name}/{what}_scale", np.ldexp(1.0, -f).astype(np.float32))
-        zero = parts.constant(f"{op.name}/{what}_zero_point", np.zeros(f.shape, array.dtype))
-        integers = parts.constant(f"{op.name}/{what}", array)
-        values.append(parts.step("DequantizeLinear", f"{op.name}/{what}_dequantized", [integers, scale, zero], axis=along))
+    for what, array, f, along in ((WEIGHTS, weights, points, axis), (BIAS, op.bias, bias_points, 0)):
+        scale = parts.constant(part(op.name, f"{what}_scale"), np.ldexp(1.0, -f).astype(np.float32))
+        zero = parts.constant(part(op.name, f"{what}_zero_point"), np.zeros(f.shape, array.dtype))
+        integers = parts.constant(part(op.name, what), array)
+        values.append(parts.step("DequantizeLinear", part(op.name, f"{what}_dequantized"), [integers, scale, zero], axis=along))
     return values
 
 
 def _finish(parts: _Parts, op: WeightedOp | Add, value: str, output: Tensor) -> None:
     """Activation and quantization, from the real value that `op` computed to the tensor of the graph."""
     if op.activation is Activation.RELU:
-        value = parts.step("Relu", f"{op.name}/relu", [value])
+        value = parts.step("Relu", part(op.name, op.activation.value), [value])
     if op.activation is Activation.RELU6:
         low, high = parts.shared(CLIP_LOW, np.array(0, np.float32)), parts.shared(CLIP_HIGH, np.array(6, np.float32))
-        value = parts.step("Clip", f"{op.name}/relu6", [value, low, high])
+        value = parts.step("Clip", part(op.name, op.activation.value), [value, low, high])
     parts.quantize(op.name, value, output)
 
 
@@ -201,25 +186,25 @@ def _window(kernel: Sequence[int], strides: Sequence[int], padding: Padding) -> 
 
 def _conv(parts: _Parts, graph: IntegerGraph, op: ConvOp) -> None:
     """A depthwise convolution is told from a full one by its `group`, which a full one does not write."""
-    x = parts.dequantize(f"{op.name}/input", op.input, graph.tensors[op.input])
+    x = parts.dequantize(part(op.name, "input"), op.input, graph.tensors[op.input])
     window = _window(op.weights.shape[:2], op.strides, op.padding)
     if isinstance(op, Conv2D):
         weights = op.weights.transpose(3, 2, 0, 1)
     else:
         weights = op.weights.transpose(2, 0, 1)[:, np.newaxis]
-        window["group"] = op.weights.shape[2]
+        window[GROUP] = op.weights.shape[2]
     inputs = [x, *_constants(parts, graph, op, weights, axis=0)]
-    total = parts.node("Conv", op.name, inputs, parts.claim(f"{op.name}/sum"), dilations=list(op.dilation), **window)
+    total = parts.main(op, inputs, parts.claim(part(op.name, "sum")), dilations=list(op.dilation), **window)
     _finish(parts, op, total, graph.tensors[op.output])
 
 
 def _dense(parts: _Parts, graph: IntegerGraph, op: Dense) -> None:
     """A map is flattened as it lies in the file; the rows of the weights follow it."""
     source = graph.tensors[op.input]
-    x = op.input if len(source.shape) == 1 else parts.step("Flatten", f"{op.name}/flatten", [op.input], axis=1)
-    x = parts.dequantize(f"{op.name}/input", x, source)
+    x = op.input if len(source.shape) == 1 else parts.step("Flatten", part(op.name, "flatten"), [op.input], axis=1)
+    x = parts.dequantize(part(op.name, "input"), x, source)
     inputs = [x, *_constants(parts, graph, op, op.weights[dense_rows(source.shape)], axis=1)]
-    _finish(parts, op, parts.node("Gemm", op.name, inputs, parts.claim(f"{op.name}/sum")), graph.tensors[op.output])
+    _finish(parts, op, parts.main(op, inputs, parts.claim(part(op.name, "sum"))), graph.tensors[op.output])
 
 
 def _depthwise_transpose(parts: _Parts, graph: IntegerGraph, op: DepthwiseConv2DTranspose) -> None:
@@ -229,24 +214,22 @@ def _depthwise_transpose(parts: _Parts, graph: IntegerGraph, op: DepthwiseConv2D
     modulo 4). Where |b| < 2**25 and |p + b| < 2**25, float32's 24 bits hold b and the sum. Elsewhere |p + b| > 2**25 - 2**15 - 4 both as
     it is and as float32 rounds it, with the same sign; rule 3 then says n <= 16, and more than 2**25 / 2**16 - 1 = 511 is saturated.
     """
-    x = parts.dequantize(f"{op.name}/input", op.input, graph.tensors[op.input])
+    x = parts.dequantize(part(op.name, "input"), op.input, graph.tensors[op.input])
     inputs = [x, *_constants(parts, graph, op, op.weights.transpose(2, 0, 1)[:, np.newaxis], axis=0)]
     kernel, group = op.weights.shape[:2], op.weights.shape[2]
-    total = parts.claim(f"{op.name}/sum")
-    parts.node("ConvTranspose", op.name, inputs, total, kernel_shape=list(kernel), strides=list(kernel), group=group)
+    total = parts.claim(part(op.name, "sum"))
+    parts.main(op, inputs, total, kernel_shape=list(kernel), strides=list(kernel), group=group)
     _finish(parts, op, total, graph.tensors[op.output])
 
 
 def _add(parts: _Parts, graph: IntegerGraph, op: Add) -> None:
-    terms = [parts.dequantize(f"{op.name}/input_{i}", name, graph.tensors[name]) for i, name in enumerate(op.inputs)]
-    _finish(parts, op, parts.node("Add", op.name, terms, parts.claim(f"{op.name}/sum")), graph.tensors[op.output])
+    terms = [parts.dequantize(part(op.name, f"input_{i}"), name, graph.tensors[name]) for i, name in enumerate(op.inputs)]
+    _finish(parts, op, parts.main(op, terms, parts.claim(part(op.name, "sum"))), graph.tensors[op.output])
 
 
 def _multiply(parts: _Parts, graph: IntegerGraph, op: Multiply) -> None:
-    from onnx import TensorProto
-
-    factors = [parts.step("Cast", f"{op.name}/{which}", [name], to=TensorProto.INT32) for which, name in zip("xy", op.inputs, strict=True)]
-    _requantize(parts, graph, op, parts.node("Mul", op.name, factors, parts.claim(f"{op.name}/product")))
+    factors = [parts.step("Cast", part(op.name, which), [name], to=TensorProto.INT32) for which, name in zip("xy", op.inputs, strict=True)]
+    _requantize(parts, graph, op, parts.main(op, factors, parts.claim(part(op.name, "product"))))
 
 
 def _matmul(parts: _Parts, graph: IntegerGraph, op: MatMul) -> None:
@@ -256,21 +239,19 @@ def _matmul(parts: _Parts, graph: IntegerGraph, op: MatMul) -> None:
 
     so y stands on the left, and is turned for the first only.
     """
-    from onnx import TensorProto
-
     matrices = {}
     for which, name in zip("xy", op.inputs, strict=True):
         rows, columns, channels = graph.tensors[name].shape
-        shape = parts.constant(f"{op.name}/{which}_shape", np.array((0, op.heads, channels // op.heads, rows * columns), np.int64))
-        heads = parts.step("Reshape", f"{op.name}/{which}_heads", [name, shape])
-        matrices[which] = parts.step("Cast", f"{op.name}/{which}", [heads], to=TensorProto.INT32)
+        shape = parts.constant(part(op.name, f"{which}_shape"), np.array((0, op.heads, channels // op.heads, rows * columns), np.int64))
+        heads = parts.step("Reshape", part(op.name, f"{which}_heads"), [name, shape])
+        matrices[which] = parts.step("Cast", part(op.name, which), [heads], to=TensorProto.INT32)
     if op.transpose_y:
-        matrices["y"] = parts.step("Transpose", f"{op.name}/y_turned", [matrices["y"]], perm=TURN_LAST)
-    product = parts.node("MatMul", op.name, [matrices["y"], matrices["x"]], parts.claim(f"{op.name}/product"))
+        matrices["y"] = parts.step("Transpose", part(op.name, "y_turned"), [matrices["y"]], perm=TURN_LAST)
+    product = parts.main(op, [matrices["y"], matrices["x"]], parts.claim(part(op.name, "product")))
     map_shape = channels_first(graph.tensors[op.output].shape)
-    shape = parts.constant(f"{op.name}/map_shape", np.array((0, *map_shape), np.int64))
-    value = parts.step("Reshape", f"{op.name}/map", [product, shape])
-    value = parts.step("Add", f"{op.name}/biased", [value, parts.constant(f"{op.name}/bias", op.bias.transpose(2, 0, 1))])
+    shape = parts.constant(part(op.name, "map_shape"), np.array((0, *map_shape), np.int64))
+    value = parts.step("Reshape", part(op.name, "map"), [product, shape])
+    value = parts.step("Add", part(op.name, "biased"), [value, parts.constant(part(op.name, BIAS), op.bias.transpose(2, 0, 1))])
     _requantize(parts, graph, op, value)
 
 
@@ -279,21 +260,19 @@ def _requantize(parts: _Parts, graph: IntegerGraph, op: ProductOp, accumulators:
 
     Double has 53 bits: an accumulator of 32, its quotient by 2**n and the half more are exact, so any optimizer may reorder them.
     """
-    from onnx import TensorProto
-
     output = graph.tensors[op.output]
     kinds = (TensorProto.DOUBLE, TensorProto.INT8 if output.signed else TensorProto.UINT8)
     n = product_shift(graph, op)
-    value = parts.step("Cast", f"{op.name}/double", [accumulators], to=kinds[0])
-    value = parts.step("Mul", f"{op.name}/scaled", [value, parts.shared(f"double_2^{-n}", np.array(np.ldexp(1.0, -n)))])
-    value = parts.step("Add", f"{op.name}/half_more", [value, parts.shared("double_half", np.array(0.5))])
-    value = parts.step("Floor", f"{op.name}/rounded", [value])
+    value = parts.step("Cast", part(op.name, "double"), [accumulators], to=kinds[0])
+    value = parts.step("Mul", part(op.name, "scaled"), [value, parts.shared(f"double_2^{-n}", np.array(np.ldexp(1.0, -n)))])
+    value = parts.step("Add", part(op.name, "half_more"), [value, parts.shared("double_half", np.array(0.5))])
+    value = parts.step("Floor", part(op.name, "rounded"), [value])
     activation = getattr(op, "activation", Activation.NONE)
     if activation is not Activation.NONE:
         low, high = clamp_range(activation, output)
-        value = _clip(parts, f"{op.name}/{activation.value}", value, low, high)
-    value = _clip(parts, f"{op.name}/saturated", value, output.low, output.high)
-    parts.node("Cast", f"{op.name}/quantize", [value], op.output, to=kinds[1])
+        value = _clip(parts, part(op.name, activation.value), value, low, high)
+    value = _clip(parts, part(op.name, "saturated"), value, output.low, output.high)
+    parts.node("Cast", part(op.name, "quantize"), [value], op.output, to=kinds[1])
 
 
 def _clip(parts: _Parts, name: str, value: str, low: int, high: int) -> str:
@@ -303,29 +282,27 @@ def _clip(parts: _Parts, name: str, value: str, low: int, high: int) -> str:
 
 def _concat(parts: _Parts, graph: IntegerGraph, op: Concat) -> None:
     rank = len(graph.tensors[op.output].shape)
-    parts.node("Concat", op.name, op.inputs, op.output, axis=1 if rank == 3 else rank)
+    parts.main(op, op.inputs, op.output, axis=1 if rank == 3 else rank)
 
 
 def _slice(parts: _Parts, graph: IntegerGraph, op: Slice) -> None:
     shape = graph.tensors[op.output].shape
     axis = 1 if len(shape) == 3 else len(shape)
-    bounds = {"start": op.start, "end": op.start + shape[-1], "axis": axis}
-    constants = [parts.constant(f"{op.name}/{what}", np.array([value], np.int64)) for what, value in bounds.items()]
-    parts.node("Slice", op.name, [op.input, *constants], op.output)
+    bounds = {START: op.start, "end": op.start + shape[-1], "axis": axis}
+    constants = [parts.constant(part(op.name, what), np.array([value], np.int64)) for what, value in bounds.items()]
+    parts.main(op, [op.input, *constants], op.output)
 
 
 def _max_pool(parts: _Parts, graph: IntegerGraph, op: MaxPool) -> None:
-    parts.node("MaxPool", op.name, [op.input], op.output, **_window(op.pool, op.strides, op.padding))
+    parts.main(op, [op.input], op.output, **_window(op.pool, op.strides, op.padding))
 
 
 def _lookup(parts: _Parts, graph: IntegerGraph, op: Lookup) -> None:
-    from onnx import TensorProto
-
-    index = parts.step("Cast", f"{op.name}/int32", [op.input], to=TensorProto.INT32)
+    index = parts.step("Cast", part(op.name, "int32"), [op.input], to=TensorProto.INT32)
     if graph.tensors[op.input].signed:
-        first = parts.constant(f"{op.name}/first", np.array(-graph.tensors[op.input].low, np.int32))
-        index = parts.step("Add", f"{op.name}/index", [index, first])
-    parts.node("Gather", op.name, [parts.constant(f"{op.name}/table", op.table), index], op.output, axis=0)
+        first = parts.constant(part(op.name, "first"), np.array(-graph.tensors[op.input].low, np.int32))
+        index = parts.step("Add", part(op.name, "index"), [index, first])
+    parts.main(op, [parts.constant(part(op.name, TABLE), op.table), index], op.output, axis=0)
 
 
 def _reshape(parts: _Parts, graph: IntegerGraph, op: Reshape) -> None:
@@ -333,16 +310,16 @@ def _reshape(parts: _Parts, graph: IntegerGraph, op: Reshape) -> None:
     source, output = graph.tensors[op.input], graph.tensors[op.output]
     x = op.input
     if len(source.shape) == 3:
-        x = parts.step("Transpose", f"{op.name}/channels_last", [x], perm=TO_CHANNELS_LAST)
-    shape = parts.constant(f"{op.name}/shape", np.array((0, *output.shape), np.int64))
+        x = parts.step("Transpose", part(op.name, "channels_last"), [x], perm=TO_CHANNELS_LAST)
+    shape = parts.constant(part(op.name, SHAPE), np.array((0, *output.shape), np.int64))
     if len(output.shape) != 3:
-        parts.node("Reshape", op.name, [x, shape], op.output)
+        parts.main(op, [x, shape], op.output)
         return
-    x = parts.node("Reshape", op.name, [x, shape], parts.claim(f"{op.name}/reshaped"))
-    parts.node("Transpose", f"{op.name}/channels_first", [x], op.output, perm=TO_CHANNELS_FIRST)
+    x = parts.main(op, [x, shape], parts.claim(part(op.name, "reshaped")))
+    parts.node("Transpose", part(op.name, "channels_first"), [x], op.output, perm=TO_CHANNELS_FIRST)
 
 
-_WRITE: dict[type, Callable[[_Parts, IntegerGraph, Any], None]] = {
+WRITE: Mapping[type[Op], Callable[[_Parts, IntegerGraph, Any], None]] = {
     Conv2D: _conv,
     DepthwiseConv2D: _conv,
     DepthwiseConv2DTranspose: _depthwise_transpose,

@@ -6,17 +6,20 @@ Sums of products run in float64 matrix products where numpy has a fast one: all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.arrays import Int64
 from edgekit.graph.ir import (
+    NO_PADDING,
     Add,
     Concat,
     Conv2D,
+    ConvOp,
     Dense,
     DepthwiseConv2D,
     DepthwiseConv2DTranspose,
@@ -27,15 +30,12 @@ from edgekit.graph.ir import (
     MaxPool,
     Multiply,
     Op,
-    Padding,
-    Pair,
     Reshape,
     Slice,
     Tensor,
-    WeightedOp,
+    Window,
     clamp_range,
     op_inputs,
-    window_count,
 )
 from edgekit.graph.requantize import requantize_of
 
@@ -61,32 +61,8 @@ def run(graph: IntegerGraph, inputs: IntArray) -> dict[str, IntArray]:
     for op in graph.ops:
         operands = [values[name].astype(np.int64) for name in op_inputs(op)]
         output = graph.tensors[op.output]
-        values[op.output] = run_op(graph, op, operands).reshape(-1, *output.shape).astype(output.dtype)
+        values[op.output] = RUN[type(op)](graph, op, operands).reshape(-1, *output.shape).astype(output.dtype)
     return values
-
-
-def run_op(graph: IntegerGraph, op: Op, operands: list[Int64]) -> Int64:
-    """One op on int64 operands (batch, *shape); int64 within the output's range."""
-    x, output = operands[0], graph.tensors[op.output]
-    if isinstance(op, WeightedOp):
-        return requantize_of(graph, op).apply(_ACCUMULATE[type(op)](op, x) + op.bias.astype(np.int64))
-    if isinstance(op, Multiply):
-        return requantize_of(graph, op).apply(x * operands[1])
-    if isinstance(op, MatMul):
-        return requantize_of(graph, op).apply(_matmul(op, x, operands[1]) + op.bias.astype(np.int64))
-    if isinstance(op, Add):
-        return np.clip(x + operands[1], *clamp_range(op.activation, output))
-    if isinstance(op, Concat):
-        return np.concatenate(operands, axis=-1)
-    if isinstance(op, Slice):
-        return x[..., op.start : op.start + output.shape[-1]]
-    if isinstance(op, MaxPool):
-        padded = _pad(x, op.padding, graph.tensors[op.input].low)
-        return np.max(np.stack(list(_windows(padded, op.pool, op.strides, (1, 1)))), axis=0)
-    if isinstance(op, Lookup):
-        return op.table.astype(np.int64)[x - graph.tensors[op.input].low]
-    assert isinstance(op, Reshape)
-    return x
 
 
 def quantize_input(tensor: Tensor, real: npt.NDArray[Any]) -> IntArray:
@@ -94,58 +70,108 @@ def quantize_input(tensor: Tensor, real: npt.NDArray[Any]) -> IntArray:
     return np.clip(np.rint(np.ldexp(real, tensor.binary_point)), tensor.low, tensor.high).astype(tensor.dtype)
 
 
-def _pad(x: Int64, padding: Padding, value: int) -> Int64:
-    rows, columns = (padding.top, padding.bottom), (padding.left, padding.right)
-    return np.pad(x, ((0, 0), rows, columns, (0, 0)), constant_values=value)
+def _taps(x: Int64, window: Window, outside: int) -> Iterator[Int64]:
+    """For each tap of the kernel, row-major, the cells that it meets: (batch, rows, columns, channels). Padding holds `outside`."""
+    pad, (down, right), (apart, beside) = window.padding, window.strides, window.dilation
+    padded = np.pad(x, ((0, 0), (pad.top, pad.bottom), (pad.left, pad.right), (0, 0)), constant_values=outside)
+    rows, columns = replace(window, padding=NO_PADDING).places((padded.shape[1], padded.shape[2]))
+    for i in range(window.kernel[0]):
+        for j in range(window.kernel[1]):
+            top, left = i * apart, j * beside
+            yield padded[:, top : top + rows * down : down, left : left + columns * right : right]
 
 
-def _windows(x: Int64, kernel: Pair, strides: Pair, dilation: Pair) -> Any:
-    """For each tap of the kernel, row-major, the cells that it meets: (batch, rows, columns, channels)."""
-    rows = window_count(x.shape[1], kernel[0], strides[0], dilation[0], 0)
-    columns = window_count(x.shape[2], kernel[1], strides[1], dilation[1], 0)
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            top, left = i * dilation[0], j * dilation[1]
-            yield x[:, top : top + rows * strides[0] : strides[0], left : left + columns * strides[1] : strides[1]]
+def _of_zeros(op: ConvOp, x: Int64) -> Iterator[Int64]:
+    kernel = (op.weights.shape[0], op.weights.shape[1])
+    return _taps(x, Window(kernel, op.strides, op.padding, op.dilation), 0)
 
 
-def _conv2d(op: Any, x: Int64) -> Int64:
+def _conv2d(op: Conv2D, x: Int64) -> Any:
     taps = op.weights.reshape(-1, *op.weights.shape[2:]).astype(np.float64)
-    cells = _windows(_pad(x, op.padding, 0), op.weights.shape[:2], op.strides, op.dilation)
-    return sum(cell.astype(np.float64) @ tap for cell, tap in zip(cells, taps, strict=True)).astype(np.int64)
+    total = sum(cell.astype(np.float64) @ tap for cell, tap in zip(_of_zeros(op, x), taps, strict=True))
+    return np.asarray(total).astype(np.int64) + op.bias
 
 
-def _depthwise(op: Any, x: Int64) -> Int64:
+def _depthwise(op: DepthwiseConv2D, x: Int64) -> Any:
     taps = op.weights.reshape(-1, op.weights.shape[2]).astype(np.int64)
-    cells = _windows(_pad(x, op.padding, 0), op.weights.shape[:2], op.strides, op.dilation)
-    return sum(cell * tap for cell, tap in zip(cells, taps, strict=True))
+    return sum(cell * tap for cell, tap in zip(_of_zeros(op, x), taps, strict=True)) + op.bias
 
 
-def _dense(op: Any, x: Int64) -> Int64:
-    return (x.reshape(len(x), -1).astype(np.float64) @ op.weights.astype(np.float64)).astype(np.int64)
-
-
-def _depthwise_transpose(op: Any, x: Int64) -> Int64:
+def _depthwise_transpose(op: DepthwiseConv2DTranspose, x: Int64) -> Any:
     """(batch, rows, 1, columns, 1, channels) * (kernel_h, 1, kernel_w, channels): the kernel's axes lie inside the map's."""
     batch, rows, columns, channels = x.shape
     kernel_h, kernel_w, _ = op.weights.shape
     product = x[:, :, np.newaxis, :, np.newaxis] * op.weights.astype(np.int64)[:, np.newaxis]
-    return product.reshape(batch, rows * kernel_h, columns * kernel_w, channels)
+    return product.reshape(batch, rows * kernel_h, columns * kernel_w, channels) + op.bias
 
 
-def _matmul(op: MatMul, x: Int64, y: Int64) -> Int64:
+def _dense(op: Dense, x: Int64) -> Any:
+    return (x.reshape(len(x), -1).astype(np.float64) @ op.weights.astype(np.float64)).astype(np.int64) + op.bias
+
+
+def _multiply(op: Multiply, x: Int64, y: Int64) -> Int64:
+    return x * y
+
+
+def _matmul(op: MatMul, x: Int64, y: Int64) -> Any:
     """`einsum` letters: b batch, i cells of x, j cells of y, h heads, k columns of a head. Returns x's cells with new channels."""
 
     def heads(values: Int64) -> Any:
         return values.reshape(len(values), -1, op.heads, values.shape[-1] // op.heads).astype(np.float64)
 
     product = np.einsum("bihk,bjhk->bihj" if op.transpose_y else "bihj,bjhk->bihk", heads(x), heads(y), optimize=True)
-    return product.reshape(*x.shape[:-1], -1).astype(np.int64)
+    return product.reshape(*x.shape[:-1], -1).astype(np.int64) + op.bias
 
 
-_ACCUMULATE: dict[type, Callable[[Any, Int64], Int64]] = {
-    Conv2D: _conv2d,
-    DepthwiseConv2D: _depthwise,
-    DepthwiseConv2DTranspose: _depthwise_transpose,
-    Dense: _dense,
+_Run: TypeAlias = Callable[[IntegerGraph, Any, list[Int64]], Int64]
+
+
+def _requantized(accumulate: Callable[..., Int64]) -> _Run:
+    """An op whose int64 accumulators, bias included, are `accumulate` of its operands."""
+
+    def run_op(graph: IntegerGraph, op: Any, operands: list[Int64]) -> Int64:
+        return requantize_of(graph, op).apply(accumulate(op, *operands))
+
+    return run_op
+
+
+def _add(graph: IntegerGraph, op: Add, operands: list[Int64]) -> Int64:
+    return np.clip(operands[0] + operands[1], *clamp_range(op.activation, graph.tensors[op.output]))
+
+
+def _concat(graph: IntegerGraph, op: Concat, operands: list[Int64]) -> Int64:
+    return np.concatenate(operands, axis=-1)
+
+
+def _slice(graph: IntegerGraph, op: Slice, operands: list[Int64]) -> Int64:
+    return operands[0][..., op.start : op.start + graph.tensors[op.output].shape[-1]]
+
+
+def _max_pool(graph: IntegerGraph, op: MaxPool, operands: list[Int64]) -> Int64:
+    cells = _taps(operands[0], Window(op.pool, op.strides, op.padding), graph.tensors[op.input].low)
+    return np.max(np.stack(list(cells)), axis=0)
+
+
+def _lookup(graph: IntegerGraph, op: Lookup, operands: list[Int64]) -> Int64:
+    return op.table.astype(np.int64)[operands[0] - graph.tensors[op.input].low]
+
+
+def _reshape(graph: IntegerGraph, op: Reshape, operands: list[Int64]) -> Int64:
+    return operands[0]
+
+
+RUN: Mapping[type[Op], _Run] = {
+    Conv2D: _requantized(_conv2d),
+    DepthwiseConv2D: _requantized(_depthwise),
+    DepthwiseConv2DTranspose: _requantized(_depthwise_transpose),
+    Dense: _requantized(_dense),
+    Add: _add,
+    Multiply: _requantized(_multiply),
+    MatMul: _requantized(_matmul),
+    Concat: _concat,
+    Slice: _slice,
+    MaxPool: _max_pool,
+    Lookup: _lookup,
+    Reshape: _reshape,
 }
+"""One op on int64 operands (batch, *shape): int64 within the output's range, row-major in the output's shape or one alike."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,14 +11,27 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
-from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, accumulator_bound
-from edgekit.graph.onnx_write import onnx_model, to_channels_first, to_channels_last
+from edgekit.graph import (
+    Add,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
+    IntegerGraph,
+    Lookup,
+    MatMul,
+    MaxPool,
+    Multiply,
+    Op,
+    Reshape,
+    Slice,
+    accumulator_bound,
+)
+from edgekit.graph.check import ACCUMULATOR_FLOAT32
+from edgekit.graph.ir import WeightedOp
+from edgekit.graph.onnx_form import to_channels_first, to_channels_last
 from edgekit.progress import Note
-
-FLOAT32_SUM = 1 << 25
-"""Where input and output are of one type, onnxruntime fuses a layer into an integer op; elsewhere it runs the float32 convolution that
-the file describes. Under the contract weights are multiples of 4 and biases 2 modulo 4, so every partial sum, in any order, is even
-and below 2**25 has at most 24 significant bits: float32 holds it exactly."""
 
 
 def _missing(artifact: Artifact) -> str | None:
@@ -27,17 +40,48 @@ def _missing(artifact: Artifact) -> str | None:
     if artifact.graph is None:
         return "there is no integer graph, which is what onnxruntime runs"
     for op in artifact.graph.ops:
-        if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
-            largest = int(accumulator_bound(artifact.graph, op).max())
-            if largest >= FLOAT32_SUM:
-                return f"it sums in float32, and accumulators of '{op.name}' may reach {largest} >= 2**25"
+        reason = CANNOT[type(op)](artifact.graph, op)
+        if reason:
+            return reason
     return None
+
+
+def _sum(graph: IntegerGraph, op: WeightedOp) -> str | None:
+    """Where input and output are of one type, onnxruntime fuses a layer into an integer op; elsewhere it runs the float32 convolution
+    that the file describes, which holds every partial sum below ACCUMULATOR_FLOAT32."""
+    largest = int(accumulator_bound(graph, op).max())
+    if largest >= ACCUMULATOR_FLOAT32:
+        return f"it sums in float32, and accumulators of '{op.name}' may reach {largest} >= 2**25"
+    return None
+
+
+def _always(graph: IntegerGraph, op: Op) -> None:
+    """It runs every op of this kind. onnx_write proves it for products and, where an accumulator is one product, for upsampling."""
+
+
+CANNOT: Mapping[type[Op], Callable[[IntegerGraph, Any], str | None]] = {
+    Conv2D: _sum,
+    DepthwiseConv2D: _sum,
+    DepthwiseConv2DTranspose: _always,
+    Dense: _sum,
+    Add: _always,
+    Multiply: _always,
+    MatMul: _always,
+    Concat: _always,
+    Slice: _always,
+    MaxPool: _always,
+    Lookup: _always,
+    Reshape: _always,
+}
+"""Why onnxruntime cannot run an op as the contract wants it, or None."""
 
 
 @contextmanager
 def open_onnxruntime(artifact: Artifact, note: Note, optimize: bool = True) -> Iterator[Run]:
     """`optimize` False runs the QDQ form as it stands, in float32."""
     import onnxruntime
+
+    from edgekit.graph.onnx_write import onnx_model
 
     graph = artifact.graph
     if graph is None:
