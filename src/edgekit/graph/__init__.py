@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgekit.faces import lazy
 from edgekit.graph.builder import GraphBuilder
 from edgekit.graph.check import check, violations
 from edgekit.graph.ir import (
@@ -39,6 +39,8 @@ from edgekit.graph.requantize import Requantize, product_shift, requantize_of, s
 if TYPE_CHECKING:
     from edgekit.graph.onnx_read import read_onnx
     from edgekit.graph.onnx_write import write_onnx
+else:
+    __getattr__ = lazy(__name__, {"onnx_read": ("read_onnx",), "onnx_write": ("write_onnx",)})
 
 __all__ = [
     "NO_PADDING",
@@ -79,12 +81,3 @@ __all__ = [
     "violations",
     "write_onnx",
 ]
-
-_OF_ONNX = {"read_onnx": "edgekit.graph.onnx_read", "write_onnx": "edgekit.graph.onnx_write"}
-"""onnx takes a quarter of a second to import: its two functions are looked up when they are asked for."""
-
-
-def __getattr__(name: str) -> Any:
-    if name in _OF_ONNX:
-        return getattr(import_module(_OF_ONNX[name]), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
