@@ -60,6 +60,10 @@ class _Start:
     preprocessing: Preprocessing
     notes: tuple[str, ...]
 
+    @property
+    def quantized(self) -> bool:
+        return _is_qfx(self.model)
+
 
 def train_model(
     request: ModelRequest,
@@ -103,6 +107,64 @@ def train_model(
     from edgekit.keras_models.training.checkpoint import remove_checkpoint
     from edgekit.keras_models.training.fit import Options, accuracy, fit
 
+    _refuse(data, exact=exact, qfx=qfx, precisions=precisions, teacher=teacher, output=output)
+    master = None if teacher is None else read_keras(teacher, note)
+    start = _prepare(request, data, master, exact, note)
+    if precisions is not None and start.quantized:
+        raise EdgekitError(f"'{request.model}' is quantized already; the bits of its weights are chosen from the float model")
+    lesson = None if master is None else _lesson(master, start)
+    labelled = bool(start.split.train.classes)
+    split = start.split if lesson is None else _taught(start.split, lesson)
+    if qfx and not start.quantized:
+        if lesson is None and not _is_untrained(request):
+            lesson = _float_teacher(start)
+        start = _quantized(start, split, precisions, note, taught=master is None and lesson is not None)
+    model = start.model
+    path = output or Path(f"{start.name}-{Path(data).name}{'-qfx' if start.quantized else ''}.keras")
+    options = Options(
+        epochs=epochs or (QFX_EPOCHS if start.quantized else EPOCHS),
+        learning_rate=learning_rate or default_learning_rate(model),
+        seed=request.seed,
+        patience=patience,
+    )
+    note("measuring accuracy")
+    before = accuracy(model, split.held_out.images, split.held_out.labels)
+    note("training")
+    checkpoint = path.with_suffix(CHECKPOINT_SUFFIX)
+    if restart:
+        remove_checkpoint(checkpoint)
+    fitted = fit(model, split.train, options, held_out=split.held_out, teacher=lesson, checkpoint=checkpoint, on_step=progress)
+    after = accuracy(model, split.held_out.images, split.held_out.labels)
+    save_model(model, path, start.preprocessing, Accuracy(after, len(split.held_out), data) if labelled else None)
+    remove_checkpoint(checkpoint)
+    resumed = (f"went on after epoch {fitted.resumed_after}, from {checkpoint}",) if fitted.resumed_after else ()
+    return Trained(
+        path=path,
+        name=start.name,
+        qfx=start.quantized,
+        labelled=labelled,
+        epochs=len(fitted.history),
+        kept=fitted.kept,
+        resumed_after=fitted.resumed_after,
+        train_images=len(split.train),
+        held_out_images=len(split.held_out),
+        accuracy_before=before,
+        accuracy=after,
+        notes=(*start.notes, *resumed),
+    )
+
+
+def default_learning_rate(model: Any) -> float:
+    """The highest learning rate of a training, as it suits a float model or a QFX model."""
+    from edgekit.keras_models.layers.custom_layers import OffsetAttention
+
+    if _is_qfx(model):
+        return QFX_LEARNING_RATE
+    return ATTENTION_LEARNING_RATE if any(isinstance(layer, OffsetAttention) for layer in model.layers) else LEARNING_RATE
+
+
+def _refuse(data: str, *, exact: bool, qfx: bool, precisions: Precisions | None, teacher: Path | None, output: Path | None) -> None:
+    """Raises EdgekitError for options that contradict each other, before anything is read."""
     if output is not None and output.suffix != ".keras":
         raise EdgekitError(f"'{output}' should end in .keras, the file form of a Keras model")
     if precisions is not None and not qfx:
@@ -115,64 +177,6 @@ def train_model(
         raise EdgekitError(f"'{teacher}' cannot teach; give a trained model as a .keras or .h5 file")
     if exact and qfx:
         raise EdgekitError("the exact form is trained in float first, and then with --qfx, which takes it by itself; give one of them")
-    master = None if teacher is None else read_keras(teacher, note)
-    start = _prepare(request, data, master, exact, note)
-    model, notes, qfx_model = start.model, start.notes, _is_qfx(start.model)
-    lesson = None if master is None else _lesson(master, start)
-    split = start.split if lesson is None else _taught(start.split, lesson)
-    if qfx_model and precisions is not None:
-        raise EdgekitError(f"'{request.model}' is quantized already; the bits of its weights are chosen from the float model")
-    if qfx and not qfx_model:
-        from edgekit.keras_models import quantize
-
-        quantized = quantize(model, split.train.images[:CALIBRATION_COUNT], precisions=precisions, note=note)
-        model, qfx_model, notes = quantized.model, True, (*notes, *quantized.notes)
-        if lesson is None and not _is_untrained(request):
-            lesson = _float_teacher(start)
-            notes = (*notes, "the float model that it came from teaches it")
-    path = output or Path(f"{start.name}-{Path(data).name}{'-qfx' if qfx_model else ''}.keras")
-    options = Options(
-        epochs or (QFX_EPOCHS if qfx_model else EPOCHS),
-        learning_rate or default_learning_rate(model),
-        request.seed,
-        patience,
-    )
-    note("measuring accuracy")
-    before = accuracy(model, split.held_out.images, split.held_out.labels)
-    note("training")
-    checkpoint = path.with_suffix(CHECKPOINT_SUFFIX)
-    if restart:
-        remove_checkpoint(checkpoint)
-    fitted = fit(model, split.train, options, held_out=split.held_out, teacher=lesson, checkpoint=checkpoint, on_step=progress)
-    after = accuracy(model, split.held_out.images, split.held_out.labels)
-    labelled = bool(start.split.train.classes)
-    save_model(model, path, start.preprocessing, Accuracy(after, len(split.held_out), data) if labelled else None)
-    remove_checkpoint(checkpoint)
-    if fitted.resumed_after:
-        notes = (*notes, f"went on after epoch {fitted.resumed_after}, from {checkpoint}")
-    return Trained(
-        path=path,
-        name=start.name,
-        qfx=qfx_model,
-        labelled=labelled,
-        epochs=len(fitted.history),
-        kept=fitted.kept,
-        resumed_after=fitted.resumed_after,
-        train_images=len(split.train),
-        held_out_images=len(split.held_out),
-        accuracy_before=before,
-        accuracy=after,
-        notes=notes,
-    )
-
-
-def default_learning_rate(model: Any) -> float:
-    """The highest one of a training, that suits a float model or a QFX model."""
-    from edgekit.keras_models.layers.custom_layers import OffsetAttention
-
-    if _is_qfx(model):
-        return QFX_LEARNING_RATE
-    return ATTENTION_LEARNING_RATE if any(isinstance(layer, OffsetAttention) for layer in model.layers) else LEARNING_RATE
 
 
 def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact: bool, note: Note) -> _Start:
@@ -196,6 +200,15 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
     return _Start(model, split, source.name, source.preprocessing, notes)
+
+
+def _quantized(start: _Start, split: Split, precisions: Precisions | None, note: Note, *, taught: bool) -> _Start:
+    """The QFX model of a float one, calibrated with images of the training part. `taught`: the float model will teach it."""
+    from edgekit.keras_models import quantize
+
+    made = quantize(start.model, split.train.images[:CALIBRATION_COUNT], precisions=precisions, note=note)
+    lesson = ("the float model that it came from teaches it",) if taught else ()
+    return replace(start, model=made.model, notes=(*start.notes, *made.notes, *lesson))
 
 
 def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: bool, note: Note) -> _Start:

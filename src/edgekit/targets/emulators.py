@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.digest import digest_of
-from edgekit.errors import UnknownName
 from edgekit.targets.devices import AI_EDGE_LITERT, TFLITE_RUNTIME, Runtime
 from edgekit.tools import QEMU, QEMU_ARM, Tool
 
@@ -67,13 +66,6 @@ EMULATORS: dict[str, Emulator] = {
         ),
     )
 }
-
-
-def find_emulator(name: str) -> Emulator:
-    """The emulator of that device. Raises UnknownName."""
-    if name not in EMULATORS:
-        raise UnknownName("emulated device", name, EMULATORS)
-    return EMULATORS[name]
 
 
 def emulator_for(arch: str) -> Emulator | None:
