@@ -93,7 +93,8 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
     from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision
     from edgekit.keras_models.qfx.quantize import quantize
     from edgekit.keras_models.training.distillation import Teacher
-    from edgekit.keras_models.training.fit import Options, accuracy, fit
+    from edgekit.keras_models.training.fit import accuracy, fit
+    from edgekit.keras_models.training.options import Options
     from edgekit.keras_models.training.stored_images import split_as_taken
     from edgekit.keras_models.training.synthesize import synthesize
     from edgekit.keras_models.zoo.build import build_model
@@ -111,7 +112,7 @@ def accuracies(member: Member, seed: int) -> Iterator[tuple[str, float]]:
         return top1(model)
 
     import_keras().utils.set_random_seed(seed)
-    network = build_model(member.network, alpha=member.alpha, size=member.size, classes=10, form=Form.EXACT)
+    network = build_model(member.network, alpha=member.alpha, size=member.size, classes=10, form=Form.BN)
     set_norm_mix(network, 1)
     fit(network, split.train, Options(member.epochs, default_learning_rate(network), seed))
     yield "float", top1(network)

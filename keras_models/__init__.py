@@ -11,33 +11,37 @@ from edgekit.faces import lazy
 
 if TYPE_CHECKING:
     from edgekit.keras_models.files.model_files import load_model, save_model
-    from edgekit.keras_models.layers.bn_form import exact_form
+    from edgekit.keras_models.layers.bn_form import bn_form
     from edgekit.keras_models.layers.bn_layers import set_norm_mix
     from edgekit.keras_models.qfx.freeze import freeze
     from edgekit.keras_models.qfx.model import QFXModel
     from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision
     from edgekit.keras_models.qfx.quantize import build_qkeras_model, quantize
     from edgekit.keras_models.reading.inference import inference_form
-    from edgekit.keras_models.weights.load import ImportedWeights, import_weights
-    from edgekit.keras_models.zoo.build import build_model
+    from edgekit.keras_models.weights.load import import_weights
+    from edgekit.keras_models.weights.matching import ImportedWeights
+    from edgekit.keras_models.zoo.build import build_model, count
     from edgekit.keras_models.zoo.count_layers import Counts
-    from edgekit.keras_models.zoo.networks import NETWORKS, Network, count, find_network
+    from edgekit.keras_models.zoo.network import Network
+    from edgekit.keras_models.zoo.networks import NETWORKS, find_network
 else:
     __getattr__ = lazy(
         __name__,
         {
             "files.model_files": ("load_model", "save_model"),
-            "layers.bn_form": ("exact_form",),
+            "layers.bn_form": ("bn_form",),
             "layers.bn_layers": ("set_norm_mix",),
             "qfx.freeze": ("freeze",),
             "qfx.model": ("QFXModel",),
             "qfx.precision": ("Precisions", "WeightPrecision"),
             "qfx.quantize": ("build_qkeras_model", "quantize"),
             "reading.inference": ("inference_form",),
-            "weights.load": ("ImportedWeights", "import_weights"),
-            "zoo.build": ("build_model",),
+            "weights.load": ("import_weights",),
+            "weights.matching": ("ImportedWeights",),
+            "zoo.build": ("build_model", "count"),
             "zoo.count_layers": ("Counts",),
-            "zoo.networks": ("NETWORKS", "Network", "count", "find_network"),
+            "zoo.network": ("Network",),
+            "zoo.networks": ("NETWORKS", "find_network"),
         },
     )
 
@@ -49,10 +53,10 @@ __all__ = [
     "Precisions",
     "QFXModel",
     "WeightPrecision",
+    "bn_form",
     "build_model",
     "build_qkeras_model",
     "count",
-    "exact_form",
     "find_network",
     "freeze",
     "import_weights",

@@ -21,10 +21,10 @@ def small_sbcformer(form: Form = Form.PUBLISHED) -> Any:
 
 def with_weights(form: Form = Form.PUBLISHED) -> tuple[Any, Any]:
     """The model with random weights and measured statistics, and the images they were measured on."""
-    from edgekit.keras_models.layers.bn_form import exact_form
+    from edgekit.keras_models.layers.bn_form import bn_form
     from edgekit.keras_models.training.images import photographs
     from edgekit.keras_models.weights.random import randomize
 
     model, images = small_sbcformer(form), photographs(SIZE, 16, seed=2)
     randomize(model, images, 1)
-    return (exact_form(model, images)[0] if form is Form.EXACT else model), images
+    return (bn_form(model, images)[0] if form is Form.BN else model), images

@@ -71,11 +71,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(_unwrapped(arrays), taken_from)
 
 
-def read_arrays(path: Path) -> Mapping[str, Array]:
-    """`read_checkpoint`'s arrays."""
-    return read_checkpoint(path).arrays
-
-
 def _read(path: Path) -> tuple[dict[str, Array], str | None]:
     if is_zipfile(path):
         with ZipFile(path) as archive:

@@ -51,6 +51,8 @@ QKERAS_PARTS = {
 REGISTERED = "edgekit>"
 """What Keras writes in front of the names of our own layers and functions."""
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|initializers|regularizers|constraints|mixed_precision)(\.\w+)*)?")
+OWN_MODULE = re.compile(r"edgekit\.keras_models(\.\w+)*")
+"""Homes of our own classes. A file names the one that a class had when the file was written; what is made of it, its name decides."""
 CALL = re.compile(r"(\w+)(\([\w\s.,=+-]*\))?")
 """How qkeras writes a quantizer as text, as in quantized_bits(8, 0, alpha=1)."""
 
@@ -63,14 +65,14 @@ def custom_objects() -> dict[str, Any]:
     import qkeras.qlayers
 
     from edgekit.keras_models.layers.activations import CUSTOM_ACTIVATIONS
-    from edgekit.keras_models.layers.bn_layers import EXACT_LAYERS
+    from edgekit.keras_models.layers.bn_layers import BN_FORM_LAYERS
     from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
     from edgekit.keras_models.qfx.model import CUSTOM_OBJECTS
     from edgekit.keras_models.qfx.products import QKERAS_CUSTOM_LAYERS
 
     homes = (qkeras, qkeras.qlayers)
     classes = {name: getattr(home, name) for name in (*QKERAS_LAYERS, *QKERAS_PARTS) for home in homes if hasattr(home, name)}
-    return classes | CUSTOM_OBJECTS | QKERAS_CUSTOM_LAYERS | CUSTOM_LAYERS | EXACT_LAYERS | CUSTOM_ACTIVATIONS
+    return classes | CUSTOM_OBJECTS | QKERAS_CUSTOM_LAYERS | CUSTOM_LAYERS | BN_FORM_LAYERS | CUSTOM_ACTIVATIONS
 
 
 def load_model(path: Path) -> Any:
@@ -204,7 +206,8 @@ def _object_problem(node: dict[str, Any]) -> str | None:
         return None if fine else f"has a function '{function}' of module '{module}'"
     custom = custom_objects().get(name)
     if custom is not None:
-        known = module in (None, custom.__module__)
+        ours = bool(OWN_MODULE.fullmatch(custom.__module__) and OWN_MODULE.fullmatch(str(module)))
+        known = ours or module in (None, custom.__module__)
     else:
         known = name in MODELS | LAYERS | PARTS and (module is None or bool(KERAS_MODULE.fullmatch(str(module))))
     fine = known and (registered is None or registered == name or str(registered).endswith(f">{name}"))

@@ -1,6 +1,6 @@
-"""exact_form: a float network with layer norm or softmax attention becomes the network that has integers for all of it.
+"""bn_form: a float network with layer norm or softmax attention becomes the network that has integers for all of it.
 
-The exact form is another function: batch norm stands for layer norm, ReLU attention for softmax. Everything else is the same, layers keep
+The BN form is another function: batch norm stands for layer norm, ReLU attention for softmax. Everything else is the same, layers keep
 their names and trained weights; statistics and factors are measured on images. It is a start for training, not an equal.
 """
 
@@ -18,8 +18,8 @@ from edgekit.keras_models.layers.custom_layers import OffsetAttention
 MEASURED_IMAGES = 64
 
 
-def exact_form(model: Any, images: npt.NDArray[np.float32]) -> tuple[Any, tuple[str, ...]]:
-    """The model in its exact form and what the user should be told; the model itself where it has nothing to replace.
+def bn_form(model: Any, images: npt.NDArray[np.float32]) -> tuple[Any, tuple[str, ...]]:
+    """The model in its BN form and what the user should be told; the model itself where it has nothing to replace.
 
     Args:
         model: a float tf_keras.Model. Layer norms over the channels and OffsetAttention are replaced.
@@ -57,7 +57,7 @@ def exact_form(model: Any, images: npt.NDArray[np.float32]) -> tuple[Any, tuple[
 
 
 def _counterpart(layer: Any) -> Any:
-    """The layer of the exact form, or None for a layer that stays."""
+    """The layer of the BN form, or None for a layer that stays."""
     if isinstance(layer, tf_keras.layers.LayerNormalization) and list(layer.axis) == [len(layer.input_shape) - 1]:
         return ProgressiveNorm(layer.epsilon, name=layer.name)
     if type(layer) is OffsetAttention:

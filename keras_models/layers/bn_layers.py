@@ -1,4 +1,4 @@
-"""Float Keras layers of the exact form: what stands in a network where its authors have a layer norm or softmax attention.
+"""Float Keras layers of the BN form: what stands in a network where its authors have a layer norm or softmax attention.
 
 Both can be taken over from the published layers: while `measuring`, a layer called eagerly sets its own constants from what it sees.
 """
@@ -129,8 +129,8 @@ def progressive_norms(model: Any) -> list[ProgressiveNorm]:
     return [layer for layer in model.layers if isinstance(layer, ProgressiveNorm)]
 
 
-EXACT_LAYERS: dict[str, Any] = {
+BN_FORM_LAYERS: dict[str, Any] = {
     layer.__name__: tf_keras.saving.register_keras_serializable(package="edgekit")(layer)
     for layer in (ProgressiveNorm, ReluAttention, PairReluAttention)
 }
-"""What a saved float model in the exact form names beyond Keras."""
+"""What a saved float model in the BN form names beyond Keras."""

@@ -342,7 +342,7 @@ class QKerasLayers:
 
 
 def _no_exact_form(name: str, what: str) -> UnsupportedLayer:
-    return UnsupportedLayer(f"layer '{name}' {what}, which has no exact form; edgekit.keras_models.exact_form gives the model another one.")
+    return UnsupportedLayer(f"layer '{name}' {what}, which has no exact form; edgekit.keras_models.bn_form gives the model another one.")
 
 
 def zero_padding(tensor: Any, name: str, padding: Padding) -> Any:

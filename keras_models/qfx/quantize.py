@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.layers.bn_form import exact_form
+from edgekit.keras_models.layers.bn_form import bn_form
 from edgekit.keras_models.qfx.bias_correction import correct_biases
 from edgekit.keras_models.qfx.calibrate import calibrate
 from edgekit.keras_models.qfx.equalize import equalize
@@ -34,7 +34,7 @@ class Quantized:
 def quantize(
     model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Callable[[str], None] = lambda _: None
 ) -> Quantized:
-    """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its exact form.
+    """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its BN form.
 
     Args:
         images: (count, *input shape) as the model takes them, to calibrate with.
@@ -47,7 +47,7 @@ def quantize(
     if not len(images):
         raise EdgekitError("calibration needs at least one image")
     note("reading the layers")
-    model, changes = exact_form(model, images)
+    model, changes = bn_form(model, images)
     layers = QKerasLayers(precisions)
     twin, weights, found = replay(model, layers)
     layers.precisions.check_names(weights)
@@ -65,8 +65,8 @@ def quantize(
 def build_qkeras_model(
     name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000, precisions: Precisions | None = None
 ) -> QFXModel:
-    """The qkeras twin of `build_model` in the exact form: untrained, binary points at 0. Raises as `build_model` does."""
-    model = build_model(name, alpha=alpha, size=size, classes=classes, form=Form.EXACT)
+    """The qkeras twin of `build_model` in the BN form: untrained, binary points at 0. Raises as `build_model` does."""
+    model = build_model(name, alpha=alpha, size=size, classes=classes, form=Form.BN)
     twin: QFXModel = replay(model, QKerasLayers(precisions))[0]
     return twin
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -24,12 +24,11 @@ from edgekit.digest import digest_of_parts
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.files.arrays import read_npz
 from edgekit.keras_models.files.hdf5 import BYTES_MAX
+from edgekit.keras_models.qfx.model import quantizers
+from edgekit.keras_models.training.distillation import Teacher
+from edgekit.keras_models.training.images import Images
+from edgekit.keras_models.training.options import Options
 from edgekit.plan import write_file
-
-if TYPE_CHECKING:
-    from edgekit.keras_models.training.distillation import Teacher
-    from edgekit.keras_models.training.fit import Options
-    from edgekit.keras_models.training.images import Images
 
 SCHEMA = "edgekit-training/1"
 MEMBER = "training.json"
@@ -150,15 +149,11 @@ def _matching(arrays: Mapping[str, npt.NDArray[Any]], kind: str, variables: Sequ
 
 def _points(model: Any) -> list[Any]:
     """Every binary point, those too that are not trained."""
-    from edgekit.keras_models.qfx.model import quantizers
-
     roots = [quantizer.point.root for quantizer in quantizers(model) if hasattr(quantizer, "point")]
     return list({id(root): root for root in roots}.values())
 
 
 def _precisions(model: Any) -> list[npt.NDArray[Any]]:
-    from edgekit.keras_models.qfx.model import quantizers
-
     found = [one.precision for one in quantizers(model) if hasattr(one, "precision")]
     return [np.array([(one.bits, one.k_hot or 0) for one in found])]
 

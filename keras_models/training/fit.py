@@ -7,10 +7,10 @@ dropout are drawn anew in each. So a training that was killed and resumed gives 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from edgekit.keras_models.training.checkpoint import (
 )
 from edgekit.keras_models.training.distillation import Teacher, check_teacher, cross_entropy, distillation_loss, logits, predicted
 from edgekit.keras_models.training.images import Images, Rows
+from edgekit.keras_models.training.options import Fitted, OnStep, Options, Step
 from edgekit.keras_models.weights.random import measure_statistics
 
 BATCH_SIZE = 32
@@ -37,50 +38,6 @@ OTHER_THAN_ORDER = 1
 """Seeds a second stream of random numbers in each epoch."""
 WARM_UP = 20
 """The learning rate rises over the first of so many parts of all steps."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """`learning_rate` is the highest one. `seed` is of the order of the images and of dropout.
-
-    `patience`: stop after so many epochs in a row without a better accuracy on the held-out images, and keep the best epoch's weights.
-    """
-
-    epochs: int
-    learning_rate: float
-    seed: int = 0
-    patience: int | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where training stands after a batch. `epoch` and `batch` count from 1; `loss` and `accuracy` are means over the epoch so far.
-
-    `held_out` is the accuracy on the held-out images, after an epoch's last batch, if there are any. `measure` is what accuracies are:
-    "accuracy", or "agreement" with a teacher who replaces the labels.
-    """
-
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    loss: float
-    accuracy: float
-    held_out: float | None = None
-    measure: str = "accuracy"
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """`history` has each epoch's last step. `kept` is the epoch whose weights the model has; `resumed_after` the last one that a
-    checkpoint brought, or 0."""
-
-    history: tuple[Step, ...]
-    kept: int
-    resumed_after: int
-
-
-OnStep: TypeAlias = Callable[[Step], None]
 
 
 def fit(

@@ -1,55 +1,24 @@
-"""Weights from a file into a model that is built: all of them or none. Keras' files here, PyTorch's in torch_weights."""
+"""Weights from a file into a model that is built: all of them or none. Keras' files here, PyTorch's in torch.py."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from zipfile import is_zipfile
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.images.preprocessing import Preprocessing
 from edgekit.keras_models.files.checkpoints import is_checkpoint
 from edgekit.keras_models.files.hdf5 import open_hdf5, read_member
+from edgekit.keras_models.weights.matching import ImportedWeights, Shapes, Tensors, heads_of, layers_of, listed, require_finite, shapes_of
+from edgekit.keras_models.weights.torch import import_torch_weights
 from edgekit.keras_models.zoo.build import built_as, rebuild
 from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN
-
-Shapes: TypeAlias = tuple[tuple[int, ...], ...]
-Tensors: TypeAlias = Mapping[str, list[Any]]
-"""Layer name -> its datasets or variables, layers in the model's order."""
-
-LISTED_MAX = 8
-
-
-@dataclass(frozen=True)
-class ImportedWeights:
-    """What `import_weights` did.
-
-    `new_head`: the classifier's name if the file had none that fits, and it kept its own weights. Of a PyTorch checkpoint:
-    `collection`, whose names it has; `taken_from`, the key under which the weights were; `preprocessing`, what they were trained with.
-    """
-
-    layers: int
-    new_head: str | None
-    collection: str | None = None
-    taken_from: str | None = None
-    preprocessing: Preprocessing | None = None
-
-    @property
-    def note(self) -> str:
-        text = f"loaded {self.layers} layers"
-        if self.taken_from:
-            text += f" from '{self.taken_from}'"
-        if self.collection:
-            text += f", named and computed as by {self.collection}"
-        return f"{text}; the file has no '{self.new_head}' for this number of classes, so it starts untrained" if self.new_head else text
 
 
 def import_weights(model: Any, source: Path | str) -> ImportedWeights:
@@ -65,8 +34,6 @@ def import_weights(model: Any, source: Path | str) -> ImportedWeights:
     """
     source = Path(source)
     if is_checkpoint(source):
-        from edgekit.keras_models.weights.torch import import_torch_weights
-
         return import_torch_weights(model, source)
     with open_hdf5(source) as file:
         found, wanted = _tensors_of(file, source, model), layers_of(model)
@@ -79,11 +46,6 @@ def import_weights(model: Any, source: Path | str) -> ImportedWeights:
         rebuild(model, AS_WRITTEN)
     model.set_weights([values[variable.name] if variable.name in values else variable.numpy() for variable in model.weights])
     return ImportedWeights(len(wanted) - (new_head is not None), new_head)
-
-
-def layers_of(model: Any) -> Tensors:
-    """In the order in which Keras writes a layer's weights, which for a model inside the model is not that of `weights`."""
-    return {layer.name: [*layer.trainable_weights, *layer.non_trainable_weights] for layer in model.layers if layer.weights}
 
 
 def _tensors_of(file: Any, source: Path, model: Any) -> Tensors:
@@ -151,7 +113,7 @@ def _match(found: Tensors, wanted: Tensors, source: Path) -> tuple[list[tuple[An
     if not set(backbone) <= set(found) and len(found) in (len(wanted), len(backbone)):
         found = dict(zip(wanted, found.values(), strict=False))
     new_head = None
-    if all(head not in found or _other_classes(_shapes(found[head]), _shapes(wanted[head])) for head in heads):
+    if all(head not in found or _other_classes(shapes_of(found[head]), shapes_of(wanted[head])) for head in heads):
         new_head = " and ".join(heads)
         found, wanted = ({name: tensors for name, tensors in side.items() if name not in heads} for side in (found, wanted))
     problems = list(_differences(found, wanted))
@@ -160,36 +122,18 @@ def _match(found: Tensors, wanted: Tensors, source: Path) -> tuple[list[tuple[An
     return [pair for name in wanted for pair in zip(found[name], wanted[name], strict=True)], new_head
 
 
-def heads_of(layers: Tensors) -> tuple[str, ...]:
-    """The classifier, the last layer with weights; and before it others of its shapes, as RapidNet's second head is."""
-    names = list(layers)
-    last = _shapes(layers[names[-1]])
-    heads = takewhile(lambda name: _shapes(layers[name]) == last and len(last[0]) > 1, reversed(names[:-1]))
-    return (*reversed(tuple(heads)), names[-1])
-
-
-def listed(problems: Sequence[str]) -> str:
-    """Not more than LISTED_MAX of them, and the number of the others."""
-    more = f"; and {len(problems) - LISTED_MAX} more" if len(problems) > LISTED_MAX else ""
-    return "; ".join(problems[:LISTED_MAX]) + more
-
-
 def _differences(found: Tensors, wanted: Tensors) -> Iterator[str]:
     for name in wanted:
         if name not in found:
             yield f"no layer '{name}'"
-        elif _shapes(found[name]) != _shapes(wanted[name]):
-            yield f"'{name}' has {_text(_shapes(found[name]))} where the model has {_text(_shapes(wanted[name]))}"
+        elif shapes_of(found[name]) != shapes_of(wanted[name]):
+            yield f"'{name}' has {_text(shapes_of(found[name]))} where the model has {_text(shapes_of(wanted[name]))}"
     yield from (f"layer '{name}' is not in the model" for name in found if name not in wanted)
 
 
 def _other_classes(found: Shapes, wanted: Shapes) -> bool:
     """Whether two classifiers' shapes differ in the last dimension only."""
     return found != wanted and [shape[:-1] for shape in found] == [shape[:-1] for shape in wanted]
-
-
-def _shapes(tensors: Iterable[Any]) -> Shapes:
-    return tuple(tuple(tensor.shape) for tensor in tensors)
 
 
 def _text(shapes: Shapes) -> str:
@@ -204,11 +148,3 @@ def _values(dataset: Any, name: str, source: Path) -> npt.NDArray[np.float32]:
     if values.dtype.kind != "f":
         raise EdgekitError(f"'{source}' is damaged: tensor '{name}' holds {values.dtype}, not floats")
     return require_finite(values.astype(np.float32), name, source)
-
-
-def require_finite(values: npt.NDArray[np.float32], name: str, source: Path) -> npt.NDArray[np.float32]:
-    """Raises EdgekitError for a NaN or an infinity, naming the tensor."""
-    if not np.isfinite(values).all():
-        count = int(np.size(values) - np.isfinite(values).sum())
-        raise EdgekitError(f"'{source}': tensor '{name}' has {count} values that are NaN or infinite; the model was left as it was")
-    return values

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.files.checkpoints import read_checkpoint
-from edgekit.keras_models.weights.load import ImportedWeights, heads_of, layers_of, listed, require_finite
+from edgekit.keras_models.weights.matching import ImportedWeights, heads_of, layers_of, listed, require_finite
 from edgekit.keras_models.weights.torch_names import Scheme, choose_scheme, schemes_of
 from edgekit.keras_models.zoo.build import built_as, rebuild
-from edgekit.keras_models.zoo.networks import Network
+from edgekit.keras_models.zoo.network import Network
 from edgekit.keras_models.zoo.vocabulary import Form
 
 IGNORED = (".num_batches_tracked", ".attention_bias_idxs")
@@ -64,7 +64,7 @@ def import_torch_weights(model: Any, source: Path) -> ImportedWeights:
     if built is None:
         raise EdgekitError(f"'{source}' holds PyTorch's tensors, whose names are known for the networks that build_model makes only")
     if built.form is not Form.PUBLISHED:
-        raise EdgekitError(f"'{source}' goes into a network's published form, of which `exact_form(model, images)` makes the exact one")
+        raise EdgekitError(f"'{source}' goes into a network's published form, of which `bn_form(model, images)` makes the other one")
     checkpoint, network = read_checkpoint(source), built.request.network
     arrays = {name: array for name, array in checkpoint.arrays.items() if not name.endswith(IGNORED)}
     scheme = _scheme(network, arrays, source)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from edgekit.images.preprocessing import IMAGENET, LITE, MINUS_ONE_TO_ONE, Preprocessing
 from edgekit.keras_models.zoo import efficientnet_lite, mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
-from edgekit.keras_models.zoo.networks import Network
+from edgekit.keras_models.zoo.network import Network
 from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN, TORCH, Convention
 
 Names: TypeAlias = dict[str, str]
@@ -97,9 +97,9 @@ def _numbered(stages: Iterable[int]) -> Iterator[tuple[int, int]]:
     return ((stage, repeat) for stage, repeats in enumerate(stages) for repeat in range(repeats))
 
 
-def _stages(rows: Sequence[tuple[Any, ...]], filters: int) -> list[int]:
-    """Numbers of consecutive blocks with as many filters; `filters` is their place in a row. timm's stages are these."""
-    widths = [row[filters] for row in rows]
+def _stages(rows: Sequence[mobilenet_v1.Row] | Sequence[mobilenet_v3.Row]) -> list[int]:
+    """Numbers of consecutive blocks with as many filters; timm's stages are these."""
+    widths = [row.filters for row in rows]
     return [widths.count(width) for width in dict.fromkeys(widths)]
 
 
@@ -123,18 +123,18 @@ def _timm(spelling: Spelling, stages: Sequence[int]) -> Names:
 
 def _timm_mobilenet_v1() -> Names:
     names = _paired(("conv1", "conv1_bn"), ("conv_stem", "bn1")) | {"conv_preds": "classifier"}
-    for index, (stage, repeat) in enumerate(_numbered(_stages(mobilenet_v1.BLOCKS, filters=0)), start=1):
+    for index, (stage, repeat) in enumerate(_numbered(_stages(mobilenet_v1.ROWS)), start=1):
         for layer, part in ((f"conv_dw_{index}", "depthwise"), (f"conv_pw_{index}", "project")):
             names |= _paired((layer, f"{layer}_bn"), TIMM_SEPARABLE[part], f"blocks.{stage}.{repeat}")
     return names
 
 
 def _timm_mobilenet_v2() -> Names:
-    return _timm(MOBILENET_V2, [repeats for _, _, repeats, _ in mobilenet_v2.ROWS]) | _paired(MOBILENET_V2.last, ("conv_head", "bn2"))
+    return _timm(MOBILENET_V2, [row.repeats for row in mobilenet_v2.ROWS]) | _paired(MOBILENET_V2.last, ("conv_head", "bn2"))
 
 
-def _timm_mobilenet_v3(rows: Sequence[tuple[Any, ...]]) -> Names:
-    stages = _stages(rows, filters=1)
+def _timm_mobilenet_v3(rows: Sequence[mobilenet_v3.Row]) -> Names:
+    stages = _stages(rows)
     last = _paired(MOBILENET_V3.last, ("conv", "bn1"), f"blocks.{len(stages)}.0")
     return _timm(MOBILENET_V3, stages) | last | {HIDDEN: "conv_head"}
 
@@ -161,7 +161,7 @@ def _efficientnet_pytorch(rows: Sequence[mnasnet.Row]) -> Names:
 
 def _torchvision_mobilenet_v2() -> Names:
     """features.BLOCK.conv: a Sequential a part, but for the projection, whose convolution and batch norm stand by themselves."""
-    blocks = sum(repeats for _, _, repeats, _ in mobilenet_v2.ROWS)
+    blocks = sum(row.repeats for row in mobilenet_v2.ROWS)
     names = _paired(MOBILENET_V2.stem, ("0.0", "0.1"), "features") | _paired(MOBILENET_V2.last, ("0", "1"), f"features.{blocks + 1}")
     for index in range(blocks):
         block, path = MOBILENET_V2.block_name(index), f"features.{index + 1}.conv"
@@ -172,13 +172,13 @@ def _torchvision_mobilenet_v2() -> Names:
     return names | {MOBILENET_V2.classifier: "classifier.1"}
 
 
-def _torchvision_mobilenet_v3(rows: Sequence[tuple[Any, ...]]) -> Names:
+def _torchvision_mobilenet_v3(rows: Sequence[mobilenet_v3.Row]) -> Names:
     """features.BLOCK.block: a Sequential a part, with the squeeze-and-excite before the projection."""
     spelling = MOBILENET_V3
     names = _paired(spelling.stem, ("0.0", "0.1"), "features") | _paired(spelling.last, ("0", "1"), f"features.{len(rows) + 1}")
-    for index, (*_, squeeze, _activation) in enumerate(rows):
+    for index, row in enumerate(rows):
         block, path = spelling.block_name(index), f"features.{index + 1}.block"
-        parts = [*(["expand"] if index else []), "depthwise", *(["squeeze"] if squeeze else []), "project"]
+        parts = [*(["expand"] if index else []), "depthwise", *(["squeeze"] if row.squeeze_excite else []), "project"]
         for place, part in enumerate(parts):
             if part == "squeeze":
                 names |= _paired([name.format(block) for name in spelling.squeeze], (f"{place}.fc1", f"{place}.fc2"), path)

@@ -1,4 +1,4 @@
-"""build_model: a float Keras model of a network in the registry, and what a model was built from."""
+"""build_model and count, of a network in the registry by its name; and what a model was built from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from weakref import WeakKeyDictionary
 
 from edgekit.errors import UnknownName
 from edgekit.keras_models.zoo.arch import build
-from edgekit.keras_models.zoo.networks import Request, request
+from edgekit.keras_models.zoo.count_layers import Counts
+from edgekit.keras_models.zoo.network import Request, count_request, make_request
+from edgekit.keras_models.zoo.networks import find_network
 from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN, Convention, Form
 
 
@@ -46,7 +48,7 @@ def build_model(
         size: rows and columns of the image, 32 to 1024; the network's default if None.
         classes: number of logits.
         convention: TORCH for the padding and the batch norm of torchvision's and timm's ports of TensorFlow networks.
-        form: "exact" for the network that the precision qfx has, in float, to train it or to compare: batch norm in place of layer norm,
+        form: "bn" for the network that the precision qfx has, in float, to train it or to compare: batch norm in place of layer norm,
             ReLU attention in place of softmax. The number of parameters is the same.
 
     Raises:
@@ -55,10 +57,15 @@ def build_model(
     """
     if form not in (forms := [one.value for one in Form]):
         raise UnknownName("form", form, forms)
-    built = Built(request(name, alpha=alpha, size=size, classes=classes), convention, Form(form))
+    built = Built(make_request(find_network(name), alpha=alpha, size=size, classes=classes), convention, Form(form))
     model = _build(built)
     _BUILT[model] = built
     return model
+
+
+def count(name: str, *, alpha: float = 1.0, size: int | None = None, classes: int = 1000) -> Counts:
+    """Trainable parameters and multiply-accumulates of a network, without building it. Raises as `build_model` does."""
+    return count_request(make_request(find_network(name), alpha=alpha, size=size, classes=classes))
 
 
 def built_as(model: Any) -> Built | None:
@@ -79,6 +86,6 @@ def rebuild(model: Any, convention: Convention) -> None:
 def _build(built: Built) -> Any:
     from edgekit.keras_models.zoo.keras_layers import KerasLayers
 
-    wanted = built.request
+    request = built.request
     layers = KerasLayers(built.convention, built.form)
-    return build(wanted.network.arch(wanted.alpha), layers, wanted.size, wanted.classes, wanted.model_name)
+    return build(request.network.arch(request.alpha), layers, request.size, request.classes, request.model_name)

@@ -6,12 +6,15 @@ Layer names are those of MnasNet, written at the top of its file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 
+from edgekit.images.preprocessing import LITE
 from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
 from edgekit.keras_models.zoo.mnasnet import InvertedResidual, Row
+from edgekit.keras_models.zoo.network import Network, top1_table
 from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm
 
 STEM_FILTERS, HEAD_FILTERS = 32, 1280
@@ -76,3 +79,28 @@ efficientnet_lite1 = partial(_efficientnet_lite, scaling=LITE1)
 efficientnet_lite2 = partial(_efficientnet_lite, scaling=LITE2)
 efficientnet_lite3 = partial(_efficientnet_lite, scaling=LITE3)
 efficientnet_lite4 = partial(_efficientnet_lite, scaling=LITE4)
+
+
+def _network(number: int, arch: Callable[[float], Arch], size: int, top1: float) -> Network:
+    return Network(
+        name=f"efficientnet_lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        family="EfficientNet-Lite",
+        paper="arXiv 1905.11946",
+        arch=arch,
+        alphas=(1.0,),
+        sizes=(size,),
+        default_size=size,
+        top1=top1_table((size,), {1.0: (top1,)}),
+        top1_source="tensorflow/tpu, models/official/efficientnet/lite/README.md",
+        preprocessing=LITE,
+    )
+
+
+EFFICIENTNETS_LITE = (
+    _network(0, efficientnet_lite0, 224, 75.1),
+    _network(1, efficientnet_lite1, 240, 76.7),
+    _network(2, efficientnet_lite2, 260, 77.6),
+    _network(3, efficientnet_lite3, 280, 79.8),
+    _network(4, efficientnet_lite4, 300, 81.5),
+)

@@ -18,12 +18,12 @@ class KerasLayers:
 
     def __init__(self, convention: Convention = AS_WRITTEN, form: Form = Form.PUBLISHED) -> None:
         from edgekit.keras_models.layers.activations import activation_function
-        from edgekit.keras_models.layers.bn_layers import EXACT_LAYERS
+        from edgekit.keras_models.layers.bn_layers import BN_FORM_LAYERS
         from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
 
         self._keras = import_keras()
         self._layers = self._keras.layers
-        self._custom = CUSTOM_LAYERS | EXACT_LAYERS
+        self._custom = CUSTOM_LAYERS | BN_FORM_LAYERS
         self._function = activation_function
         self._convention = convention
         self._form = form
@@ -103,7 +103,7 @@ class KerasLayers:
         return self._finish(self._custom["DepthwiseUpsampling2D"](factor, name=name)(x), batch_norm, LINEAR)
 
     def layer_norm(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
-        if self._form is Form.EXACT:
+        if self._form is Form.BN:
             return self._custom["ProgressiveNorm"](epsilon, name=name)(x)
         return self._layers.LayerNormalization(epsilon=epsilon, name=name)(x)
 
@@ -111,7 +111,7 @@ class KerasLayers:
         return self._custom["LayerScale"](initial, name=name)(x)
 
     def attention(self, queries_keys: KerasTensor, values: KerasTensor, name: str, heads: int) -> KerasTensor:
-        kind = "ReluAttention" if self._form is Form.EXACT else "OffsetAttention"
+        kind = "ReluAttention" if self._form is Form.BN else "OffsetAttention"
         return self._custom[kind](heads, name=name)([queries_keys, values])
 
     def shape(self, x: KerasTensor) -> tuple[int, ...]:

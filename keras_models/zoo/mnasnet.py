@@ -6,11 +6,13 @@ and each with _bn where a batch norm follows; before them "stem", after them "he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from edgekit.images.preprocessing import IMAGENET
 from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
+from edgekit.keras_models.zoo.network import Network, top1_table
 from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
 
 HEAD_FILTERS = 1280
@@ -126,3 +128,48 @@ def _batch_norm(layer: str) -> BatchNorm:
 
 def _relu(layer: str) -> Act:
     return Act("relu", f"{layer}_relu")
+
+
+def _network(
+    name: str, title: str, arch: Callable[[float], Arch], sizes: tuple[int, ...], top1: Mapping[float, tuple[float, ...]], source: str
+) -> Network:
+    return Network(
+        name=name,
+        title=title,
+        family="MnasNet",
+        paper="arXiv 1807.11626",
+        arch=arch,
+        alphas=tuple(sorted(top1)),
+        sizes=sizes,
+        default_size=224,
+        top1=top1_table(sizes, top1),
+        top1_source=source,
+        preprocessing=IMAGENET,
+    )
+
+
+MNASNETS = (
+    _network(
+        "mnasnet_a1",
+        "MnasNet-A1",
+        mnasnet_a1,
+        (224, 192, 160, 128, 96),
+        {
+            1.4: (77.2, 76.1, 74.8, 72.5, 68.6),
+            1.0: (75.2, 74.0, 72.0, 69.3, 64.4),
+            0.75: (73.3, 72.1, 70.1, 67.0, 62.1),
+            0.5: (68.9, 67.2, 64.9, 60.8, 54.7),
+            0.35: (64.1, 62.4, 52.3, 54.8, 49.3),  # 52.3 stands where another column of the same table has 59.3
+        },
+        "tensorflow/tpu, models/official/mnasnet/README.md",
+    ),
+    _network(
+        "mnasnet_b1",
+        "MnasNet-B1",
+        mnasnet_b1,
+        (224,),
+        {1.3: (75.2,), 1.0: (74.1,), 0.75: (71.7,), 0.5: (68.0,)},
+        "TensorFlow Lite hosted models; torchvision measured 73.5 for its own 1.0",
+    ),
+    _network("mnasnet_small", "MnasNet-small", mnasnet_small, (224,), {1.0: (66.2,)}, "tensorflow/tpu, models/official/mnasnet"),
+)

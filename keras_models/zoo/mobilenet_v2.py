@@ -5,17 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
+from edgekit.keras_models.zoo.network import Network, top1_table
 from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
 
 STEM_FILTERS, LAST_FILTERS = 32, 1280
-ROWS = (  # expansion t, filters c, repeats n, stride s of the first repeat
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
+
+
+@dataclass(frozen=True)
+class Row:
+    """`repeats` blocks of one kind, of which the first has the stride."""
+
+    expansion: int
+    filters: int
+    repeats: int
+    stride: int
+
+
+ROWS = (
+    Row(1, 16, 1, 1),
+    Row(6, 24, 2, 2),
+    Row(6, 32, 3, 2),
+    Row(6, 64, 4, 2),
+    Row(6, 96, 3, 1),
+    Row(6, 160, 3, 2),
+    Row(6, 320, 1, 1),
 )
 
 
@@ -53,7 +66,11 @@ class InvertedResidual:
 def mobilenet_v2(alpha: float) -> Arch:
     """`alpha` scales the channels, rounded to multiples of 8; the last convolution's are never less than the paper's."""
     stem = Conv("Conv1", round_filters(STEM_FILTERS * alpha), (3, 3), (2, 2), _batch_norm("bn_Conv1"), _relu6("Conv1"))
-    sizes = [(t, round_filters(int(c * alpha)), s if repeat == 0 else 1) for t, c, n, s in ROWS for repeat in range(n)]
+    sizes = [
+        (row.expansion, round_filters(int(row.filters * alpha)), row.stride if repeat == 0 else 1)
+        for row in ROWS
+        for repeat in range(row.repeats)
+    ]
     blocks = (InvertedResidual(f"block_{i}" if i else "expanded_conv", *size) for i, size in enumerate(sizes))
     last_filters = round_filters(LAST_FILTERS * max(alpha, 1.0))
     last = Conv("Conv_1", last_filters, (1, 1), (1, 1), _batch_norm("Conv_1_bn"), Act("relu6", "out_relu"))
@@ -66,3 +83,27 @@ def _batch_norm(name: str) -> BatchNorm:
 
 def _relu6(layer: str) -> Act:
     return Act("relu6", f"{layer}_relu")
+
+
+MOBILENET_V2 = Network(
+    name="mobilenet_v2",
+    title="MobileNetV2",
+    family="MobileNet",
+    paper="arXiv 1801.04381",
+    arch=mobilenet_v2,
+    alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    sizes=(96, 128, 160, 192, 224),
+    default_size=224,
+    top1=top1_table(
+        (224, 192, 160, 128, 96),
+        {
+            1.4: (75.0,),
+            1.3: (74.4,),
+            1.0: (71.8, 70.7, 68.8, 65.3, 60.3),
+            0.75: (69.8, 68.7, 66.4, 63.2, 58.8),
+            0.5: (65.4, 63.9, 61.0, 57.7, 51.2),
+            0.35: (60.3, 58.2, 55.7, 50.8, 45.5),
+        },
+    ),
+    top1_source="tensorflow/models, slim/nets/mobilenet/README.md",
+)

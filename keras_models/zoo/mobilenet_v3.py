@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from edgekit.keras_models.zoo.arch import Arch, Conv, round_filters
+from edgekit.keras_models.zoo.network import Network, top1_table
 from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
 
 STEM_FILTERS = 16
@@ -14,36 +15,48 @@ LAST_EXPANSION = 6
 SQUEEZE = 0.25
 DROPOUT = 0.2
 
-# expansion, filters c, kernel k, stride s, squeeze-and-excite, activation; the paper's exp size is expansion * channels in
+
+@dataclass(frozen=True)
+class Row:
+    """A block. The paper's exp size is `expansion` times the channels that come in."""
+
+    expansion: float
+    filters: int
+    kernel: int
+    stride: int
+    squeeze_excite: bool
+    activation: str
+
+
 SMALL = (
-    (1, 16, 3, 2, True, "relu"),
-    (72 / 16, 24, 3, 2, False, "relu"),
-    (88 / 24, 24, 3, 1, False, "relu"),
-    (4, 40, 5, 2, True, "hard_swish"),
-    (6, 40, 5, 1, True, "hard_swish"),
-    (6, 40, 5, 1, True, "hard_swish"),
-    (3, 48, 5, 1, True, "hard_swish"),
-    (3, 48, 5, 1, True, "hard_swish"),
-    (6, 96, 5, 2, True, "hard_swish"),
-    (6, 96, 5, 1, True, "hard_swish"),
-    (6, 96, 5, 1, True, "hard_swish"),
+    Row(1, 16, 3, 2, True, "relu"),
+    Row(72 / 16, 24, 3, 2, False, "relu"),
+    Row(88 / 24, 24, 3, 1, False, "relu"),
+    Row(4, 40, 5, 2, True, "hard_swish"),
+    Row(6, 40, 5, 1, True, "hard_swish"),
+    Row(6, 40, 5, 1, True, "hard_swish"),
+    Row(3, 48, 5, 1, True, "hard_swish"),
+    Row(3, 48, 5, 1, True, "hard_swish"),
+    Row(6, 96, 5, 2, True, "hard_swish"),
+    Row(6, 96, 5, 1, True, "hard_swish"),
+    Row(6, 96, 5, 1, True, "hard_swish"),
 )
 LARGE = (
-    (1, 16, 3, 1, False, "relu"),
-    (4, 24, 3, 2, False, "relu"),
-    (3, 24, 3, 1, False, "relu"),
-    (3, 40, 5, 2, True, "relu"),
-    (3, 40, 5, 1, True, "relu"),
-    (3, 40, 5, 1, True, "relu"),
-    (6, 80, 3, 2, False, "hard_swish"),
-    (2.5, 80, 3, 1, False, "hard_swish"),
-    (2.3, 80, 3, 1, False, "hard_swish"),
-    (2.3, 80, 3, 1, False, "hard_swish"),
-    (6, 112, 3, 1, True, "hard_swish"),
-    (6, 112, 3, 1, True, "hard_swish"),
-    (6, 160, 5, 2, True, "hard_swish"),
-    (6, 160, 5, 1, True, "hard_swish"),
-    (6, 160, 5, 1, True, "hard_swish"),
+    Row(1, 16, 3, 1, False, "relu"),
+    Row(4, 24, 3, 2, False, "relu"),
+    Row(3, 24, 3, 1, False, "relu"),
+    Row(3, 40, 5, 2, True, "relu"),
+    Row(3, 40, 5, 1, True, "relu"),
+    Row(3, 40, 5, 1, True, "relu"),
+    Row(6, 80, 3, 2, False, "hard_swish"),
+    Row(2.5, 80, 3, 1, False, "hard_swish"),
+    Row(2.3, 80, 3, 1, False, "hard_swish"),
+    Row(2.3, 80, 3, 1, False, "hard_swish"),
+    Row(6, 112, 3, 1, True, "hard_swish"),
+    Row(6, 112, 3, 1, True, "hard_swish"),
+    Row(6, 160, 5, 2, True, "hard_swish"),
+    Row(6, 160, 5, 1, True, "hard_swish"),
+    Row(6, 160, 5, 1, True, "hard_swish"),
 )
 
 
@@ -116,13 +129,15 @@ class ConvHead:
         return layers.dense(x, "Logits", classes, as_convolution=True, dropout=DROPOUT)
 
 
-def _mobilenet_v3(alpha: float, rows: Sequence[tuple[float, int, int, int, bool, str]], hidden: int, minimalistic: bool) -> Arch:
+def _mobilenet_v3(alpha: float, rows: Sequence[Row], hidden: int, minimalistic: bool) -> Arch:
     """`alpha` scales the channels between blocks. Minimalistic: 3x3 kernels, ReLU and no squeeze-and-excite throughout."""
     last = "relu" if minimalistic else "hard_swish"
     stem = Conv("Conv", STEM_FILTERS, (3, 3), (2, 2), _batch_norm("Conv"), Act(last, "Conv/act"))
+    if minimalistic:
+        rows = [replace(row, kernel=3, squeeze_excite=False, activation="relu") for row in rows]
     blocks = (
-        InvertedResidual(i, expansion, round_filters(c * alpha), *((3, s, False, "relu") if minimalistic else (k, s, squeeze, act)))
-        for i, (expansion, c, k, s, squeeze, act) in enumerate(rows)
+        InvertedResidual(i, row.expansion, round_filters(row.filters * alpha), row.kernel, row.stride, row.squeeze_excite, row.activation)
+        for i, row in enumerate(rows)
     )
     return Arch((stem, *blocks, LastConv(last)), ConvHead(hidden, last))
 
@@ -135,3 +150,27 @@ mobilenet_v3_large_minimalistic = partial(_mobilenet_v3, rows=LARGE, hidden=1280
 
 def _batch_norm(layer: str) -> BatchNorm:
     return BatchNorm(f"{layer}/BatchNorm", epsilon=1e-3, momentum=0.999)
+
+
+def _network(name: str, title: str, arch: Callable[[float], Arch], top1: Mapping[float, float]) -> Network:
+    """`top1` by alpha, at 224x224 pixels, the only size that was published."""
+    return Network(
+        name=name,
+        title=title,
+        family="MobileNet",
+        paper="arXiv 1905.02244",
+        arch=arch,
+        alphas=tuple(sorted(top1)),
+        sizes=(224,),
+        default_size=224,
+        top1=top1_table((224,), {alpha: (value,) for alpha, value in top1.items()}),
+        top1_source="tensorflow/models, slim/nets/mobilenet/README.md",
+    )
+
+
+MOBILENETS_V3 = (
+    _network("mobilenet_v3_small", "MobileNetV3-Small", mobilenet_v3_small, {0.75: 65.4, 1.0: 67.5}),
+    _network("mobilenet_v3_small_minimalistic", "MobileNetV3-Small minimalistic", mobilenet_v3_small_minimalistic, {1.0: 61.9}),
+    _network("mobilenet_v3_large", "MobileNetV3-Large", mobilenet_v3_large, {0.75: 73.3, 1.0: 75.2}),
+    _network("mobilenet_v3_large_minimalistic", "MobileNetV3-Large minimalistic", mobilenet_v3_large_minimalistic, {1.0: 72.3}),
+)

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.zoo.arch import Arch
+from edgekit.keras_models.zoo.network import of_one_width
 from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm, Layers, Value, symmetric
 
 EXPANSION = 4
@@ -167,3 +168,9 @@ def _scaled_add(layers: Layers, x: Value, branch: Value, path: str, number: int)
 def _batch_norm(name: str) -> BatchNorm:
     """PyTorch's defaults; its momentum 0.1 is the share of the new value."""
     return BatchNorm(name, epsilon=1e-5, momentum=0.9)
+
+
+RAPIDNETS = tuple(
+    of_one_width(f"rapidnet_{size}", f"RapidNet-{size.capitalize()}", "RapidNet", "arXiv 2412.10995", arch, top1)
+    for size, arch, top1 in (("ti", rapidnet_ti, 76.3), ("s", rapidnet_s, None), ("m", rapidnet_m, None), ("b", rapidnet_b, None))
+)

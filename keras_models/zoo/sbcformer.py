@@ -14,6 +14,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.zoo.arch import Arch
+from edgekit.keras_models.zoo.network import of_one_width
 from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm, Layers, Value, symmetric
 
 LAYER_NORM_EPSILON = 1e-6
@@ -147,3 +148,9 @@ def _depthwise_bn(layers: Layers, x: Value, name: str, activation: Act) -> Value
 def _batch_norm(name: str) -> BatchNorm:
     """PyTorch's defaults; its momentum 0.1 is the share of the new value."""
     return BatchNorm(name, epsilon=1e-5, momentum=0.9)
+
+
+SBCFORMERS = tuple(
+    of_one_width(f"sbcformer_{size}", f"SBCFormer-{size.upper()}", "SBCFormer", "arXiv 2311.03747", arch, top1)
+    for size, arch, top1 in (("xs", sbcformer_xs, 75.8), ("s", sbcformer_s, 77.7), ("b", sbcformer_b, 80.0), ("l", sbcformer_l, 81.1))
+)

@@ -56,11 +56,11 @@ TORCH = Convention(symmetric_padding=True, batch_norm_epsilon=1e-5)
 class Form(str, enum.Enum):
     """Which function stands where the authors have a layer norm or softmax attention, for which there is no exact integer form.
 
-    EXACT has batch norm (`ProgressiveNorm`) and ReLU attention; networks with neither are the same in both forms.
+    BN has batch norm (`ProgressiveNorm`) and ReLU attention; networks with neither are the same in both forms.
     """
 
     PUBLISHED = "published"
-    EXACT = "exact"
+    BN = "bn"
 
 
 class Layers(Protocol):

@@ -10,8 +10,9 @@ import pytest
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.layers.backend import tf, tf_keras
 from edgekit.keras_models.training.distillation import Teacher, distillation_loss, logits, taught
-from edgekit.keras_models.training.fit import Options, accuracy, fit
+from edgekit.keras_models.training.fit import accuracy, fit
 from edgekit.keras_models.training.images import Images
+from edgekit.keras_models.training.options import Options
 
 STUDENT, TAUGHT = np.array([[1.0, 3.0, -2.0], [0.5, 0.0, 4.0]], np.float32), np.array([[2.0, 2.5, 0.0], [-1.0, 3.0, 1.0]], np.float32)
 LABELS = np.array([0, 2])

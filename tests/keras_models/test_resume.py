@@ -19,8 +19,9 @@ from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.qfx.quantize import quantize
 from edgekit.keras_models.training.checkpoint import model_variables, remove_checkpoint
 from edgekit.keras_models.training.distillation import Teacher
-from edgekit.keras_models.training.fit import Fitted, Options, Step, best_epoch, fit, is_over, learning_rates
+from edgekit.keras_models.training.fit import best_epoch, fit, is_over, learning_rates
 from edgekit.keras_models.training.images import Images
+from edgekit.keras_models.training.options import Fitted, Options, Step
 
 OPTIONS = Options(4, 0.01, seed=3)
 

@@ -13,7 +13,7 @@ from typing import Any
 import golden
 import numpy as np
 import pytest
-from test_checkpoint_files import archive, dictionary, safetensors, tensor
+from archives import archive, dictionary, safetensors, tensor
 
 import edgekit
 from edgekit import tolerances

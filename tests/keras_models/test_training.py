@@ -10,8 +10,9 @@ import pytest
 import edgekit
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.layers.legacy_keras import import_keras
-from edgekit.keras_models.training.fit import Options, Step, accuracy, fit
+from edgekit.keras_models.training.fit import accuracy, fit
 from edgekit.keras_models.training.images import Images, digits, photographs
+from edgekit.keras_models.training.options import Options, Step
 from edgekit.keras_models.weights.random import measure_statistics, randomize
 
 

@@ -17,7 +17,7 @@ from edgekit.graph import IntegerGraph, equal, quantize_input, run
 from edgekit.graph.ir import Lookup, MatMul, Multiply
 from edgekit.keras_models.files.model_files import load_model, save_model
 from edgekit.keras_models.layers.backend import tf
-from edgekit.keras_models.layers.bn_form import exact_form
+from edgekit.keras_models.layers.bn_form import bn_form
 from edgekit.keras_models.qfx.executors import EXECUTORS
 from edgekit.keras_models.qfx.freeze import freeze
 from edgekit.keras_models.qfx.model import unquantized
@@ -52,7 +52,7 @@ def test_the_frozen_twin_computes_what_qkeras_computes(name: str, alpha: float, 
     model = edgekit.build_model(name, alpha=alpha, size=size, classes=10)
     images = photographs(size, 8, seed=2)
     randomize(model, images, seed=1)
-    exact, _ = exact_form(model, images)
+    exact, _ = bn_form(model, images)
     quantized = quantize(exact, images)
     graph = freeze(quantized.model)
     assert {type(op) for op in graph.ops} & {Lookup, Multiply, MatMul} == set(kinds)
@@ -87,7 +87,7 @@ def test_attention_upsampling_and_gate_go_all_the_way(tmp_path: Path, rng: np.ra
 
 def test_quantized_attention_follows_the_float_network() -> None:
     model, images = with_weights()
-    exact, _ = exact_form(model, images)
+    exact, _ = bn_form(model, images)
     twin = quantize(exact, images).model
     expected, found = (one(images, training=False).numpy().ravel().astype(np.float64) for one in (exact, twin))
     cosine = expected @ found / np.linalg.norm(expected) / np.linalg.norm(found)
@@ -99,7 +99,7 @@ def test_quantized_attention_follows_the_float_network() -> None:
 
 
 def test_training_reaches_every_weight_and_binary_point_of_a_twin() -> None:
-    model, images = with_weights(Form.EXACT)
+    model, images = with_weights(Form.BN)
     twin = quantize(model, images).model
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(twin(images, training=True) ** 2)

@@ -12,7 +12,8 @@ import pytest
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.layers.legacy_keras import import_keras
-from edgekit.keras_models.weights.load import LISTED_MAX, import_weights
+from edgekit.keras_models.weights.load import import_weights
+from edgekit.keras_models.weights.matching import LISTED_MAX
 
 
 def small_model(classes: int = 3, filters: int = 4, prefix: str = "") -> Any:

@@ -99,10 +99,10 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
 
 def _build(request: ModelRequest, note: Note) -> FloatModel:
     from edgekit.keras_models import build_model
-    from edgekit.keras_models.zoo.networks import request as check_request
+    from edgekit.keras_models.zoo.network import make_request
 
     given: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
-    wanted = check_request(request.model, **{name: value for name, value in given.items() if value is not None})
+    wanted = make_request(find_network(request.model), **{name: value for name, value in given.items() if value is not None})
     options: dict[str, Option] = {"alpha": wanted.alpha, "size": wanted.size, "classes": wanted.classes}
     preprocessing = NETWORKS[request.model].preprocessing
     note(f"building {wanted.model_name}")

@@ -20,7 +20,7 @@ from edgekit.progress import Note
 
 if TYPE_CHECKING:
     from edgekit.keras_models.training.distillation import Teacher
-    from edgekit.keras_models.training.fit import Step
+    from edgekit.keras_models.training.options import Step
 
 EPOCHS, LEARNING_RATE = 20, 0.02
 ATTENTION_LEARNING_RATE = 0.002
@@ -105,7 +105,8 @@ def train_model(
     """
     from edgekit.keras_models import save_model
     from edgekit.keras_models.training.checkpoint import remove_checkpoint
-    from edgekit.keras_models.training.fit import Options, accuracy, fit
+    from edgekit.keras_models.training.fit import accuracy, fit
+    from edgekit.keras_models.training.options import Options
 
     _refuse(data, exact=exact, qfx=qfx, precisions=precisions, teacher=teacher, output=output)
     master = None if teacher is None else read_keras(teacher, note)
@@ -194,9 +195,9 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")
     split, notes = split_as_taken(_load(data, shape[0], note), source.preprocessing), source.notes
     if exact:
-        from edgekit.keras_models import exact_form, set_norm_mix
+        from edgekit.keras_models import bn_form, set_norm_mix
 
-        model, changes = exact_form(model, split.train.images[:CALIBRATION_COUNT])
+        model, changes = bn_form(model, split.train.images[:CALIBRATION_COUNT])
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
     return _Start(model, split, source.name, source.preprocessing, notes)
@@ -222,7 +223,7 @@ def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: 
     classes = request.classes or _class_count(split, master)
     import_keras().utils.set_random_seed(request.seed)
     options: dict[str, Any] = {} if request.alpha is None else {"alpha": request.alpha}
-    model = build_model(request.model, size=size, classes=classes, form="exact" if exact else "published", **options)
+    model = build_model(request.model, size=size, classes=classes, form="bn" if exact else "published", **options)
     set_norm_mix(model, 1)
     preprocessing = NETWORKS[request.model].preprocessing
     return _Start(model, split_as_taken(split, preprocessing), model.name, preprocessing, ())

@@ -1,4 +1,4 @@
-"""The exact form in float: what stands for layer norm and softmax attention, and what is taken over from the published form."""
+"""The BN form in float: what stands for layer norm and softmax attention, and what is taken over from the published form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from small_sbcformer import small_sbcformer, with_weights
 import edgekit
 from edgekit import tolerances
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
-from edgekit.keras_models import count, exact_form, import_weights, set_norm_mix
+from edgekit.keras_models import bn_form, count, import_weights, set_norm_mix
 from edgekit.keras_models.files.model_files import load_model, save_model
 from edgekit.keras_models.layers.backend import tf_keras
 from edgekit.keras_models.layers.bn_layers import ProgressiveNorm, ReluAttention, progressive_norms
@@ -112,7 +112,7 @@ def test_measuring_finds_the_factors_that_come_nearest_to_softmax(rng: np.random
 def test_the_exact_form_of_a_published_model_keeps_its_weights_and_measures_the_rest() -> None:
     model, images = with_weights()
     before = model.get_weights()
-    twin, (note,) = exact_form(model, images)
+    twin, (note,) = bn_form(model, images)
     assert note.startswith("exact form: layer norm became batch norm, softmax became ReLU attention (4 layers)")
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     kinds = {type(layer).__name__ for layer in twin.layers}
@@ -126,26 +126,26 @@ def test_the_exact_form_of_a_published_model_keeps_its_weights_and_measures_the_
         cells = seen.reshape(-1, seen.shape[-1])
         np.testing.assert_allclose(layer.moving_mean, cells.mean(axis=0), atol=1e-3 * cells.std())
         np.testing.assert_allclose(layer.moving_variance, cells.var(axis=0), rtol=1e-2, atol=1e-4 * cells.var())
-    built = small_sbcformer(Form.EXACT)
+    built = small_sbcformer(Form.BN)
     assert [(type(a), a.name) for a in built.layers[1:]] == [(type(a), a.name) for a in twin.layers[1:]]
 
 
 def test_both_forms_have_as_many_parameters() -> None:
-    exact = edgekit.build_model("sbcformer_xs", size=64, form="exact")
+    exact = edgekit.build_model("sbcformer_xs", size=64, form="bn")
     assert sum(w.shape.num_elements() for w in exact.trainable_weights) == count("sbcformer_xs", size=64).params
 
 
 def test_a_network_with_neither_is_the_same_in_both_forms() -> None:
     model = edgekit.build_model("mobilenet_v1", alpha=0.25, size=32, classes=4)
-    assert exact_form(model, np.zeros((1, 32, 32, 3), np.float32)) == (model, ())
-    exact = edgekit.build_model("mobilenet_v1", alpha=0.25, size=32, classes=4, form="exact")
+    assert bn_form(model, np.zeros((1, 32, 32, 3), np.float32)) == (model, ())
+    exact = edgekit.build_model("mobilenet_v1", alpha=0.25, size=32, classes=4, form="bn")
     assert [layer.name for layer in exact.layers[1:]] == [layer.name for layer in model.layers[1:]]
     with pytest.raises(UnknownName, match="form"):
         edgekit.build_model("mobilenet_v1", form="other")
 
 
 def test_the_inference_form_computes_the_same_and_both_are_saved(tmp_path: Path) -> None:
-    model, images = with_weights(Form.EXACT)
+    model, images = with_weights(Form.BN)
     exported = inference_form(model)
     close(exported(images), model(images, training=False))
     assert not {"ProgressiveNorm", "ReluAttention", "ChannelSlice"} & {type(layer).__name__ for layer in exported.layers}
@@ -172,5 +172,5 @@ def test_what_is_still_part_layer_norm_does_not_fold(tmp_path: Path) -> None:
 
 def test_pytorchs_weights_go_into_the_published_form(tmp_path: Path) -> None:
     np.savez(tmp_path / "weights.npz", anything=np.zeros(1, np.float32))
-    with pytest.raises(EdgekitError, match=r"goes into a network's published form, of which `exact_form\(model, images\)`"):
-        import_weights(edgekit.build_model("sbcformer_xs", size=32, form="exact"), tmp_path / "weights.npz")
+    with pytest.raises(EdgekitError, match=r"goes into a network's published form, of which `bn_form\(model, images\)`"):
+        import_weights(edgekit.build_model("sbcformer_xs", size=32, form="bn"), tmp_path / "weights.npz")
