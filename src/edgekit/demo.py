@@ -38,7 +38,7 @@ def main(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     float_file, qfx_file = folder / "digits.keras", folder / "digits-qfx.keras"
     with _step(console, f"1. Training {NETWORK} {ALPHA} at {SIZE} x {SIZE} on the digits, in float"), training_progress(True) as progress:
-        trained = train_model(ModelRequest(NETWORK, ALPHA, SIZE), data=DIGITS, output=float_file, progress=progress)
+        trained = train_model(ModelRequest(NETWORK, alpha=ALPHA, size=SIZE), data=DIGITS, output=float_file, progress=progress)
     with (
         _step(console, "2. Fine-tuning with QFX: 6-bit weights, 8-bit activations, learned binary points"),
         training_progress(True) as progress,

@@ -33,7 +33,7 @@ def export(
     """Write a TFLite bundle for a device."""
     from edgekit.jobs import ModelRequest, export_model
 
-    request = ModelRequest(model, alpha, size, classes, weights, calibration, seed)
+    request = ModelRequest(model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed)
     with status(shown=not json) as note:
         done = export_model(
             request,

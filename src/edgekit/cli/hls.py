@@ -39,7 +39,7 @@ def hls(
     """Write an HLS C++ project for a board, planned to fit it."""
     from edgekit.jobs import ModelRequest, synthesize_project, write_hls_project
 
-    request = ModelRequest(model, alpha, size, classes, weights, calibration, seed)
+    request = ModelRequest(model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed)
     if synthesize:
         from edgekit.tools import VITIS_HLS, require
 

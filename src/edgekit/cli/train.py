@@ -67,7 +67,7 @@ def train(
     if weight_bits is not None or k_hot is not None or precisions is not None:
         default = WeightPrecision(weight_bits or 6, k_hot)
         chosen = read_precisions(precisions, default) if precisions is not None else Precisions(default)
-    request = ModelRequest(model, alpha, size, classes, weights, seed=seed)
+    request = ModelRequest(model, alpha=alpha, size=size, classes=classes, weights=weights, seed=seed)
     with status(shown=not json) as note, training_progress(shown=not json) as progress:
         done = train_model(
             request,

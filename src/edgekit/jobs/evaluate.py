@@ -50,7 +50,7 @@ class Evaluated:
     differing: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     data: str
     images: int
@@ -127,7 +127,13 @@ def evaluate_models(
                 first = next(j for j in range(i + 1) if i == j or (one.graph and found[j].graph == one.graph))
                 tallies[i].differing += int(np.count_nonzero(tallies[i].scores != tallies[first].scores))
                 progress(titles[i], "running", start + len(pixels), total)
-    return Evaluation(data, total, len(labelled.classes), tuple(_rows(found, tallies, total)), tuple(_notes(found)))
+    return Evaluation(
+        data=data,
+        images=total,
+        classes=len(labelled.classes),
+        rows=tuple(_rows(found, tallies, total)),
+        notes=tuple(_notes(found)),
+    )
 
 
 def top1_of(executor: Executor, artifact: Artifact, images: Images) -> float:

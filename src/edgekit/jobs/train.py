@@ -50,7 +50,7 @@ class Trained:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Start:
     """The model to start from and the images as it takes them."""
 
@@ -200,7 +200,7 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         model, changes = bn_form(model, split.train.images[:CALIBRATION_COUNT])
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
-    return _Start(model, split, source.name, source.preprocessing, notes)
+    return _Start(model=model, split=split, name=source.name, preprocessing=source.preprocessing, notes=notes)
 
 
 def _quantized(start: _Start, split: Split, precisions: Precisions | None, note: Note, *, taught: bool) -> _Start:
@@ -226,11 +226,11 @@ def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: 
     model = build_model(request.model, size=size, classes=classes, form="bn" if exact else "published", **options)
     set_norm_mix(model, 1)
     preprocessing = NETWORKS[request.model].preprocessing
-    return _Start(model, split_as_taken(split, preprocessing), model.name, preprocessing, ())
+    return _Start(model=model, split=split_as_taken(split, preprocessing), name=model.name, preprocessing=preprocessing, notes=())
 
 
 def _load(data: str, size: int, note: Note) -> Split:
-    """As load_dataset; images without classes too."""
+    """The images of `data`, with classes or without, split as load_dataset splits them."""
     return load_unlabelled(Path(data), size, note) if _is_unlabelled(data) else load_dataset(data, size, note)
 
 
@@ -269,7 +269,7 @@ def _is_untrained(request: ModelRequest) -> bool:
 
 
 def _taught(split: Split, lesson: Teacher) -> Split:
-    """Without labels, the teacher's answers are the labels."""
+    """The images with the teacher's answers as labels, where they have none."""
     from edgekit.keras_models.training.distillation import taught
 
     return Split(taught(split.train, lesson), taught(split.held_out, lesson)) if lesson.replaces_labels else split

@@ -31,7 +31,7 @@ class Difference:
     actual: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TensorResult:
     """`largest`: largest distance; of integers in LSB. `magnitude`: largest |value| of the baseline, of floats only."""
 
@@ -66,7 +66,7 @@ class Result:
 
     @property
     def first(self) -> Difference | None:
-        """In the first tensor, in graph order, that differs."""
+        """The first difference in the first tensor, in graph order, that differs."""
         return next((tensor.first for tensor in self.tensors if tensor.first is not None), None)
 
 
@@ -208,5 +208,16 @@ def _count_tensor(count: _TensorCount, name: str, expected: Array, actual: Array
 
 
 def _tensor_results(counts: Mapping[str, _TensorCount], order: Sequence[str]) -> tuple[TensorResult, ...]:
-    rows = [(name, counts[name]) for name in order if name in counts]
-    return tuple(TensorResult(name, c.is_float, c.values, c.differing, c.largest, c.magnitude, c.first) for name, c in rows)
+    return tuple(
+        TensorResult(
+            name=name,
+            is_float=count.is_float,
+            values=count.values,
+            differing=count.differing,
+            largest=count.largest,
+            magnitude=count.magnitude,
+            first=count.first,
+        )
+        for name in order
+        if (count := counts.get(name)) is not None
+    )

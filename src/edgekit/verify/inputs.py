@@ -24,7 +24,7 @@ CROP_MIN = 0.3
 """Smallest crop of a photograph, as a share of its shorter side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InputType:
     """What the input tensor holds: `shape` is without batch; values are of `dtype` and within low..high; `zero` stands for real 0.
 
@@ -64,7 +64,8 @@ def float_input(shape: tuple[int, ...], preprocessing: Preprocessing) -> InputTy
     channels = map_shape(shape)[2]
     ends = float_table(preprocessing, channels)[:, [0, PIXEL_MAX]]
     low, high = float(ends.min()), float(ends.max())
-    return InputType(shape, np.dtype(np.float32), low, high, 0.0, lambda wanted: float_table(wanted, channels))
+    dtype = np.dtype(np.float32)
+    return InputType(shape=shape, dtype=dtype, low=low, high=high, zero=0.0, table=lambda wanted: float_table(wanted, channels))
 
 
 def _integer_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: Fraction, zero_point: int, low: int, high: int) -> InputType:
@@ -72,7 +73,7 @@ def _integer_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: Fraction
         channels = map_shape(shape)[2]
         return integer_table(preprocessing, channels, scale=scale, zero_point=zero_point, low=low, high=high).astype(dtype)
 
-    return InputType(shape, dtype, low, high, zero_point, table)
+    return InputType(shape=shape, dtype=dtype, low=low, high=high, zero=zero_point, table=table)
 
 
 def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None) -> Inputs:

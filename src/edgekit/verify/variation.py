@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputVariation:
     """Over `inputs` inputs, of one output of `elements` elements.
 
@@ -57,4 +57,11 @@ class VariationCount:
     def result(self, name: str) -> OutputVariation:
         total = max(1, self.inputs * self.elements)
         varying = 0 if self.varies is None else int(self.varies.sum())
-        return OutputVariation(name, self.inputs, self.elements, len(self.vectors), varying, self.saturated / total)
+        return OutputVariation(
+            name=name,
+            inputs=self.inputs,
+            elements=self.elements,
+            distinct=len(self.vectors),
+            varying=varying,
+            saturated=self.saturated / total,
+        )
