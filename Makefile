@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow bench accuracy lint tools clean install
+.PHONY: demo test test-slow bench accuracy unchanged lint tools clean install
 
 demo: install
 	$(BIN)/python -m edgekit.demo demo
@@ -23,6 +23,11 @@ bench: install
 
 accuracy: install
 	$(BIN)/python benchmarks/accuracy.py
+
+# Shows that no byte of what edgekit writes has changed since a commit; HEAD is for changes that are not committed yet.
+BASE ?= HEAD
+unchanged: install
+	$(BIN)/python scripts/written_files.py --against $(BASE)
 
 lint: install
 	$(BIN)/ruff check .
