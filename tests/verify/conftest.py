@@ -1,25 +1,17 @@
-"""A small exact network, and executors made of the numpy reference with a fault of choice."""
+"""A small exact network, and the register of executors with others in it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
-from edgekit.bundle import Bundle, Manifest, WeightsSource
-from edgekit.executor import Artifact, Executor, Run, Values
-from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, Padding, Tensor, check, run
-from edgekit.images.preprocessing import Preprocessing
-from edgekit.progress import Note
+from edgekit.executor import Executor
+from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, Padding, Tensor, check
 from edgekit.verify import executors as registry
-
-Change = Callable[[dict[str, Any]], Values]
 
 
 @pytest.fixture
@@ -53,35 +45,6 @@ def graph() -> IntegerGraph:
     return made
 
 
-def bundle_of(artifact: Artifact, changed: Mapping[str, str] | None = None) -> Bundle:
-    manifest = Manifest(
-        kind="tflite",
-        network="small",
-        options={},
-        precision="qfx",
-        target="rpi4",
-        weights=WeightsSource("random", seed=1),
-        preprocessing=Preprocessing((127.5,), (127.5,)),
-        versions={},
-        command=(),
-        files={},
-    )
-    return Bundle(Path("small"), manifest, artifact, changed or {})
-
-
-def fake(name: str, change: Change = lambda values: values, missing: str | None = None) -> Executor:
-    """The reference, with `change` applied to what it gives for each chunk."""
-
-    @contextmanager
-    def open_(artifact: Artifact, note: Note) -> Iterator[Run]:
-        note("compiling")
-        found = artifact.graph
-        assert found is not None
-        yield lambda inputs: change(dict(run(found, inputs)))
-
-    return Executor(name, lambda artifact: missing, open_)
-
-
 @pytest.fixture
 def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes these executors the only ones there are."""
@@ -95,14 +58,3 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(registry, "NAMES", tuple(executor.name for executor in executors))
 
     return replace
-
-
-@pytest.fixture
-def make() -> Any:
-    """`fake` and `bundle_of`, for tests: test files cannot import each other."""
-
-    class Make:
-        executor = staticmethod(fake)
-        bundle = staticmethod(bundle_of)
-
-    return Make

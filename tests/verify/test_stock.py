@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
+from fakes import bundle_of
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
@@ -26,8 +26,8 @@ def test_the_signature_is_the_file_s_own(graph: IntegerGraph) -> None:
     assert found.order.index("map") < found.order.index("logits")
 
 
-def test_three_kernel_sets_agree_on_an_exact_file(graph: IntegerGraph, make: Any) -> None:
-    report = verify(make.bundle(Artifact(tflite=write_tflite(graph))))
+def test_three_kernel_sets_agree_on_an_exact_file(graph: IntegerGraph) -> None:
+    report = verify(bundle_of(Artifact(tflite=write_tflite(graph))))
     assert report.passed and not report.exact and report.tolerance is None
     assert report.baseline == "tflite-reference"
     assert [(result.name, result.differing) for result in report.results] == [("tflite-optimized", 0), ("tflite-xnnpack", 0)]
@@ -35,20 +35,20 @@ def test_three_kernel_sets_agree_on_an_exact_file(graph: IntegerGraph, make: Any
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, 0.5, 0.98])
-def test_a_truncated_file_is_refused_with_one_message(graph: IntegerGraph, make: Any, keep: float) -> None:
+def test_a_truncated_file_is_refused_with_one_message(graph: IntegerGraph, keep: float) -> None:
     whole = write_tflite(graph)
     part = whole[: int(keep if keep > 1 else keep * len(whole))]
     with pytest.raises(EdgekitError):
-        verify(make.bundle(Artifact(tflite=part)))
+        verify(bundle_of(Artifact(tflite=part)))
 
 
-def test_a_bundle_whose_file_is_not_of_its_graph_fails_at_the_first_tensor(graph: IntegerGraph, make: Any) -> None:
+def test_a_bundle_whose_file_is_not_of_its_graph_fails_at_the_first_tensor(graph: IntegerGraph) -> None:
     """One weight of the first convolution is changed in the file: the first difference is in that convolution's map."""
     op = graph.ops[0]
     weights = op.weights.copy()  # type: ignore[union-attr]
     weights[1, 1, 0, 2] = -124 if weights[1, 1, 0, 2] > 0 else 124
     other = replace(graph, ops=(replace(op, weights=weights), *graph.ops[1:]))  # type: ignore[arg-type, type-var]
-    report = verify(make.bundle(Artifact(graph, tflite=write_tflite(other))), executors=["tflite-xnnpack", "onnxruntime"])
+    report = verify(bundle_of(Artifact(graph, tflite=write_tflite(other))), executors=["tflite-xnnpack", "onnxruntime"])
     by_name = {result.name: result for result in report.results}
     assert not report.passed and by_name["onnxruntime"].differing == 0
     first = by_name["tflite-xnnpack"].first
