@@ -134,11 +134,13 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
 
 def read_keras(path: Path, note: Note) -> KerasSource:
     """A Keras file. Raises EdgekitError where it cannot be read, or has not one input of a fixed size."""
-    from edgekit.keras_models import QFXModel, load_model
+    from edgekit.keras_models import load_model
     from edgekit.keras_models.files.model_files import read_notes
 
     note(f"reading {path}")
     model, (preprocessing, accuracy) = load_model(path), read_notes(path)
+    from edgekit.keras_models import QFXModel  # TensorFlow comes with it: a file that cannot be read is refused before
+
     weights = WeightsSource("file", file=path.name, sha256=digest_of_file(path), accuracy=accuracy)
     if len(model.inputs) != 1 or any(size is None for size in model.inputs[0].shape[1:]):
         raise EdgekitError(
