@@ -18,11 +18,13 @@ from product_estimates import product_lines
 from edgekit.errors import EdgekitError
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, MaxPool, Tensor, check, read_onnx, same_padding
 from edgekit.hls.folding import Folding
-from edgekit.hls.kernels.base import MatVec, Memory
+from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR
+from edgekit.hls.kernels.base import Memory
+from edgekit.hls.kernels.matvec import MatVec
 from edgekit.hls.kernels.window import Window
 from edgekit.hls.plan.estimates import Estimates, estimate
 from edgekit.hls.plan.planner import DoesNotFit, plan
-from edgekit.hls.plan.resources import ARITHMETIC_FACTOR, CONTROL_LUTS, SYSTEM, memory_cost
+from edgekit.hls.plan.resources import SYSTEM, memory_cost
 from edgekit.targets.boards import at_clock, find_board
 
 DPU_FPS = {"mobilenet_v1": 187, "mobilenet_v2": 104}
@@ -139,10 +141,10 @@ def binary_luts_and_bram(graph: IntegerGraph, folding: dict[str, Folding]) -> tu
     for op in graph.ops:
         if isinstance(op, Conv2D | Dense):
             pe, simd = folding[op.name].pe, folding[op.name].simd
-            luts += CONTROL_LUTS[MatVec] + ARITHMETIC_FACTOR * pe * (2 * simd + 2 * (2 * simd - 1))
+            luts += MatVec.control_luts + ARITHMETIC_FACTOR * pe * (2 * simd + 2 * (2 * simd - 1))
             bram18 += memory_cost(Memory("weights", ceil(op.weights.size / (pe * simd)), pe * simd, rom=True)).bram18
         if isinstance(op, Conv2D | MaxPool):
-            luts += CONTROL_LUTS[Window]
+            luts += Window.control_luts
     return luts, bram18 / 2
 
 

@@ -23,12 +23,14 @@ from edgekit.graph import (
     Tensor,
     check,
 )
-from edgekit.hls.dataflow import FIFO_DEPTH, build
-from edgekit.hls.kernels.products import Gate, HeldProduct
+from edgekit.hls.dataflow import build
+from edgekit.hls.kernels.base import FIFO_DEPTH
 from edgekit.hls.plan.planner import Planned, plan
 from edgekit.hls.plan.resources import SYSTEM
-from edgekit.targets.boards import Board, find_board
+from edgekit.targets import Board, find_board
 
+PRODUCT_HOLDS = 1
+"""A product holds what comes in its second stream; what else is held comes in a first."""
 TEXT = """What multiplies activations needs a whole map before its first result, and what waits for it meanwhile lies in a FIFO:
 
 - A gate (squeeze-and-excite) is a function of the whole map, so the FIFO holds the map, and what comes of the next one while the gate is
@@ -132,10 +134,11 @@ def blocks() -> Iterator[tuple[str, IntegerGraph, float]]:
 
 
 def memory_bytes(graph: IntegerGraph, found: Planned) -> tuple[int, int]:
-    """Memory of maps and gates that stages hold, and of FIFOs deeper than a handshake needs."""
-    pipe, depths = build(graph, found.folding), found.estimates.fifo_depths
-    held = sum(one.bits for stage in pipe.stages if isinstance(stage, Gate | HeldProduct) for one in stage.memories if not one.rom)
-    waiting = sum(depths[stream.name] * stream.token_bits for stream in pipe.streams if depths[stream.name] > FIFO_DEPTH)
+    """Bytes of the maps and gates that products hold, and of FIFOs deeper than a handshake needs."""
+    flow, depths = build(graph, found.folding), found.estimates.fifo_depths
+    products = [stage for stage in flow.stages if stage.held == PRODUCT_HOLDS]
+    held = sum(memory.bits for stage in products for memory in stage.memories if not memory.rom)
+    waiting = sum(depths[stream.name] * stream.token_bits for stream in flow.streams if depths[stream.name] > FIFO_DEPTH)
     return held // 8, waiting // 8
 
 

@@ -1,8 +1,10 @@
 """From the integer graph to C++ for high-level synthesis.
 
-folding     how many channels an op takes and gives a cycle, and where its weights lie; folding_file: as users write it
-dataflow    the pipeline of kernels that a folded graph becomes
+folding     how many channels an op takes and gives a cycle, and where its weights lie; as users write it
 kernels     each kernel: its C++, and what it computes, holds and takes
+needed      what of a graph becomes hardware
+ops         a row an op: how it may be folded, and the stages that it becomes
+dataflow    the stages and streams that a folded graph becomes
 plan        the folding that fits a board, with estimates and FIFO depths
 project     the C++ project, written through hls4ml
 simulation  the C simulation, and Vitis HLS
@@ -17,8 +19,8 @@ from typing import TYPE_CHECKING
 from edgekit.faces import lazy
 
 if TYPE_CHECKING:
-    from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, moderate_foldings
-    from edgekit.hls.folding_file import folding_json, read_folding
+    from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, folding_json, read_folding
+    from edgekit.hls.ops import moderate_foldings
     from edgekit.hls.plan.estimates import Estimates
     from edgekit.hls.plan.picture import estimates_svg
     from edgekit.hls.plan.planner import DoesNotFit, Planned
@@ -30,8 +32,8 @@ else:
     __getattr__ = lazy(
         __name__,
         {
-            "folding": ("Folding", "FoldingPlan", "WeightPlacement", "moderate_foldings"),
-            "folding_file": ("folding_json", "read_folding"),
+            "folding": ("Folding", "FoldingPlan", "WeightPlacement", "folding_json", "read_folding"),
+            "ops": ("moderate_foldings",),
             "plan.estimates": ("Estimates",),
             "plan.picture": ("estimates_svg",),
             "plan.planner": ("DoesNotFit", "Planned"),

@@ -1,10 +1,10 @@
-"""What of a graph becomes hardware: the ops that some output depends on, and what they are called in C++."""
+"""What of a graph becomes hardware: the ops that some output depends on, what carries a reshaped tensor, and names in C++."""
 
 from __future__ import annotations
 
 import re
 
-from edgekit.graph import IntegerGraph, Op, op_inputs
+from edgekit.graph import IntegerGraph, Op, Reshape, op_inputs
 
 NAME_MAX = 48
 """Longer names of ops are cut in the C++; the number before them keeps them apart."""
@@ -18,6 +18,15 @@ def needed(graph: IntegerGraph) -> tuple[Op, ...]:
             wanted.update(op_inputs(op))
             found.append(op)
     return tuple(reversed(found))
+
+
+def carriers(graph: IntegerGraph) -> dict[str, str]:
+    """A reshaped tensor -> the one whose stream carries it: a reshape is no hardware."""
+    found: dict[str, str] = {}
+    for op in graph.ops:
+        if isinstance(op, Reshape):
+            found[op.output] = found.get(op.input, op.input)
+    return found
 
 
 def cpp_name(number: int, op: str) -> str:

@@ -121,7 +121,7 @@ _CALLS: tuple[tuple[type, str, str], ...] = (
 
 @cache
 def register() -> None:
-    """Makes the layers known to hls4ml's Vitis backend, after that of folded pipelines: projects do not depend on what was made before."""
+    """Makes the layers known to hls4ml's Vitis backend, after that of folded dataflows: projects do not depend on what was made before."""
     folded.register()
     backend = get_backend("Vitis")
     for config in _CONFIGS:

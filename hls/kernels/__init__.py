@@ -1,1 +1,1 @@
-"""A module and a header for each kernel: what it computes, what it takes, and how it is called."""
+"""Each kernel: a header edgekit_X.h, and a module X with the stages that call what is in it; the arithmetic that they share."""

@@ -7,6 +7,7 @@ in what starts the sum (graph/requantize.py): half-way cases go up.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
@@ -16,7 +17,7 @@ import numpy as np
 from edgekit.arrays import Int64
 from edgekit.graph import IntegerGraph, Tensor, product_shift, requantize_of
 from edgekit.graph.ir import ProductOp, WeightedOp, accumulator_taps
-from edgekit.hls.kernels.base import VALUE_BITS, Arithmetic, Memory
+from edgekit.hls.kernels.base import VALUE_BITS, Constant, Memory, signed, unsigned
 
 K_HOT_MAX = 2
 """Weights of at most so many set bits are multiplied by shifts and adds."""
@@ -27,6 +28,17 @@ PACKED_FIELD_BITS = 18
 """As edgekit_arithmetic.h has them."""
 ARITHMETIC_FACTOR = 1.1
 """What arithmetic takes beyond the sum of its parts (FINN-R, arXiv 1809.04570)."""
+
+
+class Arithmetic(enum.Enum):
+    """How a product of an activation and a weight is taken."""
+
+    MULTIPLY = "multiply"
+    """A multiplier each."""
+    PACKED = "packed"
+    """Two products that share an activation, of two neighbouring PEs, in one DSP multiplier."""
+    SHIFT_ADD = "shift_add"
+    """No multiplier: shifts of the activation, added."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,34 @@ def _code(weight: int, hot: int) -> int:
         return 0  # does not occur
     places += [7] * (hot - len(places))
     return int(weight < 0) | sum(place << (1 + 3 * k) for k, place in enumerate(places))
+
+
+def sums_constants(graph: IntegerGraph, op: WeightedOp, pe: int) -> tuple[Constant, ...]:
+    """What a kernel has to know to requantize `pe` sums side by side."""
+    q, requantize = quarters(graph, op), requantize_of(graph, op)
+    clamp = {"low": requantize.low, "high": requantize.high}
+    return (
+        *unsigned(pe=pe, n_wide=signed_bits(q.wide_bound)),
+        *signed(**clamp, shift_low=min(q.shifts), shift_high=max(q.shifts)),
+    )
+
+
+def sums_types(op: WeightedOp, sums: Sums) -> dict[str, str]:
+    """C++ types of an accumulator, and of what takes the products."""
+    arithmetic = f"shift_add<{weight_code(op)}>" if sums.arithmetic is Arithmetic.SHIFT_ADD else sums.arithmetic.value
+    return {"accum_t": f"ap_int<{sums.accumulator_bits}>", "arithmetic": f"nnet::{arithmetic}"}
+
+
+def sums_arrays(graph: IntegerGraph, op: WeightedOp, sums: Sums) -> dict[str, tuple[str, Int64]]:
+    """What each sum starts with, with its rounding constant, and by what it is shifted."""
+    q = quarters(graph, op)
+    return {"bias": (f"int<{sums.bias_bits}>", q.bias), "shift": (f"int<{sums.shift_bits}>", np.array(q.shifts, np.int64))}
+
+
+def product_constants(graph: IntegerGraph, op: ProductOp) -> tuple[Constant, ...]:
+    """What a kernel has to know to requantize sums of products of activations."""
+    requantize = requantize_of(graph, op)
+    return (*unsigned(shift=product_shift(graph, op)), *signed(low=requantize.low, high=requantize.high))
 
 
 def rounding_constant(graph: IntegerGraph, op: ProductOp) -> int:

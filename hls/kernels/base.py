@@ -1,28 +1,29 @@
-"""The dataflow pipeline that a folded graph becomes: its stages, and the streams between them. Pure Python.
+"""What a kernel's Python side is made of: a stage is one call of a kernel, with all that is true of it. Pure Python.
 
-A stage is one call of a kernel of this folder. Its fields are the kernel's template constants, and `cycles` is the number of
-iterations of the kernel's pipelined loops for one frame, each written for an initiation interval of 1. Planner, estimates,
-code generator and the tests that count iterations all read these numbers.
+A stage's fields are the kernel's template constants, and `cycles` is the number of iterations of the kernel's pipelined loops for one
+frame, each written for an initiation interval of 1. Planner, estimates, code generator and the tests that count iterations all ask the
+stage. Each kernel states everything itself: there is no default that would be true of a new kernel by luck.
 """
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
-from math import gcd
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.arrays import Int64
+from edgekit.graph import IntegerGraph
 
 VALUE_BITS = 8
-
-
-class Arithmetic(enum.Enum):
-    """How a product of an activation and a weight is taken."""
-
-    MULTIPLY = "multiply"
-    """A multiplier each."""
-    PACKED = "packed"
-    """Two products that share an activation, of two neighbouring PEs, in one DSP multiplier."""
-    SHIFT_ADD = "shift_add"
-    """No multiplier: shifts of the activation, added."""
+FIFO_DEPTH = 2
+"""Tokens that every FIFO has room for."""
+FF_PER_LUT = 1.4
+"""FINN's CNV on a Pynq-Z2 has 31,508 flip-flops and 22,714 LUTs."""
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -40,207 +41,228 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """`op`: the op that it is made for (of a fork or a resize: the op whose output it carries, or the graph's input)."""
+class Cost:
+    """`bram18`: 18-kbit halves of a block RAM; `ddr_bytes`: read and written a frame."""
+
+    lut: float = 0.0
+    dsp: int = 0
+    bram18: int = 0
+    ddr_bytes: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            lut=self.lut + other.lut,
+            dsp=self.dsp + other.dsp,
+            bram18=self.bram18 + other.bram18,
+            ddr_bytes=self.ddr_bytes + other.ddr_bytes,
+        )
+
+    @property
+    def ff(self) -> float:
+        return FF_PER_LUT * self.lut
+
+    @property
+    def bram36(self) -> float:
+        return self.bram18 / 2
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a stage writes into each of its streams a frame: `tokens` of `token` values of `value_bits` each.
+
+    `least_depth`: tokens that the FIFO behind it has room for in any case.
+    """
+
+    tokens: int
+    token: int
+    value_bits: int = VALUE_BITS
+    least_depth: int = FIFO_DEPTH
+
+
+@dataclass(frozen=True)
+class Stream(Tokens):
+    """Tokens between two stages.
+
+    `producer`, `consumer`: names of stages; "" is the network's own input or output. `tensor`: the tensor of the graph that
+    it carries, "" if it is none (the cells under a window, weights).
+    """
+
+    name: str = field(kw_only=True)
+    producer: str = field(kw_only=True)
+    consumer: str = field(kw_only=True)
+    tensor: str = field(kw_only=True)
+
+    @property
+    def token_bits(self) -> int:
+        return self.token * self.value_bits
+
+    @property
+    def carries_weights(self) -> bool:
+        """A weight takes at most 7 bits, an activation 8."""
+        return self.value_bits != VALUE_BITS
+
+
+@dataclass(frozen=True)
+class Latency:
+    """When a stage begins and ends to write, beside what it reads."""
+
+    first_needs: float
+    """The part of an input, if it is none that is held, that it must have read before it writes anything."""
+    head: float
+    """Cycles from its start to its first output."""
+    tail: float
+    """Cycles from the last of an input that is not held to its last output."""
+    after_held: float
+    """Cycles from the last of what is held to its last output."""
+
+
+AS_IT_COMES = Latency(first_needs=0.0, head=0.0, tail=0.0, after_held=0.0)
+"""A token is written as soon as those that it is made of are read. Nothing is held."""
+
+Line: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Corners of what is read or written of a frame: cycles from the stage's start, ascending, and the share of the frame's tokens by then."""
+
+
+def line(*corners: tuple[float, float]) -> Line:
+    """Shares ascend strictly by a little, so that the tokens on both sides of a pause have times of their own."""
+    times, shares = (np.array(values, np.float64) for values in zip(*corners, strict=True))
+    return times, shares + np.arange(len(shares)) * TINY
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a stage reads and writes through a frame, as lines that it may be ahead of, when it reads, or behind, when it writes."""
+
+    reads: tuple[Line, ...]
+    """For each input that is a map."""
+    bursts: tuple[float, ...]
+    """For each input that is a map, the tokens that may be read before the line has them."""
+    writes: Line
+    late: float
+    """The tokens that may be written after the line has them."""
+    follows: bool = False
+    """Whether each iteration reads a token, so that the stage can keep step with one that leads."""
+    leads: bool = False
+    """Whether a stage that follows goes in step with this one, and pauses when it does."""
+
+
+def even_pace(cycles: float, bursts: tuple[float, ...] = (1.0,), *, late: float = 1.0, follows: bool = False) -> Pace:
+    """All inputs, and the output, evenly over so many cycles."""
+    even = line((0, 0), (cycles, 1))
+    return Pace(reads=(even,) * len(bursts), bursts=bursts, writes=even, late=late, follows=follows)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A line `static const TYPE NAME = VALUE;` of a kernel's struct of constants."""
+
+    cpp_type: str
+    name: str
+    value: int | str
+
+
+def unsigned(**values: int) -> tuple[Constant, ...]:
+    return tuple(Constant("unsigned", name, value) for name, value in values.items())
+
+
+def signed(**values: int) -> tuple[Constant, ...]:
+    return tuple(Constant("int", name, value) for name, value in values.items())
+
+
+@dataclass(frozen=True)
+class MemoryWords:
+    """What a kernel reads through an AXI master: words of `word_bits`, little endian, each of which becomes a token of `lanes` values."""
+
+    word_bits: int
+    lanes: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a stage calls its kernel.
+
+    `base`: the kernel's struct of constants. `types`: name -> C++ type, as typedefs. `arrays`: name -> (hls4ml's precision, values);
+    the config gets a typedef name_t of each. `memory`: what comes from memory, where the kernel has no stream to read.
+    """
+
+    kernel: str
+    base: str
+    constants: tuple[Constant, ...]
+    types: Mapping[str, str] = field(default_factory=dict)
+    arrays: Mapping[str, tuple[str, Int64]] = field(default_factory=dict)
+    memory: MemoryWords | None = None
+
+
+@dataclass(frozen=True)
+class Stage(ABC):
+    """`op`: the op that it is made for (of one that carries a tensor: that tensor)."""
+
+    sources: ClassVar[int]
+    """Streams that it reads."""
+    carries: ClassVar[bool]
+    """Whether it passes on a tensor for others to read, and is no part of an op."""
+    control_luts: ClassVar[int]
+    """Counters, addresses, handshakes; the least certain of all numbers of the estimates.
+
+    A sum has three counters and their ends (50), three addresses (50), its state and pipeline (60), two streams (40); a held map has
+    one more loop and two more addresses. FINN takes 300 for a window generator, and for a whole matrix-vector kernel, thresholds
+    and all (FINN-R, arXiv 1809.04570). A weight reader is an AXI master (about 900) and a port of the interconnect (about 400). The
+    small ones have one counter, a gate two and an address. A product with a held map is counted as a held matrix, an upsampling as a
+    depthwise sum with two more loops.
+    """
 
     name: str
     op: str
 
     @property
+    @abstractmethod
     def cycles(self) -> int:
         """Iterations of the pipelined loops a frame."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
+    def written(self) -> Tokens:
+        """What it writes into each stream behind it."""
+
+    @property
+    @abstractmethod
     def held(self) -> int | None:
         """Which of its input streams it has to have read to the end before it writes anything."""
-        return None
 
     @property
+    @abstractmethod
+    def latency(self) -> Latency:
+        """When it first reads and last writes."""
+
+    @abstractmethod
+    def pace(self, interval: int, span: float) -> Pace:
+        """How it spreads a frame over an interval, where what it reads comes over `span` cycles: it keeps step as far as it can."""
+
+    @property
+    @abstractmethod
     def memories(self) -> tuple[Memory, ...]:
-        return ()
+        """What it keeps on chip."""
 
     @property
+    @abstractmethod
+    def logic(self) -> Cost:
+        """What it takes beside its memories and multipliers: LUTs of control and arithmetic, burst buffers."""
+
+    @property
+    @abstractmethod
     def multipliers(self) -> int:
         """Products a cycle that take a multiplier (packed ones: one for two)."""
-        return 0
 
     @property
+    @abstractmethod
     def ddr_bytes(self) -> int:
-        """Read from memory a frame."""
-        return 0
+        """Bytes read from memory a frame."""
 
+    @abstractmethod
+    def call(self, graph: IntegerGraph, op: Any, index: int) -> Call:
+        """The call of its kernel in the generated code, where it is stage `index`. `op`: the graph's, None of one that carries a tensor."""
 
-@dataclass(frozen=True)
-class MatVec(Stage):
-    """A matrix of (outputs, inputs) times the vector at each position, then requantize. Weights in ROM.
-
-    Loops: position, PE group of outputs, SIMD group of inputs.
-    """
-
-    positions: int
-    inputs: int
-    outputs: int
-    pe: int
-    simd: int
-    arithmetic: Arithmetic
-    weight_bits: int
-    accumulator_bits: int
-    bias_bits: int
-    shift_bits: int
-
-    @property
-    def input_groups(self) -> int:
-        return self.inputs // self.simd
-
-    @property
-    def output_groups(self) -> int:
-        return self.outputs // self.pe
-
-    @property
-    def weight_word_bits(self) -> int:
-        return self.pe * self.simd * self.weight_bits
-
-    @property
-    def weight_words(self) -> int:
-        return self.input_groups * self.output_groups
-
-    @property
-    def cycles(self) -> int:
-        return self.positions * self.output_groups * self.input_groups
-
-    @property
-    def _requantize(self) -> Memory:
-        return Memory("bias and shift", self.output_groups, self.pe * (self.bias_bits + self.shift_bits), rom=True)
-
-    @property
-    def memories(self) -> tuple[Memory, ...]:
-        replayed = (Memory("input vector", self.input_groups, self.simd * VALUE_BITS),) if self.output_groups > 1 else ()
-        return (Memory("weights", self.weight_words, self.weight_word_bits, rom=True), self._requantize, *replayed)
-
-    @property
-    def multipliers(self) -> int:
-        if self.arithmetic is Arithmetic.SHIFT_ADD:
-            return 0
-        return self.pe * self.simd // (2 if self.arithmetic is Arithmetic.PACKED else 1)
-
-
-@dataclass(frozen=True)
-class HeldMatVec(MatVec):
-    """The same with the whole input held on chip, and each weight taken from a stream once a frame.
-
-    Loops: PE group of outputs, position, SIMD group of inputs; then the outputs are sent in the order of the positions. The
-    stream of weights has room for the next group's, so reading them goes on under the sums of this one.
-    """
-
-    @property
-    def cycles(self) -> int:
-        return super().cycles + self.positions * self.output_groups
-
-    @property
-    def held(self) -> int:
-        return 0
-
-    @property
-    def memories(self) -> tuple[Memory, ...]:
-        return (
-            Memory("input map", self.positions * self.input_groups, self.simd * VALUE_BITS),
-            Memory("output map", self.positions * self.output_groups, self.pe * VALUE_BITS),
-            Memory("group of weights", self.input_groups, self.weight_word_bits),
-            Memory("next group of weights", self.input_groups, self.weight_word_bits),
-            self._requantize,
-        )
-
-
-@dataclass(frozen=True)
-class WeightReader(Stage):
-    """Weights of a HeldMatVec, in bursts through an AXI master: one word of `word_bits`, a power of two, a cycle."""
-
-    words: int
-    word_bits: int
-
-    @property
-    def cycles(self) -> int:
-        return self.words
-
-    @property
-    def ddr_bytes(self) -> int:
-        return self.words * self.word_bits // 8
-
-
-@dataclass(frozen=True)
-class Largest(Stage):
-    """The largest value of each channel over the taps. Loops: position, PE group of channels, tap."""
-
-    positions: int
-    channels: int
-    taps: int
-    pe: int
-
-    @property
-    def cycles(self) -> int:
-        return self.positions * (self.channels // self.pe) * self.taps
-
-
-@dataclass(frozen=True)
-class TokenStage(Stage):
-    """A stage that writes (a fork: passes on) one token of PE values an iteration."""
-
-    tokens: int
-    pe: int
-
-    @property
-    def cycles(self) -> int:
-        return self.tokens
-
-
-class Sum(TokenStage):
-    """Two streams added and clamped."""
-
-
-class Table(TokenStage):
-    """256 entries, read by PE values at once."""
-
-    @property
-    def memories(self) -> tuple[Memory, ...]:
-        return tuple(Memory("table", 256, VALUE_BITS, rom=True) for _ in range((self.pe + 1) // 2))
-
-
-class Fork(TokenStage):
-    """One stream to two readers."""
-
-
-@dataclass(frozen=True)
-class Join(TokenStage):
-    """Two streams side by side: at each position `left` tokens of the first, then `right` of the second."""
-
-    left: int
-    right: int
-
-
-@dataclass(frozen=True)
-class Cut(Stage):
-    """Some of the channels: of `cell` tokens at a position, those from `begin` on, `count` of them. Loop: a token that comes in."""
-
-    positions: int
-    cell: int
-    begin: int
-    count: int
-    pe: int
-
-    @property
-    def cycles(self) -> int:
-        return self.positions * self.cell
-
-
-@dataclass(frozen=True)
-class Resize(Stage):
-    """The same values in tokens of another size. An iteration moves as many values as divide both."""
-
-    values: int
-    token_in: int
-    token_out: int
-
-    @property
-    def cycles(self) -> int:
-        return self.values // gcd(self.token_in, self.token_out)
+    def spread(self, interval: int, span: float) -> float:
+        """The cycles of a frame when a stage keeps step with what comes over `span` cycles, if it is fast enough."""
+        return float(min(max(self.cycles, span), interval))

@@ -1,27 +1,31 @@
-"""Stages that multiply activations by activations: their loops, memories and multipliers. Pure Python.
-
-An accumulator is requantized by one shift, with the rounding constant in what starts the sum (graph/requantize.py): half-way cases
-go up.
-"""
+"""edgekit_products.h: two streams of activations multiplied value by value. Pure Python."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, prod
 
-import numpy as np
-
-from edgekit.arrays import Int64
-from edgekit.graph import IntegerGraph, MatMul, Multiply, product_bound
-from edgekit.graph.ir import ProductOp
-from edgekit.hls.folding import Folding
-from edgekit.hls.kernels.arithmetic import rounding_constant, signed_bits
-from edgekit.hls.kernels.base import VALUE_BITS, Memory, Stage
+from edgekit.graph import IntegerGraph, Multiply
+from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR, clamp_luts, product_constants, rounding_constant
+from edgekit.hls.kernels.base import (
+    AS_IT_COMES,
+    VALUE_BITS,
+    Call,
+    Cost,
+    Latency,
+    Memory,
+    Pace,
+    Stage,
+    Tokens,
+    even_pace,
+    line,
+    signed,
+    unsigned,
+)
 
 
 @dataclass(frozen=True)
-class Product(Stage):
-    """Two streams, multiplied value by value. Loops: position, PE group of channels."""
+class ValueProducts(Stage):
+    """Loops: position, PE group of channels. What both kernels of it share."""
 
     positions: int
     channels: int
@@ -37,102 +41,69 @@ class Product(Stage):
         return self.positions * self.groups
 
     @property
+    def written(self) -> Tokens:
+        return Tokens(self.cycles, self.pe)
+
+    @property
+    def logic(self) -> Cost:
+        """A clamp; the rounding constant is added in the DSP slice."""
+        return Cost(lut=self.control_luts + ARITHMETIC_FACTOR * self.pe * clamp_luts(self.accumulator_bits))
+
+    def _call(self, kernel: str, graph: IntegerGraph, op: Multiply, index: int) -> Call:
+        own = (*unsigned(stage=index, positions=self.positions, groups=self.groups), *signed(rounding=rounding_constant(graph, op)))
+        types = {"accum_t": f"ap_int<{self.accumulator_bits}>"}
+        return Call(kernel, "product_config", (*own, *product_constants(graph, op)), types=types)
+
+
+@dataclass(frozen=True)
+class Product(ValueProducts):
+    """Two streams, multiplied value by value."""
+
+    sources = 2
+    carries = False
+    control_luts = 60
+    held = None
+    latency = AS_IT_COMES
+    memories = ()
+    ddr_bytes = 0
+
+    def pace(self, interval: int, span: float) -> Pace:
+        return even_pace(self.spread(interval, span), bursts=(1.0, 1.0))
+
+    @property
     def multipliers(self) -> int:
         return self.pe
 
+    def call(self, graph: IntegerGraph, op: Multiply, index: int) -> Call:
+        return self._call("product_tokens", graph, op, index)
 
-class Gate(Product):
+
+@dataclass(frozen=True)
+class Gate(ValueProducts):
     """A stream times one number a channel, which comes first in the second stream and is kept."""
 
+    sources = 2
+    carries = False
+    control_luts = 100
+    held = 1
+    ddr_bytes = 0
+
     @property
-    def held(self) -> int:
-        return 1
+    def latency(self) -> Latency:
+        return Latency(first_needs=0.0, head=0.0, tail=0.0, after_held=self.cycles)
+
+    def pace(self, interval: int, span: float) -> Pace:
+        cycles = self.spread(interval, span)
+        even = line((0, 0), (cycles, 1))
+        return Pace(reads=(even, line((0, 0), (cycles / self.positions, 1))), bursts=(1.0, 1.0), writes=even, late=1.0)
 
     @property
     def memories(self) -> tuple[Memory, ...]:
         return (Memory("gate", self.groups, self.pe * VALUE_BITS),)
 
-
-@dataclass(frozen=True)
-class HeldProduct(Stage):
-    """Matrix products, head by head, of the cells of the first stream with a map from the second, which is held.
-
-    `outputs` and `terms`: of one head. `cells_are_outputs`: each cell of the held map gives an output, else a term. `biases`: 1, or as
-    many as the output has values. Loops: a token of the held map; then cell, head, PE group of outputs, SIMD group of terms.
-    """
-
-    x_cells: int
-    y_cells: int
-    heads: int
-    outputs: int
-    terms: int
-    pe: int
-    simd: int
-    cells_are_outputs: bool
-    accumulator_bits: int
-    bias_bits: int
-    biases: int
-
-    @property
-    def held(self) -> int:
-        return 1
-
-    @property
-    def output_groups(self) -> int:
-        return self.outputs // self.pe
-
-    @property
-    def term_groups(self) -> int:
-        return self.terms // self.simd
-
-    @property
-    def banks(self) -> int:
-        """Parts of the held map that are read at once: its neighbouring cells lie in neighbouring ones."""
-        return self.pe if self.cells_are_outputs else self.simd
-
-    @property
-    def cell_tokens(self) -> int:
-        """Of a cell of the held map."""
-        return self.heads * (self.term_groups if self.cells_are_outputs else self.output_groups)
-
-    @property
-    def bias_groups(self) -> int:
-        return ceil(self.biases / self.pe)
-
-    @property
-    def load_cycles(self) -> int:
-        return self.y_cells * self.cell_tokens
-
-    @property
-    def cycles(self) -> int:
-        return self.load_cycles + self.x_cells * self.heads * self.output_groups * self.term_groups
-
-    @property
-    def memories(self) -> tuple[Memory, ...]:
-        token = (self.simd if self.cells_are_outputs else self.pe) * VALUE_BITS
-        bank = Memory("held map", self.y_cells // self.banks * self.cell_tokens, token)
-        bias = (Memory("bias", self.bias_groups, self.pe * self.bias_bits, rom=True),) if self.biases > 1 else ()
-        replayed = (Memory("input vector", self.term_groups, self.simd * VALUE_BITS),) if self.output_groups > 1 else ()
-        return (*(bank,) * self.banks, *bias, *replayed)
-
     @property
     def multipliers(self) -> int:
-        return self.pe * self.simd
+        return self.pe
 
-
-def biases(graph: IntegerGraph, op: MatMul) -> Int64:
-    """The op's biases with the rounding constant in them, in the order of the output's values; int64 (1,) or (values,)."""
-    return op.bias.astype(np.int64).reshape(-1) + rounding_constant(graph, op)
-
-
-def product_stages(graph: IntegerGraph, op: ProductOp, folding: Folding, name: str) -> tuple[Stage, ...]:
-    x, y, output = (graph.tensors[tensor] for tensor in (*op.inputs, op.output))
-    accumulator_bits = signed_bits(product_bound(graph, op) + rounding_constant(graph, op))
-    if isinstance(op, Multiply):
-        kind = Product if x.shape == y.shape else Gate
-        return (kind(name, op.name, prod(output.shape[:-1]), output.shape[-1], folding.pe, accumulator_bits),)
-    cells = prod(x.shape[:-1]), prod(y.shape[:-1])
-    lengths = (op.heads, output.shape[-1] // op.heads, x.shape[-1] // op.heads, folding.pe, folding.simd)
-    values = biases(graph, op)
-    bias_bits = signed_bits(int(np.abs(values).max()))
-    return (HeldProduct(name, op.name, *cells, *lengths, op.transpose_y, accumulator_bits, bias_bits, values.size),)
+    def call(self, graph: IntegerGraph, op: Multiply, index: int) -> Call:
+        return self._call("gate_tokens", graph, op, index)

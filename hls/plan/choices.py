@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph, Op, Reshape
-from edgekit.hls.dataflow import op_stages
-from edgekit.hls.folding import Folding, legal_foldings, read_tokens, refusal
+from edgekit.hls.folding import Folding
+from edgekit.hls.kernels.base import Cost
 from edgekit.hls.needed import needed
-from edgekit.hls.plan.resources import Cost, stage_cost
+from edgekit.hls.ops import legal_foldings, op_stages, refusal, row_of
+from edgekit.hls.plan.resources import stage_cost
 from edgekit.targets import WEIGHT_READERS_MAX, Board
 
 PRICED = ("lut", "dsp", "bram36", "ddr", "readers")
@@ -61,8 +62,9 @@ def _of_op(graph: IntegerGraph, board: Board, op: Op, pinned: Folding | None, ne
         cost = sum((stage_cost(stage) for stage in stages), Cost())
         cycles.append(max(stage.cycles for stage in stages) if needed else 0)
         costs.append(shares(cost, board) if needed else np.zeros(len(PRICED)))
-        reads.append(read_tokens(op, folding))
-    return _pareto(Choices(op, foldings, np.array(cycles), np.array(costs), np.array(reads)))
+        reads.append(row_of(op).reads(op, folding))
+    arrays = {"cycles": np.array(cycles), "costs": np.array(costs), "reads": np.array(reads)}
+    return _pareto(Choices(op=op, foldings=foldings, **arrays))
 
 
 def shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
@@ -81,4 +83,10 @@ def _pareto(choices: Choices) -> Choices:
         rivals = [j for j in range(len(table)) if j != i and tokens[j] == tokens[i]]
         if not any((table[j] <= table[i]).all() and ((table[j] < table[i]).any() or j < i) for j in rivals):
             kept.append(i)
-    return Choices(choices.op, tuple(choices.foldings[i] for i in kept), choices.cycles[kept], choices.costs[kept], choices.reads[kept])
+    return Choices(
+        op=choices.op,
+        foldings=tuple(choices.foldings[i] for i in kept),
+        cycles=choices.cycles[kept],
+        costs=choices.costs[kept],
+        reads=choices.reads[kept],
+    )

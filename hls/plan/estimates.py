@@ -1,6 +1,6 @@
 """Estimates of a planned network before any synthesis: cycles, latency, frames a second, resources. Per layer and in total.
 
-    interval     the most cycles that a stage takes for a frame: a pipeline is as fast as its slowest stage
+    interval     the most cycles that a stage takes for a frame: a dataflow is as fast as its slowest stage
     frames/s     clock / interval, or memory bandwidth / bytes a frame where that is less
     latency      of one frame alone: each stage starts when its first window, vector or map is there, and ends no sooner than
                  its last input and what it has to do after it
@@ -16,14 +16,12 @@ from math import ceil, prod
 from typing import Any
 
 from edgekit.graph import IntegerGraph
-from edgekit.hls.dataflow import Pipeline, pipeline
+from edgekit.hls.dataflow import Dataflow, dataflow_of
 from edgekit.hls.folding import FoldingPlan
-from edgekit.hls.kernels.base import HeldMatVec, MatVec, Stage
-from edgekit.hls.kernels.products import HeldProduct
-from edgekit.hls.kernels.taps import MapSums, Upsample
-from edgekit.hls.kernels.window import Window
-from edgekit.hls.plan.fifos import fifo_depths, map_inputs, slowest
-from edgekit.hls.plan.resources import SYSTEM, Cost, fifo_cost, stage_cost
+from edgekit.hls.kernels.base import Cost, Stage
+from edgekit.hls.ops import row_of
+from edgekit.hls.plan.fifos import fifo_depths, slowest
+from edgekit.hls.plan.resources import SYSTEM, fifo_cost, stage_cost
 from edgekit.targets import Board, Resources
 
 STAGE_CYCLES = 12
@@ -83,17 +81,17 @@ class Estimates:
 
 
 def estimate(graph: IntegerGraph, plan: FoldingPlan, board: Board) -> Estimates:
-    """Raises ContractError, EdgekitError: the graph or the plan is not one that has a pipeline."""
-    return estimate_pipeline(graph, plan, pipeline(graph, plan), board)
+    """Raises ContractError, EdgekitError: the graph or the plan is not one that has a dataflow."""
+    return estimate_dataflow(graph, plan, dataflow_of(graph, plan), board)
 
 
-def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board) -> Estimates:
+def estimate_dataflow(graph: IntegerGraph, plan: FoldingPlan, flow: Dataflow, board: Board) -> Estimates:
     """With the shortest interval of PAUSES whose FIFOs fit the board. Where not even the longest one's do, it is the longest if that
     lowers what is exceeded by PAUSES_WORTH, else the shortest."""
-    finished, least = _finishing_cycles(pipe), slowest(pipe)
+    finished, least = _finishing_cycles(flow), slowest(flow)
 
     def at(pause: float) -> tuple[float, Estimates]:
-        one = _estimate_at(graph, plan, pipe, board, ceil(least * pause), finished)
+        one = _estimate_at(graph, plan, flow, board, ceil(least * pause), finished)
         return max(over_budget(one, board.part.planned).values(), default=0.0), one
 
     excess, shortest = at(PAUSES[0])
@@ -106,14 +104,14 @@ def estimate_pipeline(graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, bo
 
 
 def _estimate_at(
-    graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, board: Board, least: int, finished: Mapping[str, float]
+    graph: IntegerGraph, plan: FoldingPlan, flow: Dataflow, board: Board, least: int, finished: Mapping[str, float]
 ) -> Estimates:
     """`least`: cycles a frame, if memory does not take longer. `finished`: by stage, which does not depend on FIFOs."""
-    depths = fifo_depths(pipe, least)
+    depths = fifo_depths(flow, least)
     clock_hz = board.clock_mhz * 1e6
-    costs = stage_costs(pipe, depths)
+    costs = stage_costs(flow, depths)
     total = sum(costs.values(), SYSTEM + Cost(ddr_bytes=io_bytes(graph)))
-    longest = max(pipe.stages, key=lambda stage: stage.cycles)
+    longest = max(flow.stages, key=lambda stage: stage.cycles)
     by_memory = cycles_by_memory(total.ddr_bytes, board)
     interval = max(least, ceil(by_memory))
     lut, ff = ceil(total.lut), ceil(total.ff)
@@ -137,7 +135,7 @@ def _estimate_at(
         ddr_bytes_per_s=total.ddr_bytes * clock_hz / interval,
         share={name: value / getattr(have, name) for name, value in used.items()},
         planned_share={name: getattr(may, name) / getattr(have, name) for name in used},
-        layers=tuple(_layers(graph, plan, pipe, costs, finished, clock_hz)),
+        layers=tuple(_layers(graph, plan, flow, costs, finished, clock_hz)),
         fifo_depths=depths,
     )
 
@@ -152,10 +150,10 @@ def io_bytes(graph: IntegerGraph) -> int:
     return sum(prod(graph.tensors[name].shape) for name in (graph.input, *graph.outputs))
 
 
-def stage_costs(pipe: Pipeline, depths: Mapping[str, int]) -> dict[str, Cost]:
+def stage_costs(flow: Dataflow, depths: Mapping[str, int]) -> dict[str, Cost]:
     """Stage name -> its cost, with the FIFOs that it reads."""
-    costs = {stage.name: stage_cost(stage) for stage in pipe.stages}
-    for stream in pipe.streams:
+    costs = {stage.name: stage_cost(stage) for stage in flow.stages}
+    for stream in flow.streams:
         if stream.consumer:
             costs[stream.consumer] += fifo_cost(stream, depths[stream.name])
     return costs
@@ -167,67 +165,32 @@ def over_budget(found: Estimates, budget: Resources) -> dict[str, float]:
     return {name: ratio for name, ratio in ratios.items() if ratio > 1}
 
 
-def _first_needs(stage: Stage) -> float:
-    """The part of an input, if it is none that is held, that a stage must have read before it writes anything."""
-    if isinstance(stage, Window):
-        return stage.fill / stage.tokens
-    return 1.0 / stage.positions if isinstance(stage, MatVec) else 0.0
-
-
-def _finishing_cycles(pipe: Pipeline) -> dict[str, float]:
+def _finishing_cycles(flow: Dataflow) -> dict[str, float]:
     """Stage -> the cycle at which its last token of one frame leaves, the first pixel coming at cycle 0."""
-    inputs = map_inputs(pipe)
+    inputs = flow.map_inputs
     first, last = {"": 0.0}, {"": 0.0}
-    for stage in pipe.stages:
-        need, start, end = _first_needs(stage), 0.0, 0.0
+    for stage in flow.stages:
+        latency, start, end = stage.latency, 0.0, 0.0
         for index, source in enumerate(stream.producer for stream in inputs[stage.name]):
             held = index == stage.held
-            start = max(start, last[source] if held else first[source] + need * (last[source] - first[source]))
-            end = max(end, last[source] + STAGE_CYCLES + (_after_held(stage) if held else _tail(stage)))
-        first[stage.name] = start + STAGE_CYCLES + _head(stage)
+            start = max(start, last[source] if held else first[source] + latency.first_needs * (last[source] - first[source]))
+            end = max(end, last[source] + STAGE_CYCLES + (latency.after_held if held else latency.tail))
+        first[stage.name] = start + STAGE_CYCLES + latency.head
         last[stage.name] = max(start + STAGE_CYCLES + stage.cycles, end)
     return {name: cycle for name, cycle in last.items() if name}
 
 
-def _head(stage: Stage) -> float:
-    """Cycles from a stage's start to its first output."""
-    if isinstance(stage, HeldMatVec):
-        return stage.cycles - stage.positions * stage.output_groups
-    if isinstance(stage, HeldProduct):
-        return stage.load_cycles + stage.term_groups
-    if isinstance(stage, MapSums):
-        return stage.cycles - stage.groups
-    return stage.input_groups if isinstance(stage, MatVec) else 0.0
-
-
-def _after_held(stage: Stage) -> float:
-    """Cycles from the last of what is held to a stage's last output."""
-    if isinstance(stage, MapSums):
-        return stage.groups
-    return stage.cycles - stage.load_cycles if isinstance(stage, HeldProduct) else stage.cycles
-
-
-def _tail(stage: Stage) -> float:
-    """Cycles from the last of an input that is not held to a stage's last output."""
-    if isinstance(stage, MatVec):
-        return stage.cycles / stage.positions
-    if isinstance(stage, HeldProduct):
-        return stage.output_groups * stage.term_groups
-    if isinstance(stage, Upsample):
-        return stage.cycles / stage.rows
-    return stage.cycles_after_input if isinstance(stage, Window) else 0.0
-
-
 def _layers(
-    graph: IntegerGraph, plan: FoldingPlan, pipe: Pipeline, costs: Mapping[str, Cost], finished: Mapping[str, float], clock_hz: float
+    graph: IntegerGraph, plan: FoldingPlan, flow: Dataflow, costs: Mapping[str, Cost], finished: Mapping[str, float], clock_hz: float
 ) -> list[LayerEstimate]:
     """A row for each op that is hardware, in order; forks and resizes count for the op whose output they carry."""
     owner = {op.output: op.name for op in graph.ops} | {op.name: op.name for op in graph.ops}
     stages: dict[str, list[Stage]] = {}
-    for stage in pipe.stages:
+    for stage in flow.stages:
         stages.setdefault(owner.get(stage.op, graph.input), []).append(stage)
     rows = []
     kinds = {op.name: type(op).__name__ for op in graph.ops}
+    weighted = {op.name for op in graph.ops if op.name in plan and row_of(op).from_memory}
     for name in (name for name in dict.fromkeys((graph.input, *kinds)) if name in stages):
         own = stages[name]
         cost = sum((costs[stage.name] for stage in own), Cost())
@@ -236,18 +199,18 @@ def _layers(
         end = max(finished[stage.name] for stage in own)
         rows.append(
             LayerEstimate(
-                name,
-                kinds.get(name, "Input"),
-                folding.pe if folding else 0,
-                folding.simd if folding else 0,
-                folding.weights.value if folding and any(isinstance(stage, MatVec) for stage in own) else "",
-                max(stage.cycles for stage in own),
-                1e3 * max(0.0, end - begin) / clock_hz,
-                ceil(cost.lut),
-                ceil(cost.ff),
-                cost.bram36,
-                cost.dsp,
-                cost.ddr_bytes,
+                name=name,
+                kind=kinds.get(name, "Input"),
+                pe=folding.pe if folding else 0,
+                simd=folding.simd if folding else 0,
+                weights=folding.weights.value if folding and name in weighted else "",
+                cycles=max(stage.cycles for stage in own),
+                latency_ms=1e3 * max(0.0, end - begin) / clock_hz,
+                lut=ceil(cost.lut),
+                ff=ceil(cost.ff),
+                bram36=cost.bram36,
+                dsp=cost.dsp,
+                ddr_bytes=cost.ddr_bytes,
             )
         )
     return rows

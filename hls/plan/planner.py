@@ -21,12 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.graph import IntegerGraph, Op, Reshape, check, op_inputs
+from edgekit.graph import IntegerGraph, Op, check, op_inputs
 from edgekit.hls.dataflow import build
-from edgekit.hls.folding import Folding, FoldingPlan, read_tokens
-from edgekit.hls.kernels.base import Resize
+from edgekit.hls.folding import Folding, FoldingPlan
+from edgekit.hls.kernels.tokens import Resize
+from edgekit.hls.needed import carriers
+from edgekit.hls.ops import row_of
 from edgekit.hls.plan.choices import PRICED, Choices, choices_of, shares
-from edgekit.hls.plan.estimates import PAUSES, Estimates, cycles_by_memory, estimate_pipeline, io_bytes, over_budget
+from edgekit.hls.plan.estimates import PAUSES, Estimates, cycles_by_memory, estimate_dataflow, io_bytes, over_budget
 from edgekit.hls.plan.limits import limits, spent, weight_readers
 from edgekit.hls.plan.resources import SYSTEM, stage_cost
 from edgekit.targets import WEIGHT_READERS_MAX, Board
@@ -116,7 +118,7 @@ class _Search:
         self.times = _ladder(max(1, shortest), max(1, longest), STEP)
         self.resized: dict[tuple[str, int, bytes, int], npt.NDArray[np.float64]] = {}
         self.luts = board.part.planned.lut
-        self.carriers = _carriers(graph)
+        self.carriers = carriers(graph)
         self.producers = {one.op.output: one.op.name for one in choices}
         self.readers: dict[str, list[tuple[Op, int]]] = {}
         """Tensor -> the ops that read it, each with the place of the tensor among its inputs."""
@@ -240,7 +242,7 @@ class _Search:
                 costs = costs + self.resizes(carrier, folding[self.producers[carrier]].pe, one.reads[:, place], time)
         writes = np.array([choice.pe for choice in one.foldings])
         for reader, place in self.readers.get(one.op.output, ()):
-            costs = costs + self.resizes(one.op.output, read_tokens(reader, folding[reader.name])[place], writes, time)
+            costs = costs + self.resizes(one.op.output, row_of(reader).reads(reader, folding[reader.name])[place], writes, time)
         return costs
 
     def use(self, planned: Planned, time: int) -> npt.NDArray[np.float64]:
@@ -302,8 +304,8 @@ class _Search:
     def measured(self, folding: dict[str, Folding]) -> Planned:
         key = tuple(folding.values())
         if key not in self.known:
-            pipe = build(self.graph, folding)
-            self.known[key] = Planned(folding, estimate_pipeline(self.graph, folding, pipe, self.board))
+            flow = build(self.graph, folding)
+            self.known[key] = Planned(folding, estimate_dataflow(self.graph, folding, flow, self.board))
         return self.known[key]
 
     def resizes(self, tensor: str, token: int, others: npt.NDArray[np.int64], time: int) -> npt.NDArray[np.float64]:
@@ -318,7 +320,7 @@ class _Search:
 
 @lru_cache(maxsize=1 << 16)
 def _resize_luts(token: int, other: int) -> float:
-    return stage_cost(Resize("", "", token * other, token, other)).lut
+    return stage_cost(Resize("", "", values=token * other, token_in=token, token_out=other)).lut
 
 
 def _ladder(low: int, high: int, step: float) -> tuple[int, ...]:
@@ -327,15 +329,6 @@ def _ladder(low: int, high: int, step: float) -> tuple[int, ...]:
         times.append(int(time))
         time = max(time + 1, time * step)
     return (*times, max(low, high))
-
-
-def _carriers(graph: IntegerGraph) -> dict[str, str]:
-    """A reshaped tensor -> the one whose stream carries it."""
-    found: dict[str, str] = {}
-    for op in graph.ops:
-        if isinstance(op, Reshape):
-            found[op.output] = found.get(op.input, op.input)
-    return found
 
 
 def _refusal(search: _Search, time: int, fps: float | None, best: Planned | None) -> DoesNotFit:

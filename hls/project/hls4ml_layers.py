@@ -1,5 +1,5 @@
 # mypy: allow-subclassing-any
-"""The layer that a stage of a folded pipeline is to hls4ml. Its C++ is in kernels/.
+"""The layer that a stage of a folded dataflow is to hls4ml. Its C++ is in kernels/.
 
 Importing this module imports hls4ml (about a second): it is imported inside functions only.
 """
@@ -16,26 +16,16 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.layers import Layer, register_layer
 from hls4ml.model.types import IntegerPrecisionType
 
-from edgekit.hls.project.calls import Call
+from edgekit.hls.kernels.base import Call
+from edgekit.hls.kernels.registry import HEADERS
 
 HLS = Path(__file__).resolve().parents[1]
-STAGE_HEADERS = (
-    "edgekit_arithmetic.h",
-    "edgekit_count.h",
-    "edgekit_matmul.h",
-    "edgekit_matvec.h",
-    "edgekit_products.h",
-    "edgekit_simulation.h",
-    "edgekit_taps.h",
-    "edgekit_tokens.h",
-    "edgekit_upsample.h",
-    "edgekit_window.h",
-)
-"""The kernels of folded pipelines, and what they include."""
+STAGE_HEADERS = tuple(sorted((*HEADERS, "edgekit_count.h", "edgekit_simulation.h")))
+"""The kernels, and what they include."""
 
 
 class EdgekitStage(Layer):
-    """A stage of a folded pipeline: see calls.py. Writes one stream, a fork two of the same shape."""
+    """A stage of a folded dataflow: see calls.py. Writes one stream, a fork two of the same shape."""
 
     def initialize(self) -> None:
         several = len(self.outputs) > 1
@@ -46,8 +36,8 @@ class EdgekitStage(Layer):
             self.add_weights_variable(name=name, var_name=f"{name}{{index}}", data=name)
         reader = self.attributes["reader"]
         if reader:
-            words = np.frombuffer(reader.content, np.uint8)[:: reader.word_bits // 8]  # the content is written as it is
-            precision = IntegerPrecisionType(reader.word_bits, signed=False)
+            words = np.frombuffer(reader.memory.content, np.uint8)[:: reader.memory.word_bits // 8]  # the content is written as it is
+            precision = IntegerPrecisionType(reader.memory.word_bits, signed=False)
             self.add_weights_variable(name="memory", var_name="memory{index}", precision=precision, data=words)
 
 
@@ -64,7 +54,7 @@ class _StageConfig(LayerConfigTemplate):
 
 
 def _struct(name: str, call: Call, typedefs: list[str]) -> str:
-    lines = [f"static const {what} = {value};" for what, value in call.constants.items()]
+    lines = [f"static const {one.cpp_type} {one.name} = {one.value};" for one in call.constants]
     lines += [f"typedef {cpp} {what};" for what, cpp in call.types.items()] + typedefs
     return "\n".join([f"struct {name} : nnet::{call.base} {{", *(f"    {line}" for line in lines), "};\n"])
 
@@ -83,9 +73,8 @@ class _StageCall(FunctionCallTemplate):
         if not reader:
             return [f"nnet::{call.kernel}<{config}>({', '.join(sources + outputs + arrays)});"]
         words = f"weights{node.index}"
-        lanes = call.constants["unsigned lanes"]
         return [
-            f'hls::stream<nnet::array<{config}::weight_t, {lanes}>> {words}("{words}");',
+            f'hls::stream<nnet::array<{config}::weight_t, {reader.memory.lanes}>> {words}("{words}");',
             f"#pragma HLS STREAM variable={words} depth={reader.fifo_depth}",
             f"nnet::{reader.call.kernel}<{config}_reader>({words}, {node.weights['memory'].name});",
             f"nnet::{call.kernel}<{config}>({', '.join([*sources, words, *outputs, *arrays])});",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from edgekit.hls.dataflow import Pipeline
+from edgekit.hls.dataflow import Dataflow
 from edgekit.hls.project.calls import variables
 from edgekit.hls.project.network import Layer, Network
 from edgekit.targets import Board
@@ -48,10 +48,10 @@ def _dictionary(layer: Layer) -> dict[str, Any]:
     return {"class_name": layer.class_name, "name": layer.name, **inputs, "trace": layer.trace, **layer.attributes()}
 
 
-def set_fifo_depths(model: Any, pipe: Pipeline, depths: Mapping[str, int]) -> None:
-    """Gives each FIFO of a folded pipeline's model its depth, in tokens. The network's inputs and outputs are no FIFOs."""
+def set_fifo_depths(model: Any, flow: Dataflow, depths: Mapping[str, int]) -> None:
+    """Gives each FIFO of a folded dataflow's model its depth, in tokens. The network's inputs and outputs are no FIFOs."""
     streams = {name: variable for layer in model.get_layers() for name, variable in layer.variables.items()}
-    for stream, name in variables(pipe).items():
+    for stream, name in variables(flow).items():
         if name in streams:
             streams[name].pragma = ("stream", depths[stream])
 

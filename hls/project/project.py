@@ -13,9 +13,9 @@ import numpy as np
 
 from edgekit.graph import IntegerGraph, Tensor, run
 from edgekit.graph.ir import IntArray
-from edgekit.hls.dataflow import Pipeline, ample_depths, pipeline
+from edgekit.hls.dataflow import Dataflow, ample_depths, dataflow_of
 from edgekit.hls.folding import FoldingPlan
-from edgekit.hls.project.calls import lower_pipeline
+from edgekit.hls.project.calls import lower_dataflow
 from edgekit.hls.project.description import FILE_NAME, Description, describe, to_json
 from edgekit.hls.project.model import network_to_hls4ml, set_fifo_depths
 from edgekit.hls.project.top import TopFunction, WeightMemory
@@ -32,7 +32,7 @@ def plan_project(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depth
 
     Args:
         foldings: of every op but reshapes.
-        depths: of the FIFOs, by the name of the pipeline's stream; by default `ample_depths`.
+        depths: of the FIFOs, by the name of the dataflow's stream; by default `ample_depths`.
 
     Raises:
         ContractError: the graph breaks the contract.
@@ -71,9 +71,9 @@ def plan_simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, de
 
 
 def _simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths: Mapping[str, int] | None) -> tuple[Plan, TopFunction]:
-    pipe = pipeline(graph, foldings)
-    depths = depths or ample_depths(pipe)
-    network = lower_pipeline(graph, pipe, depths)
+    flow = dataflow_of(graph, foldings)
+    depths = depths or ample_depths(flow)
+    network = lower_dataflow(graph, flow, depths)
 
     def write(folder: Path) -> Any:
         from edgekit.hls.project.hls4ml_layers import register
@@ -81,16 +81,16 @@ def _simulation(graph: IntegerGraph, board: Board, foldings: FoldingPlan, depths
 
         register()
         model = network_to_hls4ml(network, board, folder)
-        set_fifo_depths(model, pipe, depths)
+        set_fifo_depths(model, flow, depths)
         write_folded_sources(model, folder)
         return model
 
     model, plan = written(write)
     description = describe(graph, network)
     plan[FILE_NAME] = to_json(description)
-    plan["network_io.h"] = _network_io(model, pipe, description).encode()
+    plan["network_io.h"] = _network_io(model, flow, description).encode()
     plan["simulate.cpp"] = template("templates/simulate.cpp").template.encode()
-    plan["count.cpp"] = template("templates/count.cpp").substitute(stage_count=len(pipe.stages)).encode()
+    plan["count.cpp"] = template("templates/count.cpp").substitute(stage_count=len(flow.stages)).encode()
     return plan, _top(model)
 
 
@@ -164,11 +164,11 @@ def words_of_io(model: Any, description: Description) -> dict[str, str]:
     }
 
 
-def _network_io(model: Any, pipe: Pipeline, description: Description) -> str:
+def _network_io(model: Any, flow: Dataflow, description: Description) -> str:
     memories = [layer.weights["memory"] for layer in model.get_layers() if layer.get_attr("reader")]
     return template("templates/folded_io.h").substitute(
         words_of_io(model, description),
-        stages=", ".join(f'"{stage.name}"' for stage in pipe.stages),
+        stages=", ".join(f'"{stage.name}"' for stage in flow.stages),
         traced=", ".join(f'"{layer.name}"' for layer in description.layers),
         load_memories="\n".join(_load(memory) for memory in memories),
         memories="".join(f", {memory.name}.data()" for memory in memories),

@@ -32,7 +32,7 @@ class SourceWriter(VitisWriter):
 
 
 class FoldedWriter(SourceWriter):
-    """The same for a folded pipeline, which needs none of hls4ml's kernels: only its tokens and its ap_int types.
+    """The same for a folded dataflow, which needs none of hls4ml's kernels: only its tokens and its ap_int types.
 
     Weights in memory are arguments of the top function; hls4ml's arguments of that kind are ports of a block RAM, ours AXI masters.
     """
@@ -84,12 +84,12 @@ def write_sources(model: Any, folder: Path) -> None:
 
 
 def write_folded_sources(model: Any, folder: Path) -> None:
-    """Writes folder/firmware of a folded pipeline, with the content of its memories in firmware/memory."""
+    """Writes folder/firmware of a folded dataflow, with the content of its memories in firmware/memory."""
     _write(FoldedWriter(), model, folder)
     for layer, weight in _memories(model):
         target = folder / "firmware" / "memory" / f"{weight.name}.bin"
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(layer.get_attr("reader").content)
+        target.write_bytes(layer.get_attr("reader").memory.content)
 
 
 def _write(writer: SourceWriter, model: Any, folder: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run
 from edgekit.graph import IntegerGraph, violations
-from edgekit.hls.folding import moderate_foldings
 from edgekit.hls.hls4ml_kernels.lower import refusal
 from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
+from edgekit.hls.ops import moderate_foldings
 from edgekit.hls.project.project import Plan, plan_simulation
 from edgekit.hls.simulation.csim import open_simulation
 from edgekit.progress import Note

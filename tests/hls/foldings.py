@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgekit.graph import IntegerGraph, Op
-from edgekit.hls.folding import Folding, legal_foldings
+from edgekit.hls.folding import Folding
+from edgekit.hls.ops import legal_foldings
 
 
 def random_plan(graph: IntegerGraph, rng: np.random.Generator) -> dict[str, Folding]:

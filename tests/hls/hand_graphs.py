@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from edgekit.graph import (
     Reshape,
     Slice,
     Tensor,
+    same_padding,
 )
 
 
@@ -144,6 +146,40 @@ def every_product(seed: int = 6) -> IntegerGraph:
     signed = b.lookup("signed", same, signed=True)
     alike = b.matmul("alike", signed, signed, 4, 5, transpose_y=True, signed=False)  # x and y are one tensor, one bias for all
     return b.graph(tall, shifts_and_adds, weighed, b.multiply("last", cells, signed, 4), alike)
+
+
+def residual(rng: np.random.Generator) -> IntegerGraph:
+    """x + conv3x3(x)."""
+    b = Builder(rng)
+    x = b.tensor("x", (8, 8, 4), signed=True, binary_point=3)
+    b.conv("branch", x, (3, 3), 4, padding=Padding(1, 1, 1, 1))
+    return b.graph(b.add("sum", "branch", x))
+
+
+def small_mobilenet(rng: np.random.Generator, size: int = 32, widths: tuple[int, ...] = (8, 16, 32, 32)) -> IntegerGraph:
+    """MobileNetV1's form with a residual block of V2's: random weights, shifts that keep activations inside the clamp."""
+    b = Builder(rng)
+    x = b.tensor("image", (size, size, 3), signed=True, binary_point=7)
+    relu = {"signed": False, "activation": Activation.RELU6, "binary_point": 5}
+
+    def shift(taps: int) -> int:
+        return round(log2(72 * 70 * taps**0.5 / 40))
+
+    def side(name: str) -> tuple[int, int]:
+        return b.tensors[name].shape[0], b.tensors[name].shape[1]
+
+    x = b.conv("stem", x, (3, 3), widths[0], strides=(2, 2), padding=same_padding(side(x), (3, 3), (2, 2)), shifts=(shift(27),), **relu)
+    for index, width in enumerate(widths[1:]):
+        strides = (2, 2) if index % 2 else (1, 1)
+        padding = same_padding(side(x), (3, 3), strides)
+        x = b.depthwise(f"dw{index}", x, (3, 3), strides=strides, padding=padding, shifts=(shift(9), shift(9) + 1), **relu)
+        x = b.conv(f"pw{index}", x, (1, 1), width, shifts=(shift(b.tensors[x].shape[2]),), **relu)
+    expanded = b.conv("expand", x, (1, 1), 2 * widths[-1], shifts=(shift(widths[-1]),), **relu)
+    inside = b.depthwise("inside", expanded, (3, 3), padding=same_padding(side(x), (3, 3), (1, 1)), shifts=(shift(9),), **relu)
+    project = b.conv("project", inside, (1, 1), widths[-1], shifts=(shift(2 * widths[-1]),), binary_point=5)
+    x = b.add("residual", project, x)
+    pooled = b.depthwise("pool", x, side(x), fill=4, shifts=(round(log2(4 * side(x)[0] ** 2)),), binary_point=5)
+    return b.graph(b.dense("logits", pooled, 10, shifts=(shift(widths[-1]),), binary_point=3))
 
 
 def extreme_images(tensor: Tensor, rng: np.random.Generator, noise: int) -> Any:

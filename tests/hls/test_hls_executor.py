@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from compilers import needs_compiler
 from hand_graphs import Builder, extreme_images
-from test_hls_project import every_kernel, plan_folded, write
+from projects import every_kernel, plan_folded, write
 
 from edgekit.errors import ContractError, EdgekitError
 from edgekit.executor import Artifact, Executor

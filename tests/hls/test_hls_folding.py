@@ -1,4 +1,4 @@
-"""Foldings, stages and pipelines as numbers: hand-counted cycles and memories, what is refused, and that streams fit together."""
+"""Foldings, stages and dataflows as numbers: hand-counted cycles and memories, what is refused, and that streams fit together."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from random_graphs import random_graph
 from edgekit.errors import EdgekitError
 from edgekit.graph import Conv2D, IntegerGraph, Padding, Reshape
 from edgekit.graph.ir import OP_TYPES
-from edgekit.hls.dataflow import ample_depths, op_stages, pipeline
-from edgekit.hls.folding import DDR_WORD_BITS_MAX, Folding, WeightPlacement, check_plan, legal_foldings, moderate_foldings, refusal
-from edgekit.hls.kernels.arithmetic import coded, weight_code
-from edgekit.hls.kernels.base import Arithmetic, Fork, HeldMatVec, Join, MatVec, Resize, WeightReader
+from edgekit.hls.dataflow import ample_depths, dataflow_of
+from edgekit.hls.folding import Folding, WeightPlacement
+from edgekit.hls.kernels import tokens
+from edgekit.hls.kernels.arithmetic import Arithmetic, coded, weight_code
+from edgekit.hls.kernels.matvec import HeldMatVec, MatVec, WeightReader
 from edgekit.hls.kernels.window import Window
+from edgekit.hls.ops import DDR_WORD_BITS_MAX, check_plan, legal_foldings, moderate_foldings, op_stages, refusal
 
 DDR = WeightPlacement.DDR
 
@@ -43,7 +45,7 @@ def test_cycles_and_memories_of_a_convolution(rng: np.random.Generator) -> None:
     assert (weights.words, weights.word_bits, weights.rom) == (3 * 18, 2 * 2 * 6, True)
     assert (vector.words, vector.word_bits, vector.rom) == (18, 16, False)
     assert requantize.words == 3
-    assert (matvec.arithmetic, matvec.multipliers) == (Arithmetic.PACKED, 2)
+    assert (matvec.sums.arithmetic, matvec.multipliers) == (Arithmetic.PACKED, 2)
 
 
 def test_a_strided_window_waits_for_its_rows(rng: np.random.Generator) -> None:
@@ -74,10 +76,10 @@ def test_arithmetic_follows_from_the_weights(rng: np.random.Generator) -> None:
         assert isinstance(stage, MatVec)
         return stage
 
-    assert (matvec(-64, 2).arithmetic, matvec(-64, 2).weight_bits, matvec(-64, 2).multipliers) == (Arithmetic.SHIFT_ADD, 4, 0)
-    assert (matvec(4 * 5, 2).arithmetic, matvec(4 * 5, 2).weight_bits) == (Arithmetic.SHIFT_ADD, 7)
-    assert (matvec(4 * 7, 2).arithmetic, matvec(4 * 7, 2).weight_bits) == (Arithmetic.PACKED, 6)
-    assert (matvec(4 * 7, 3).arithmetic, matvec(4 * 7, 3).multipliers) == (Arithmetic.MULTIPLY, 3)
+    assert (matvec(-64, 2).sums.arithmetic, matvec(-64, 2).sums.weight_bits, matvec(-64, 2).multipliers) == (Arithmetic.SHIFT_ADD, 4, 0)
+    assert (matvec(4 * 5, 2).sums.arithmetic, matvec(4 * 5, 2).sums.weight_bits) == (Arithmetic.SHIFT_ADD, 7)
+    assert (matvec(4 * 7, 2).sums.arithmetic, matvec(4 * 7, 2).sums.weight_bits) == (Arithmetic.PACKED, 6)
+    assert (matvec(4 * 7, 3).sums.arithmetic, matvec(4 * 7, 3).multipliers) == (Arithmetic.MULTIPLY, 3)
     assert weight_code(one_conv(rng, fill=0).ops[0]) == 1  # type: ignore[arg-type]
 
 
@@ -104,7 +106,7 @@ def test_codes_say_sign_and_places(rng: np.random.Generator) -> None:
 )
 def test_foldings_that_do_not_divide_are_refused(rng: np.random.Generator, folding: Folding, message: str) -> None:
     graph = one_conv(rng)
-    for refused in (lambda: op_stages(graph, graph.ops[0], folding), lambda: pipeline(graph, {"y": folding})):
+    for refused in (lambda: op_stages(graph, graph.ops[0], folding), lambda: dataflow_of(graph, {"y": folding})):
         with pytest.raises(EdgekitError, match=message):
             refused()
 
@@ -150,24 +152,28 @@ def test_streams_fit_together(seed: int) -> None:
     """Every stream has one writer and one reader that agree on its tokens, and no loop is shorter than what it moves."""
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, op_types=OP_TYPES, length=16)
-    pipe = pipeline(graph, random_plan(graph, rng))
-    stages = {stage.name: stage for stage in pipe.stages}
-    assert len(stages) == len(pipe.stages) and len({stream.name for stream in pipe.streams}) == len(pipe.streams)
-    assert sum(stream.producer == "" for stream in pipe.streams) == 1
-    assert [stream.tensor for stream in pipe.streams if stream.consumer == ""] == list(graph.outputs)
-    assert set(ample_depths(pipe)) == {stream.name for stream in pipe.streams}
+    flow = dataflow_of(graph, random_plan(graph, rng))
+    stages = {stage.name: stage for stage in flow.stages}
+    assert len(stages) == len(flow.stages) and len({stream.name for stream in flow.streams}) == len(flow.streams)
+    assert sum(stream.producer == "" for stream in flow.streams) == 1
+    assert [stream.tensor for stream in flow.streams if stream.consumer == ""] == list(graph.outputs)
+    assert set(ample_depths(flow)) == {stream.name for stream in flow.streams}
     order = {name: index for index, name in enumerate(stages)}
-    for stream in pipe.streams:
+    for stream in flow.streams:
         assert order.get(stream.producer, -1) < order.get(stream.consumer, len(order))
         if stream.tensor:
             assert stream.tokens * stream.token == prod(graph.tensors[stream.tensor].shape)
-    for stage in pipe.stages:
-        inputs, outputs = pipe.inputs(stage), pipe.outputs(stage)
-        assert len(outputs) == (2 if isinstance(stage, Fork) else 1)
+    for stage in flow.stages:
+        inputs, outputs = flow.inputs(stage), flow.outputs(stage)
+        assert len(inputs) == stage.sources
+        assert {(stream.tokens, stream.token, stream.value_bits) for stream in outputs} == {
+            (stage.written.tokens, stage.written.token, stage.written.value_bits)
+        }
+        assert len(outputs) == (2 if isinstance(stage, tokens.Fork) else 1)
         assert stage.cycles >= max(stream.tokens for stream in (*inputs, *outputs))
-        if isinstance(stage, Resize):
+        if isinstance(stage, tokens.Resize):
             assert (inputs[0].token, outputs[0].token) == (stage.token_in, stage.token_out)
-        if isinstance(stage, Join):
+        if isinstance(stage, tokens.Concat):
             assert stage.tokens == sum(stream.tokens for stream in inputs) == outputs[0].tokens
 
 
@@ -177,14 +183,15 @@ def test_an_output_of_the_input_reshaped_is_copied(rng: np.random.Generator) -> 
     x = b.tensor("x", (2, 3, 4), signed=True, binary_point=3)
     b.reshape("flat", x, (24,))
     graph = b.graph("flat", b.conv("y", x, (1, 1), 2))
-    pipe = pipeline(graph, {"y": Folding(2, 2)})
-    (copy,) = [stage for stage in pipe.stages if isinstance(stage, Resize)]
-    assert (copy.token_in, copy.token_out, pipe.outputs(copy)[0].tensor) == (2, 2, "flat")
+    flow = dataflow_of(graph, {"y": Folding(2, 2)})
+    (copy,) = [stage for stage in flow.stages if isinstance(stage, tokens.Resize)]
+    assert (copy.token_in, copy.token_out, flow.outputs(copy)[0].tensor) == (2, 2, "flat")
 
 
 def test_a_plan_for_an_op_that_no_output_needs_is_accepted(rng: np.random.Generator) -> None:
-    graph = one_conv(rng)
-    b = Builder(rng, dict(graph.tensors), list(graph.ops))
-    b.lookup("unused", "x", signed=True)
-    pipe = pipeline(replace(b.graph("y")), {"y": Folding(), "unused": Folding()})
-    assert {stage.op for stage in pipe.stages} == {"y"}
+    b = Builder(rng)
+    x = b.tensor("x", (6, 5, 4), signed=True, binary_point=3)
+    b.conv("y", x, (3, 3), 6)
+    b.lookup("unused", x, signed=True)
+    flow = dataflow_of(b.graph("y"), {"y": Folding(), "unused": Folding()})
+    assert {stage.op for stage in flow.stages} == {"y"}

@@ -6,31 +6,19 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hand_graphs import every_product
-from test_hls_project import every_kernel, write
+from projects import EVERY_STAGE, plan_with_memory, write
 
-from edgekit.graph import Conv2D, IntegerGraph
-from edgekit.hls.folding import WeightPlacement, moderate_foldings
+from edgekit.graph import IntegerGraph
+from edgekit.hls.kernels.registry import HEADERS, KERNELS, Kernel
 from edgekit.hls.project.project import plan_simulation
 from edgekit.hls.simulation.csim import FLAGS
 from edgekit.targets.boards import find_board
 
 HERE = Path(__file__).parent
 HLS = Path(__file__).resolve().parents[2] / "hls"
-SYNTHESIZED = (
-    "edgekit_arithmetic.h",
-    "edgekit_matmul.h",
-    "edgekit_matvec.h",
-    "edgekit_products.h",
-    "edgekit_taps.h",
-    "edgekit_tokens.h",
-    "edgekit_upsample.h",
-    "edgekit_window.h",
-)
 STRICT = ("-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label")  # labels name loops in HLS reports
 COMPILERS = [
     pytest.param(name, marks=[pytest.mark.csim, pytest.mark.skipif(shutil.which(name) is None, reason=f"no {name}")])
@@ -61,17 +49,14 @@ def test_arithmetic_units_in_every_case(compiler: str, types: str, tmp_path: Pat
     assert (done.returncode, done.stdout) == (0, "4858770 cases are equal\n")
 
 
-@pytest.mark.parametrize("make", [every_kernel, every_product])
+@pytest.mark.parametrize("make", EVERY_STAGE)
 @pytest.mark.parametrize("types", ["native", "ap_types"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_project_of_every_kernel_compiles_without_a_warning(
     compiler: str, types: str, make: Callable[[], IntegerGraph], tmp_path: Path
 ) -> None:
     graph = make()
-    plan = moderate_foldings(graph)
-    first = next(op.name for op in graph.ops if isinstance(op, Conv2D))
-    plan[first] = replace(plan[first], weights=WeightPlacement.DDR)
-    project = write(plan_simulation(graph, find_board("ultra96"), plan), tmp_path)
+    project = write(plan_simulation(graph, find_board("ultra96"), plan_with_memory(graph)), tmp_path)
     assert (project / "firmware" / "memory").is_dir()
     flags = [*(flag for flag in FLAGS if flag != "-w"), *STRICT, "-fsyntax-only", "-isystem", f"firmware/{types}"]
     sources = ["firmware/edgekit_network.cpp", "simulate.cpp", "count.cpp"]
@@ -82,7 +67,7 @@ def test_a_project_of_every_kernel_compiles_without_a_warning(
         assert ours == []
 
 
-@pytest.mark.parametrize("name", SYNTHESIZED)
+@pytest.mark.parametrize("name", HEADERS)
 def test_no_memory_is_allocated_and_every_loop_has_a_static_bound(name: str) -> None:
     text = re.sub(r"//.*", "", header(name).read_text())
     assert re.findall(r"\b(?:new|delete|malloc|free|while|do|goto|std)\b", text) == []
@@ -92,8 +77,8 @@ def test_no_memory_is_allocated_and_every_loop_has_a_static_bound(name: str) -> 
     assert [loop for loop in loops if not re.match(rf"\w+ < {static}", loop)] == []
 
 
-@pytest.mark.parametrize("name", SYNTHESIZED[1:])
-def test_every_pipelined_loop_is_counted_and_written_for_one_iteration_a_cycle(name: str) -> None:
-    text = header(name).read_text()
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_every_pipelined_loop_is_counted_and_written_for_one_iteration_a_cycle(kernel: Kernel) -> None:
+    text = header(kernel.header).read_text()
     assert text.count("#pragma HLS PIPELINE") == text.count("#pragma HLS PIPELINE II=1\n") > 0
     assert text.count("EDGEKIT_ITERATION(CONFIG_T);") == text.count("#pragma HLS PIPELINE II=1")

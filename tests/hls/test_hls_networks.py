@@ -7,18 +7,18 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from math import log2
 from pathlib import Path
 
 import numpy as np
 import pytest
 from compilers import needs_compiler
-from hand_graphs import Builder, extreme_images
-from test_hls_project import write
+from hand_graphs import extreme_images, small_mobilenet
+from projects import write
 
 from edgekit.executor import Artifact, Executor
-from edgekit.graph import Activation, Conv2D, Dense, IntegerGraph, run, same_padding
-from edgekit.hls.folding import WeightPlacement, moderate_foldings
+from edgekit.graph import Conv2D, Dense, IntegerGraph, run
+from edgekit.hls.folding import WeightPlacement
+from edgekit.hls.ops import moderate_foldings
 from edgekit.hls.plan.estimates import over_budget
 from edgekit.hls.plan.planner import plan
 from edgekit.hls.project.project import plan_simulation
@@ -30,32 +30,6 @@ pytestmark = [pytest.mark.csim, needs_compiler]
 FOLDED, HLS4ML = EXECUTORS
 TIMES_FASTER = 20
 SMALL = (("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v2", 0.35))
-
-
-def small_mobilenet(rng: np.random.Generator, size: int = 32, widths: tuple[int, ...] = (8, 16, 32, 32)) -> IntegerGraph:
-    """MobileNetV1's form with a residual block of V2's: random weights, shifts that keep activations inside the clamp."""
-    b = Builder(rng)
-    x = b.tensor("image", (size, size, 3), signed=True, binary_point=7)
-    relu = {"signed": False, "activation": Activation.RELU6, "binary_point": 5}
-
-    def shift(taps: int) -> int:
-        return round(log2(72 * 70 * taps**0.5 / 40))
-
-    def side(name: str) -> tuple[int, int]:
-        return b.tensors[name].shape[0], b.tensors[name].shape[1]
-
-    x = b.conv("stem", x, (3, 3), widths[0], strides=(2, 2), padding=same_padding(side(x), (3, 3), (2, 2)), shifts=(shift(27),), **relu)
-    for index, width in enumerate(widths[1:]):
-        strides = (2, 2) if index % 2 else (1, 1)
-        padding = same_padding(side(x), (3, 3), strides)
-        x = b.depthwise(f"dw{index}", x, (3, 3), strides=strides, padding=padding, shifts=(shift(9), shift(9) + 1), **relu)
-        x = b.conv(f"pw{index}", x, (1, 1), width, shifts=(shift(b.tensors[x].shape[2]),), **relu)
-    expanded = b.conv("expand", x, (1, 1), 2 * widths[-1], shifts=(shift(widths[-1]),), **relu)
-    inside = b.depthwise("inside", expanded, (3, 3), padding=same_padding(side(x), (3, 3), (1, 1)), shifts=(shift(9),), **relu)
-    project = b.conv("project", inside, (1, 1), widths[-1], shifts=(shift(2 * widths[-1]),), binary_point=5)
-    x = b.add("residual", project, x)
-    pooled = b.depthwise("pool", x, side(x), fill=4, shifts=(round(log2(4 * side(x)[0] ** 2)),), binary_point=5)
-    return b.graph(b.dense("logits", pooled, 10, shifts=(shift(widths[-1]),), binary_point=3))
 
 
 def test_a_small_mobilenet_with_weights_on_chip_and_in_memory(rng: np.random.Generator, tmp_path: Path) -> None:

@@ -10,43 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from compilers import needs_compiler
-from hand_graphs import Builder
 from hls4ml_projects import plan_hls4ml_project, to_hls4ml
+from projects import every_kernel, plan_folded, write
 
 import edgekit
-from edgekit.graph import IntegerGraph, Padding
-from edgekit.hls.folding import moderate_foldings
-from edgekit.hls.project.project import plan_project
-from edgekit.targets.boards import Board, find_board
-
-
-def every_kernel(seed: int = 5) -> IntegerGraph:
-    """A graph in which each of our kernels occurs."""
-    b = Builder(np.random.default_rng(seed))
-    x = b.tensor("image/0:\"'\n", (4, 4, 2), signed=True, binary_point=4)
-    same = b.conv("block 1/conv; int main", x, (3, 3), 2, padding=Padding(1, 1, 1, 1), binary_point=4, shifts=(8, 9))
-    total = b.add("sum", same, x)
-    pooled = b.max_pool("pooled", total, (2, 2), (2, 2))
-    wide = b.reshape("wide", b.lookup("curve", pooled, signed=False), (2, 1, 4))
-    return b.graph(b.conv("last", wide, (1, 1), 3, shifts=(8,)))
-
-
-def plan_folded(graph: IntegerGraph, target: Board) -> dict[str, bytes]:
-    return plan_project(graph, target, moderate_foldings(graph))
-
+from edgekit.targets.boards import find_board
 
 PLANS = {"folded": plan_folded, "hls4ml": plan_hls4ml_project}
 both = pytest.mark.parametrize("kind", PLANS)
-
-
-def write(plan: dict[str, bytes], folder: Path) -> Path:
-    for name, content in plan.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
 
 
 def in_another_process(expression: str, kind: str = "folded") -> str:

@@ -4,29 +4,29 @@ ap_int, and every stage's loops iterate as often as its `cycles` say. A small sa
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from compilers import needs_compiler
 from foldings import random_plan
+from projects import EVERY_STAGE, plan_with_memory
 from random_graphs import random_graph, random_inputs
-from test_hls_project import write
+from simulations import assert_equal, check_folded
 
 from edgekit.executor import Artifact
-from edgekit.graph import IntegerGraph, check, run
-from edgekit.hls.dataflow import pipeline
-from edgekit.hls.folding import FoldingPlan
-from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.simulation.csim import FLAGS, NATIVE, open_simulation
+from edgekit.graph import IntegerGraph
 from edgekit.hls.simulation.executors import EXECUTORS
-from edgekit.targets.boards import find_board
-from edgekit.tools import GXX, require
 
 pytestmark = [pytest.mark.csim, needs_compiler]
 HLS4ML = EXECUTORS[1]
+
+
+@pytest.mark.parametrize("make", EVERY_STAGE)
+def test_every_stage_of_the_registry(make: Callable[[], IntegerGraph], rng: np.random.Generator, tmp_path: Path) -> None:
+    graph = make()
+    check_folded(graph, plan_with_memory(graph), rng, tmp_path)
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -50,38 +50,3 @@ def test_random_graphs_through_the_kernels_of_hls4ml(number: int, rng: np.random
     inputs = random_inputs(rng, graph)
     with HLS4ML.open(Artifact(graph), lambda _: None) as execute:
         assert_equal(graph, inputs, execute(inputs))
-
-
-def check_folded(graph: IntegerGraph, plan: FoldingPlan, rng: np.random.Generator, folder: Path) -> None:
-    check(graph)
-    inputs = random_inputs(rng, graph)
-    project = write(plan_simulation(graph, find_board("ultra96"), plan), folder / "project")
-    with open_simulation(project, lambda _: None) as execute:
-        native = execute(inputs)
-    assert_equal(graph, inputs, native)
-    stages = pipeline(graph, plan).stages
-    assert iterations(project, folder) == {stage.name: stage.cycles for stage in stages}
-    shutil.rmtree(project / NATIVE)
-    with open_simulation(project, lambda _: None) as execute:
-        exact = execute(inputs)
-    assert native.keys() == exact.keys()
-    for name in native:
-        np.testing.assert_array_equal(native[name], exact[name], err_msg=name)
-
-
-def assert_equal(graph: IntegerGraph, inputs: np.ndarray, actual: dict[str, np.ndarray]) -> None:
-    expected = run(graph, inputs)
-    assert set(graph.outputs) <= set(actual)
-    for name, values in actual.items():
-        assert values.dtype == expected[name].dtype
-        np.testing.assert_array_equal(values, expected[name], err_msg=name)
-
-
-def iterations(project: Path, folder: Path) -> dict[str, int]:
-    """Stage -> how often its pipelined loops iterate for one frame, counted in the running C++."""
-    program = folder / "count"
-    sources = ("firmware/edgekit_network.cpp", "count.cpp")
-    command = [str(require(GXX)), *FLAGS, "-O1", "-isystem", NATIVE, "-DEDGEKIT_COUNT", *sources, "-o", str(program)]
-    subprocess.run(command, cwd=project, check=True)
-    printed = subprocess.run([str(program)], cwd=project, check=True, capture_output=True, text=True).stdout
-    return {name: int(count) for name, count in (line.split() for line in printed.splitlines())}

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_graphs import integer_graphs, random_graph
+from random_graphs import integer_graphs
 
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
 from edgekit.graph.ir import OP_TYPES
-from edgekit.hls.dataflow import ample_depths, pipeline
-from edgekit.hls.folding import Folding, WeightPlacement, legal_foldings
-from edgekit.hls.folding_file import folding_json, read_folding
-from edgekit.hls.plan.estimates import estimate, fifo_depths, over_budget
+from edgekit.hls.folding import Folding, WeightPlacement, folding_json, read_folding
+from edgekit.hls.ops import legal_foldings
+from edgekit.hls.plan.estimates import estimate, over_budget
 from edgekit.hls.plan.limits import spent, weight_readers
 from edgekit.hls.plan.planner import DoesNotFit, plan
 from edgekit.targets.boards import Board, find_board
@@ -184,23 +183,6 @@ def test_folding_files_that_are_refused(tmp_path: Path, content: str, complaint:
 def test_a_wish_is_a_positive_number(fps: float) -> None:
     with pytest.raises(EdgekitError, match="it has to be a number above 0"):
         plan(chain(), SMALL, fps=fps)
-
-
-def test_fifos_on_the_shorter_way_hold_what_the_longer_one_lags(rng: np.random.Generator) -> None:
-    """x + conv3x3(x): the sum's first token needs two rows, and while it is made the window reads on: 2 rows of 9 lie in the FIFO of x,
-    with what it takes that none need stop, but not 6."""
-    graph = random_graph(rng, length=1)
-    tensors = {name: Tensor(name, (9, 8, 4), True, 4) for name in ("x", "a", "y")}
-    weights = np.full((3, 3, 4, 4), 4, np.int8)
-    conv = Conv2D("conv", "x", "a", weights, np.full(4, 2, np.int32), (8,) * 4, padding=Padding(1, 1, 1, 1))
-    from edgekit.graph import Add
-
-    graph = IntegerGraph("skip", tensors, (conv, Add("sum", ("a", "x"), "y")), "x", ("y",))
-    pipe = pipeline(graph, {"conv": Folding(4, 4), "sum": Folding(4)})
-    depths = fifo_depths(pipe)
-    (skip,) = [stream for stream in pipe.streams if stream.consumer == "n1_sum" and "fork" in stream.producer]
-    assert 2 * 8 < depths[skip.name] < 6 * 8 < ample_depths(pipe)[skip.name]
-    assert max(depth for name, depth in depths.items() if name != skip.name) < 3 * 8  # the rows that the window reads at once
 
 
 def wide_chain(rng: np.random.Generator, layers: int) -> IntegerGraph:

@@ -9,9 +9,9 @@ import pytest
 from compilers import needs_compiler
 from foldings import random_plan
 from hand_graphs import Builder, every_product, extreme_images
+from projects import write
 from random_graphs import random_graph
-from test_hls_project import write
-from test_hls_random_graphs import check_folded
+from simulations import check_folded
 
 from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph, run

@@ -9,11 +9,16 @@ import pytest
 from hand_graphs import Builder, every_product
 
 from edgekit.graph import IntegerGraph
-from edgekit.hls.dataflow import op_stages, pipeline
-from edgekit.hls.folding import Folding, WeightPlacement, folded_lengths, moderate_foldings, read_tokens, refusal
-from edgekit.hls.kernels.base import Arithmetic, Cut, Resize, Stage
-from edgekit.hls.kernels.products import Gate, HeldProduct, Product
-from edgekit.hls.kernels.taps import MapSums, Upsample
+from edgekit.hls.dataflow import dataflow_of
+from edgekit.hls.folding import Folding, WeightPlacement
+from edgekit.hls.kernels import tokens
+from edgekit.hls.kernels.arithmetic import Arithmetic
+from edgekit.hls.kernels.base import Stage
+from edgekit.hls.kernels.matmul import MatMul
+from edgekit.hls.kernels.products import Gate, Product
+from edgekit.hls.kernels.taps import MapSums
+from edgekit.hls.kernels.upsample import Upsample
+from edgekit.hls.ops import moderate_foldings, op_stages, refusal, row_of
 from edgekit.hls.plan.estimates import estimate
 from edgekit.hls.plan.resources import stage_cost
 from edgekit.targets.boards import find_board
@@ -44,7 +49,7 @@ def test_a_gate_is_kept(rng: np.random.Generator) -> None:
 def test_scores_hold_a_map_in_a_bank_for_each_output(rng: np.random.Generator) -> None:
     """12 cells each, 3 heads of 4 terms, PE 6, SIMD 2: 12 * 6 tokens are loaded; then 12 cells * 3 heads * 2 groups * 2 groups."""
     stage = only_stage(rng, lambda b, x: b.matmul("y", x, x, 3, 7, transpose_y=True, bias=9), Folding(6, 2))
-    assert isinstance(stage, HeldProduct) and stage.held == 1
+    assert isinstance(stage, MatMul) and stage.held == 1
     assert (stage.load_cycles, stage.cycles, stage.multipliers) == (72, 72 + 12 * 3 * 2 * 2, 12)
     *banks, bias, vector = stage.memories
     assert [(bank.words, bank.word_bits) for bank in banks] == [(2 * 6, 16)] * 6
@@ -60,7 +65,7 @@ def test_mixing_holds_a_map_in_a_bank_for_each_term(rng: np.random.Generator) ->
         return b.matmul("y", b.conv("scores", x, (1, 1), 36), x, 3, 7)
 
     stage = only_stage(rng, add, Folding(4, 3))
-    assert isinstance(stage, HeldProduct)
+    assert isinstance(stage, MatMul)
     assert (stage.load_cycles, stage.cycles) == (12 * 3, 12 * 3 + 12 * 3 * 1 * 4)
     assert [(bank.words, bank.word_bits) for bank in stage.memories] == [(4 * 3, 32)] * 3  # one bias for all: no ROM; one group: no vector
     cost = stage_cost(stage)
@@ -75,7 +80,7 @@ def test_a_window_of_the_whole_map_keeps_sums_and_no_lines(fill: int | None, tap
     assert (stage.cycles, stage.multipliers) == (12 * 4 + 4, 3)
     weights, _, sums = stage.memories
     assert (weights.words, weights.word_bits) == (taps * 4, 3 * 6)
-    assert (sums.words, sums.word_bits, sums.rom) == (4, 3 * stage.accumulator_bits, False)
+    assert (sums.words, sums.word_bits, sums.rom) == (4, 3 * stage.sums.accumulator_bits, False)
 
 
 def test_upsampling_keeps_a_row(rng: np.random.Generator) -> None:
@@ -85,13 +90,13 @@ def test_upsampling_keeps_a_row(rng: np.random.Generator) -> None:
     weights, _, row = stage.memories
     assert (weights.words, weights.word_bits, row.words, row.word_bits) == (6 * 3, 4 * 6, 3 * 3, 32)
     hot = only_stage(rng, lambda b, x: b.upsample("y", x, (2, 3), fill=-8), Folding(4))
-    assert isinstance(hot, Upsample) and (hot.arithmetic, hot.multipliers) == (Arithmetic.SHIFT_ADD, 0)
-    assert hot.accumulator_bits <= 11  # one product, 2 * 128, and a bias of 500 and a rounding constant of 64
+    assert isinstance(hot, Upsample) and (hot.sums.arithmetic, hot.multipliers) == (Arithmetic.SHIFT_ADD, 0)
+    assert hot.sums.accumulator_bits <= 11  # one product, 2 * 128, and a bias of 500 and a rounding constant of 64
 
 
 def test_a_slice_reads_every_token_and_writes_some(rng: np.random.Generator) -> None:
     stage = only_stage(rng, lambda b, x: b.slice("y", x, 6, 3), Folding(3))
-    assert isinstance(stage, Cut)
+    assert isinstance(stage, tokens.Slice)
     assert (stage.cycles, stage.cell, stage.begin, stage.count) == (12 * 4, 4, 2, 1)
 
 
@@ -100,9 +105,9 @@ def test_a_slice_inside_tokens_is_repacked(rng: np.random.Generator) -> None:
     b = Builder(rng)
     x = b.tensor("x", (2, 2, 4), signed=True, binary_point=3)
     graph = b.graph(b.slice("y", b.conv("wide", x, (1, 1), 12), 5, 6))
-    assert folded_lengths(graph, graph.ops[1]) == (1, 1)
-    pipe = pipeline(graph, {"wide": Folding(4, 4), "y": Folding()})
-    assert [(stage.token_in, stage.token_out) for stage in pipe.stages if isinstance(stage, Resize)] == [(4, 1)]
+    assert row_of(graph.ops[1]).lengths(graph, graph.ops[1]) == (1, 1)
+    flow = dataflow_of(graph, {"wide": Folding(4, 4), "y": Folding()})
+    assert [(stage.token_in, stage.token_out) for stage in flow.stages if isinstance(stage, tokens.Resize)] == [(4, 1)]
 
 
 @pytest.mark.parametrize(
@@ -125,9 +130,9 @@ def test_foldings_that_do_not_divide_are_refused(name: str, folding: Folding, me
 
 def test_what_is_held_comes_in_tokens_of_its_own() -> None:
     ops = {op.name: op for op in every_product().ops}
-    assert read_tokens(ops["attention_scores"], Folding(3, 2)) == (2, 2)
-    assert read_tokens(ops["attention_mixed"], Folding(3, 2)) == (2, 3)
-    assert read_tokens(ops["se_scaled"], Folding(4)) == (4, 4)
+    assert row_of(ops["attention_scores"]).reads(ops["attention_scores"], Folding(3, 2)) == (2, 2)
+    assert row_of(ops["attention_mixed"]).reads(ops["attention_mixed"], Folding(3, 2)) == (2, 3)
+    assert row_of(ops["se_scaled"]).reads(ops["se_scaled"], Folding(4)) == (4, 4)
 
 
 def test_estimates_show_every_op_with_its_cycles() -> None:

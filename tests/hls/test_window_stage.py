@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.graph import Padding
+from edgekit.graph import Padding, ir
 from edgekit.hls.kernels.window import SETTLED, Window
 
 
 def window_of(rows: int, columns: int, kernel: int, stride: int, pad: int, *, dilation: int = 1, groups: int = 1) -> Window:
-    span = (kernel - 1) * dilation + 1
-    out = tuple((size + 2 * pad - span) // stride + 1 for size in (rows, columns))
-    fields: dict[str, Any] = {"rows": rows, "columns": columns, "channels": groups, "token": 1, "kernel": (kernel, kernel)}
-    fields |= {"strides": (stride, stride), "dilation": (dilation, dilation), "padding": Padding(pad, pad, pad, pad)}
-    return Window(name="w", op="y", **fields, out_rows=out[0], out_columns=out[1])
+    sliding = ir.Window((kernel, kernel), (stride, stride), Padding(pad, pad, pad, pad), (dilation, dilation))
+    return Window("w", "y", rows=rows, columns=columns, channels=groups, token=1, window=sliding, pad_value=0)
 
 
 @st.composite
@@ -30,40 +24,38 @@ def windows(draw: st.DrawFn) -> Window:
     span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     around = (pads[0] + pads[1], pads[2] + pads[3])
     sizes = [draw(st.integers(max(1, s - around[i]), 9)) if s - around[i] <= 9 else s for i, s in enumerate(span)]
-    out = [(sizes[i] + around[i] - span[i]) // strides[i] + 1 for i in (0, 1)]
     channels = draw(st.integers(1, 3))
-    return Window(
-        "w", "y", sizes[0], sizes[1], channels, 1, kernel, strides, dilation, Padding(pads[0], pads[1], pads[2], pads[3]), out[0], out[1]
-    )
+    sliding = ir.Window(kernel, strides, Padding(*pads), dilation)
+    return Window("w", "y", rows=sizes[0], columns=sizes[1], channels=channels, token=1, window=sliding, pad_value=0)
 
 
 def faults(window: Window, reach: int, words: int) -> int:
     """Reads of a token that has not settled yet or that another one has taken the place of, or will before the read has ended."""
-    row_tokens = window.columns * window.groups
-    origin = -window.padding.top * row_tokens
-    came: dict[int, tuple[int, int]] = dict.fromkeys(range(min(window.tokens, max(0, origin + reach))), (-1, 0))
+    row_tokens, sliding, (out_rows, _) = window.columns * window.groups, window.window, window.places
+    origin = -sliding.padding.top * row_tokens
+    came: dict[int, tuple[int, int]] = dict.fromkeys(range(min(window.map_tokens, max(0, origin + reach))), (-1, 0))
     reads: list[tuple[int, tuple[int, int]]] = []
     due = origin + reach
-    for y in range(window.out_rows):
+    for y in range(out_rows):
         for cycle in range(window.row_cycles):
             if cycle < window.read_cycles:
                 x, rest = divmod(cycle, window.groups * window.taps)
                 group, tap = divmod(rest, window.taps)
-                row = y * window.strides[0] - window.padding.top + tap // window.kernel[1] * window.dilation[0]
-                column = x * window.strides[1] - window.padding.left + tap % window.kernel[1] * window.dilation[1]
+                row = y * sliding.strides[0] - sliding.padding.top + tap // sliding.kernel[1] * sliding.dilation[0]
+                column = x * sliding.strides[1] - sliding.padding.left + tap % sliding.kernel[1] * sliding.dilation[1]
                 if 0 <= row < window.rows and 0 <= column < window.columns:
                     reads.append(((row * window.columns + column) * window.groups + group, (y, cycle)))
             if (cycle + 1) * window.row_tokens // window.row_cycles > cycle * window.row_tokens // window.row_cycles:
-                if 0 <= due < window.tokens:
+                if 0 <= due < window.map_tokens:
                     came[due] = (y, cycle)
                 due += 1
-    assert len(came) == window.tokens  # the whole map is taken in
+    assert len(came) == window.map_tokens  # the whole map is taken in
 
     def early(token: int, at: tuple[int, int]) -> bool:
         return token not in came or came[token] > at or (came[token][0] == at[0] and came[token][1] + SETTLED >= at[1] >= 0)
 
     def gone(token: int, at: tuple[int, int]) -> bool:
-        over = came.get(token + words, (window.out_rows, 0))
+        over = came.get(token + words, (out_rows, 0))
         return over < (at[0], at[1] + SETTLED)
 
     return sum(early(token, at) or gone(token, at) for token, at in reads)
@@ -102,4 +94,4 @@ def test_much_less_would_not_do(window: Window) -> None:
 def test_two_rows_and_a_little() -> None:
     """What it is for: 3 x 3 windows on a wide map. Of two rows that come while windows of stride 2 are read, one has to wait."""
     window = window_of(56, 56, 3, 1, 1)
-    assert window.words < 2.2 * 56 and replace(window, strides=(2, 2), out_rows=28, out_columns=28).words < 3.2 * 56
+    assert window.words < 2.2 * 56 and window_of(56, 56, 3, 2, 1).words < 3.2 * 56

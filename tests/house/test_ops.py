@@ -20,6 +20,7 @@ TABLES = {
     "edgekit.graph.onnx_write": "WRITE",
     "edgekit.graph.onnx_read": "READ",
     "edgekit.tflite.writer": "LOWER",
+    "edgekit.hls.ops": "ROWS",
     "edgekit.keras_models.qfx.freeze": "FREEZE",
     "edgekit.keras_models.qfx.thaw": "THAW",
     "edgekit.keras_models.qfx.executors": "CANNOT",

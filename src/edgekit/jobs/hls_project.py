@@ -58,7 +58,7 @@ def write_hls_project(
         fps: frames a second to reach with the least resources; by default as many as the board can. A network that does not fit is then
             written as the plan that comes nearest, with a warning; one that misses a wish is refused.
         clock_mhz: the fabric's clock; by default the board's.
-        folding: a JSON file with the foldings of some layers (edgekit.hls.folding_file).
+        folding: a JSON file with the foldings of some layers (edgekit.hls.folding).
         interface: "axi-master", an accelerator with everything to a bitstream; "axi-stream", the bare IP.
         output: the folder; by default named after the network and the board, in the current folder.
 
