@@ -37,16 +37,14 @@ sys.path.insert(2, str(Path(__file__).resolve().parents[1] / "tests" / "hls"))
 from foldings import random_plan
 from hand_graphs import every_product
 from hls4ml_projects import plan_hls4ml_project
+from projects import every_kernel
 from random_graphs import PLAIN, random_graph, random_inputs
-from test_hls_project import every_kernel
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, read_onnx, run, write_onnx
 from edgekit.graph.ir import OP_TYPES
-from edgekit.hls.folding import FoldingPlan, moderate_foldings
-from edgekit.hls.folding_file import folding_json
+from edgekit.hls import FoldingPlan, folding_json, moderate_foldings, plan_simulation
 from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
-from edgekit.hls.project.project import plan_simulation
 from edgekit.jobs import ModelRequest, export_model, write_hls_project
 from edgekit.keras_models import NETWORKS
 from edgekit.targets.boards import BOARDS
