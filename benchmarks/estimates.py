@@ -23,7 +23,7 @@ from edgekit.hls.kernels.base import Memory
 from edgekit.hls.kernels.matvec import MatVec
 from edgekit.hls.kernels.window import Window
 from edgekit.hls.plan.estimates import Estimates, estimate
-from edgekit.hls.plan.planner import DoesNotFit, plan
+from edgekit.hls.plan.planner import DoesNotFit, plan_foldings
 from edgekit.hls.plan.resources import SYSTEM, memory_cost
 from edgekit.targets.boards import at_clock, find_board
 
@@ -202,7 +202,7 @@ def plans(graphs: Path | None) -> list[str]:
             graph = graph_of(name, alpha, size, graphs)
             for target in (find_board("ultra96"), find_board("pynq_z2")):
                 try:
-                    found = plan(graph, target).estimates
+                    found = plan_foldings(graph, target).estimates
                 except DoesNotFit as refused:
                     lines.append(f"| {name} {alpha} at {size} | {target.name} | {refused} | | | | | | | |")
                     continue
@@ -217,7 +217,7 @@ def verdicts(graphs: Path | None, clock_mhz: float) -> list[str]:
         graph = graph_of(name, 1.0, 224, graphs)
         for target in ("ultra96", "zcu104", "kv260", "zcu102"):
             try:
-                found = plan(graph, at_clock(find_board(target), clock_mhz)).estimates
+                found = plan_foldings(graph, at_clock(find_board(target), clock_mhz)).estimates
                 text = f"fits: {found.fps:.0f} frames/s at {clock_mhz:g} MHz ({found.fps / fps:.1f} times the DPU's {fps} on an Ultra96)."
             except DoesNotFit as refused:
                 text = str(refused)
@@ -232,7 +232,9 @@ def without_limits(graphs: Path | None, clock_mhz: float) -> list[str]:
     have = ultra96.part.resources
     endless = replace(have, lut=100 * have.lut, ff=100 * have.ff, bram36=100 * have.bram36, dsp=100 * have.dsp)
     for name, fps in DPU_FPS.items():
-        found = plan(graph_of(name, 1.0, 224, graphs), replace(ultra96, part=replace(ultra96.part, resources=endless)), fps=fps).estimates
+        found = plan_foldings(
+            graph_of(name, 1.0, 224, graphs), replace(ultra96, part=replace(ultra96.part, resources=endless)), fps=fps
+        ).estimates
         times = " | ".join(
             f"{getattr(found, what):,g} ({getattr(found, what) / getattr(ultra96.part.planned, what):.1f} x)"
             for what in ("lut", "bram36", "dsp")

@@ -25,7 +25,7 @@ from edgekit.graph import (
 )
 from edgekit.hls.dataflow import build
 from edgekit.hls.kernels.base import FIFO_DEPTH
-from edgekit.hls.plan.planner import Planned, plan
+from edgekit.hls.plan.planner import Planned, plan_foldings
 from edgekit.hls.plan.resources import SYSTEM
 from edgekit.targets import Board, find_board
 
@@ -104,7 +104,7 @@ def gate(side: int, channels: int) -> IntegerGraph:
 
 
 def product_lines(target: Board) -> Iterator[str]:
-    planned = [(text, graph, plan(graph, target, fps=fps)) for text, graph, fps in blocks()]
+    planned = [(text, graph, plan_foldings(graph, target, fps=fps)) for text, graph, fps in blocks()]
     yield from TEXT.format(system=f"{SYSTEM.lut:,.0f} LUTs", system_bram=f"{SYSTEM.bram36:g} block RAMs").splitlines()
     yield ""
     yield f"| {target.name} at {target.clock_mhz:g} MHz | frames/s | interval | latency us | LUT | BRAM36 | DSP | held | in FIFOs |"

@@ -70,7 +70,9 @@ class DoesNotFit(EdgekitError):
         self.nearest, self.best = nearest, best
 
 
-def plan(graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned: Mapping[str, Folding] = MappingProxyType({})) -> Planned:
+def plan_foldings(
+    graph: IntegerGraph, board: Board, *, fps: float | None = None, pinned: Mapping[str, Folding] = MappingProxyType({})
+) -> Planned:
     """The plan for a board, at the board's clock.
 
     Args:

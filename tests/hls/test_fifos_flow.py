@@ -22,7 +22,7 @@ from edgekit.hls.folding import Folding, WeightPlacement
 from edgekit.hls.ops import moderate_foldings
 from edgekit.hls.plan.estimates import PAUSES
 from edgekit.hls.plan.fifos import fifo_depths, slowest
-from edgekit.hls.plan.planner import plan
+from edgekit.hls.plan.planner import plan_foldings
 from edgekit.targets.boards import find_board
 
 CYCLES_MAX = 20_000
@@ -175,7 +175,7 @@ def test_random_graphs_flow(seed: int) -> None:
 
 def test_a_planned_mobilenet_keeps_the_interval(rng: np.random.Generator) -> None:
     graph = small_mobilenet(rng, size=8)
-    assert_interval(dataflow_of(graph, plan(graph, find_board("pynq_z2")).folding))
+    assert_interval(dataflow_of(graph, plan_foldings(graph, find_board("pynq_z2")).folding))
 
 
 def test_a_residual_needs_its_rows_here_too(rng: np.random.Generator) -> None:

@@ -18,7 +18,7 @@ from edgekit.hls.dataflow import ample_depths, dataflow_of
 from edgekit.hls.folding import Folding
 from edgekit.hls.ops import moderate_foldings
 from edgekit.hls.plan.fifos import fifo_depths
-from edgekit.hls.plan.planner import plan
+from edgekit.hls.plan.planner import plan_foldings
 from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, needs_compiler]
@@ -64,7 +64,7 @@ def test_a_residual_gets_fewer_than_its_map_and_enough(rng: np.random.Generator,
 
 def test_a_planned_mobilenet_runs(rng: np.random.Generator, tmp_path: Path) -> None:
     graph = small_mobilenet(rng, size=16)
-    found = plan(graph, find_board("ultra96"))
+    found = plan_foldings(graph, find_board("ultra96"))
     assert simulate(graph, found.folding, found.estimates.fifo_depths, random_inputs(rng, graph, 1)[-1:], tmp_path) == 0
 
 

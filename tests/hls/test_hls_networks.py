@@ -20,7 +20,7 @@ from edgekit.graph import Conv2D, Dense, IntegerGraph, run
 from edgekit.hls.folding import WeightPlacement
 from edgekit.hls.ops import moderate_foldings
 from edgekit.hls.plan.estimates import over_budget
-from edgekit.hls.plan.planner import plan
+from edgekit.hls.plan.planner import plan_foldings
 from edgekit.hls.project.project import plan_simulation
 from edgekit.hls.simulation.csim import open_simulation
 from edgekit.hls.simulation.executors import EXECUTORS
@@ -74,12 +74,12 @@ def test_networks_of_the_zoo_on_photographs_and_extremes(name: str, alpha: float
     ],
 )
 def test_planned_networks_hold_the_shares_and_are_exact(name: str, alpha: float, size: int, board_name: str, tmp_path: Path) -> None:
-    """By our estimate; `plan` raises where they do not."""
+    """By our estimate; `plan_foldings` raises where they do not."""
     from edgekit.verify.inputs import graph_input, make_inputs
 
     graph, preprocessing = zoo(name, alpha, size)
     place = find_board(board_name)
-    found = plan(graph, place)
+    found = plan_foldings(graph, place)
     assert not over_budget(found.estimates, place.part.planned)
     inputs = make_inputs(graph_input(graph), preprocessing, count=8, seed=0).values
     with open_simulation(write(plan_simulation(graph, place, found.folding), tmp_path), lambda _: None) as execute:

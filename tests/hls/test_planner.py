@@ -19,7 +19,7 @@ from edgekit.hls.folding import Folding, WeightPlacement, folding_json, read_fol
 from edgekit.hls.ops import legal_foldings
 from edgekit.hls.plan.estimates import estimate, over_budget
 from edgekit.hls.plan.limits import spent, weight_readers
-from edgekit.hls.plan.planner import DoesNotFit, plan
+from edgekit.hls.plan.planner import DoesNotFit, plan_foldings
 from edgekit.targets.boards import Board, find_board
 
 SMALL = find_board("pynq_z2")
@@ -67,33 +67,33 @@ def tiny(share: float) -> Board:
 def test_a_plan_is_legal_and_within_the_shares(graph: IntegerGraph, share: float) -> None:
     target = tiny(share)
     try:
-        found = plan(graph, target)
+        found = plan_foldings(graph, target)
     except DoesNotFit as refused:
         assert refused.best is None and "does not fit" in str(refused)
         return
     assert over_budget(found.estimates, target.part.planned) == {}
     assert found.estimates.ddr_bytes_per_s <= target.ddr_bytes_per_s
     assert found.estimates == estimate(graph, found.folding, target)  # which refuses a folding that does not divide
-    assert plan(graph, target) == found
+    assert plan_foldings(graph, target) == found
 
 
 @settings(max_examples=15)
 @given(integer_graphs(OP_TYPES), st.lists(st.floats(0.02, 1.0), min_size=2, max_size=3))
 def test_more_frames_never_cost_less(graph: IntegerGraph, parts: list[float]) -> None:
-    fastest = plan(graph, SMALL).estimates.fps
+    fastest = plan_foldings(graph, SMALL).estimates.fps
     costs = []
     for part in sorted(parts):
-        found = plan(graph, SMALL, fps=part * fastest).estimates
+        found = plan_foldings(graph, SMALL, fps=part * fastest).estimates
         assert found.fps >= part * fastest * 0.999999
         costs.append(sum(spent(found, SMALL).values()))
     assert costs == sorted(costs)
-    assert costs[-1] <= sum(spent(plan(graph, SMALL).estimates, SMALL).values()) + 1e-9
+    assert costs[-1] <= sum(spent(plan_foldings(graph, SMALL).estimates, SMALL).values()) + 1e-9
 
 
 def test_no_layer_idles_for_the_slowest() -> None:
     """Every layer is as slow as it may be: the next cheaper folding of it would be the slowest."""
     graph = chain()
-    found = plan(graph, SMALL, fps=2000)
+    found = plan_foldings(graph, SMALL, fps=2000)
     interval = found.estimates.interval_cycles
     cycles = {layer.name: layer.cycles for layer in found.estimates.layers}
     for op in graph.ops:
@@ -112,32 +112,32 @@ def test_no_layer_idles_for_the_slowest() -> None:
 def test_a_wish_that_cannot_be_met_names_what_limits_and_the_best() -> None:
     graph = chain()
     with pytest.raises(DoesNotFit, match=r"chain at 90000 frames a second does not fit the TUL Pynq-Z2") as refused:
-        plan(graph, tiny(0.25), fps=90_000)
+        plan_foldings(graph, tiny(0.25), fps=90_000)
     assert "layer '" in str(refused.value) and "The best that fits: " in str(refused.value)
     assert refused.value.best is not None
     best = refused.value.best.estimates.fps
-    assert plan(graph, tiny(0.25)).estimates.fps == best
-    assert plan(graph, tiny(0.25), fps=best).estimates.fps >= best * 0.999999
+    assert plan_foldings(graph, tiny(0.25)).estimates.fps == best
+    assert plan_foldings(graph, tiny(0.25), fps=best).estimates.fps >= best * 0.999999
 
 
 def test_a_layer_that_cannot_be_so_fast_is_named() -> None:
     """The stem takes one position of 3 x 3 cells in 9 cycles at best, since its input has 3 channels: 64 * 9 and the first rows."""
     with pytest.raises(DoesNotFit, match=r"Layer 'stem' takes [0-9,]+ cycles a frame at its widest folding, and 100 are allowed"):
-        plan(chain(), find_board("zcu104"), fps=1e6)
+        plan_foldings(chain(), find_board("zcu104"), fps=1e6)
 
 
 def test_a_network_without_room_says_by_how_much() -> None:
     with pytest.raises(DoesNotFit, match=r"LUTs: [0-9,]+ estimated, [0-9,]+ may be used \([0-9]+%\); layer '\w+' takes most") as refused:
-        plan(chain(), tiny(0.05))
+        plan_foldings(chain(), tiny(0.05))
     assert refused.value.best is None and "No plan that fits" in str(refused.value)
 
 
 def test_weights_that_do_not_fit_on_chip_are_read_from_memory() -> None:
     """A classifier of 512 x 1000 weights takes 85 block RAMs, of 112 that may be used on a whole board."""
     graph = chain(side=8, channels=16, classes=1000)
-    on_chip = plan(graph, SMALL)
+    on_chip = plan_foldings(graph, SMALL)
     assert on_chip.estimates.ddr_bytes_per_frame < 5000
-    found = plan(graph, tiny(0.5))
+    found = plan_foldings(graph, tiny(0.5))
     assert found.folding["head"].weights is WeightPlacement.DDR
     assert found.estimates.ddr_bytes_per_frame > 512 * 1000 * 6 / 8
 
@@ -145,16 +145,16 @@ def test_weights_that_do_not_fit_on_chip_are_read_from_memory() -> None:
 def test_slow_memory_limits_and_is_named() -> None:
     graph = chain(side=8, channels=16, classes=1000)
     with pytest.raises(DoesNotFit, match=r"DDR bandwidth: [0-9,]+ bytes a frame take [0-9,]+ cycles"):
-        plan(graph, replace(tiny(0.5), ddr_peak_bytes_per_s=2e6), fps=5, pinned={"head": Folding(1, 1, WeightPlacement.DDR)})
+        plan_foldings(graph, replace(tiny(0.5), ddr_peak_bytes_per_s=2e6), fps=5, pinned={"head": Folding(1, 1, WeightPlacement.DDR)})
 
 
 def test_pinned_foldings_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "folding.json"
     path.write_text(json.dumps({"pw": {"pe": 4, "simd": 8}, "dw": {"pe": 1}}))
-    found = plan(chain(), SMALL, fps=100, pinned=read_folding(path))
+    found = plan_foldings(chain(), SMALL, fps=100, pinned=read_folding(path))
     assert found.folding["pw"] == Folding(4, 8) and found.folding["dw"] == Folding(1)
     path.write_bytes(folding_json(found.folding))
-    assert plan(chain(), SMALL, pinned=read_folding(path)).folding == found.folding
+    assert plan_foldings(chain(), SMALL, pinned=read_folding(path)).folding == found.folding
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,14 @@ def test_folding_files_that_are_refused(tmp_path: Path, content: str, complaint:
     path = tmp_path / "folding.json"
     path.write_text(content)
     with pytest.raises((EdgekitError, UnknownName)) as refused:
-        plan(chain(), SMALL, pinned=read_folding(path))
+        plan_foldings(chain(), SMALL, pinned=read_folding(path))
     assert complaint in str(refused.value)
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_wish_is_a_positive_number(fps: float) -> None:
     with pytest.raises(EdgekitError, match="it has to be a number above 0"):
-        plan(chain(), SMALL, fps=fps)
+        plan_foldings(chain(), SMALL, fps=fps)
 
 
 def wide_chain(rng: np.random.Generator, layers: int) -> IntegerGraph:
@@ -204,11 +204,11 @@ def test_no_more_layers_read_from_memory_than_masters_there_are(rng: np.random.G
         return replace(SMALL, part=replace(SMALL.part, resources=replace(SMALL.part.resources, lut=20_000, bram36=brams)))
 
     little, more = target(32), target(64)
-    assert weight_readers(plan(graph, little).estimates) > 2
+    assert weight_readers(plan_foldings(graph, little).estimates) > 2
     for module in ("planner", "limits"):
         monkeypatch.setattr(f"edgekit.hls.plan.{module}.WEIGHT_READERS_MAX", 2)
-    assert weight_readers(plan(graph, more).estimates) <= 2
+    assert weight_readers(plan_foldings(graph, more).estimates) <= 2
     with pytest.raises(DoesNotFit) as refused:
-        plan(graph, little)
+        plan_foldings(graph, little)
     assert "block RAM" in str(refused.value)
     assert weight_readers(refused.value.nearest.estimates) <= 2, "the nearest plan is written, so it can be wired"

@@ -66,8 +66,7 @@ def write_hls_project(
         UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
     """
     from edgekit.graph import write_onnx
-    from edgekit.hls import DoesNotFit, read_folding
-    from edgekit.hls.plan.planner import plan
+    from edgekit.hls import DoesNotFit, plan_foldings, read_folding
 
     target = at_clock(find_board(board), clock_mhz)
     check_interface(target, interface)
@@ -81,7 +80,7 @@ def write_hls_project(
     note(f"planning for the {target.title}")
     warnings = list(source.warnings)
     try:
-        planned = plan(graph, target, fps=fps, pinned=pinned)
+        planned = plan_foldings(graph, target, fps=fps, pinned=pinned)
     except DoesNotFit as error:
         if fps is not None:
             raise
