@@ -55,7 +55,7 @@ def random_graph(
     shape = (int(rng.integers(1, side + 1)), int(rng.integers(1, side + 1)), int(rng.integers(1, channels + 1)))
     graph = GraphBuilder("random")
     graph.input("input", shape, signed=bool(rng.integers(2)), binary_point=int(rng.integers(-2, 9)))
-    growing = _Growing(rng, tuple(op_types), channels, graph)
+    growing = Growing(rng, tuple(op_types), channels, graph)
     while len(graph.ops) < length:
         chance = np.array([0.25 if kind in TO_THE_END else 1.0 for kind in op_types])
         kind = op_types[int(rng.choice(len(op_types), p=chance / chance.sum()))]
@@ -94,7 +94,9 @@ def one_layer(op: Op, source: Tensor, output: Tensor) -> IntegerGraph:
 
 
 @dataclass
-class _Growing:
+class Growing:
+    """A graph that grows by ops drawn at random. `op_types` may serve as branches, `channels` is the most that a layer gives."""
+
     rng: np.random.Generator
     op_types: tuple[type, ...]
     channels: int
