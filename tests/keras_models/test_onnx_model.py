@@ -221,3 +221,17 @@ def test_an_integer_graph_is_told_from_a_float_network(tmp_path: Path, rng: np.r
 def test_every_reader_has_a_case() -> None:
     tried = {one.op_type for nodes, *_ in (*CASES.values(), *REFUSED.values()) for one in nodes}
     assert sorted(set(READERS) - tried) == ["Cast", "Dropout"]
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+def test_a_network_that_pytorch_exported(opset: int) -> None:
+    """Written by torch.onnx.export of PyTorch 2.13, its TorchScript exporter and its newer one: a padded stem and max pool, a gate,
+    hard-swish, GELU, SiLU, and a dense layer behind a map of 4 x 4 cells. Nothing but traces of the source was taken out."""
+    path = Path(__file__).parents[1] / "golden" / f"torch_exported_opset{opset}.onnx"
+    model = read_onnx_model(path)
+    image = values(1, 3, 32, 32)
+    session = onnxruntime.InferenceSession(str(path))
+    (expected,) = session.run(None, {session.get_inputs()[0].name: image})
+    np.testing.assert_allclose(np.asarray(model(image.transpose(0, 2, 3, 1))), expected, rtol=0, atol=tolerances.FLOAT_KERNELS)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("Activation") == 4 and "BatchNormalization" not in kinds  # the exporter folded it
