@@ -68,7 +68,7 @@ def _of_op(graph: IntegerGraph, board: Board, op: Op, pinned: Folding | None, ne
 
 
 def shares(cost: Cost, board: Board) -> npt.NDArray[np.float64]:
-    """Of what a plan may use of each resource, (len(PRICED),); of DDR the bytes a frame."""
+    """What a cost is of what a plan may use of each resource, (len(PRICED),); of DDR it is the bytes a frame."""
     may = board.part.planned
     reads = min(cost.ddr_bytes, 1) / WEIGHT_READERS_MAX
     return np.array([cost.lut / may.lut, cost.dsp / may.dsp, cost.bram36 / may.bram36, cost.ddr_bytes, reads])

@@ -146,7 +146,7 @@ def cycles_by_memory(ddr_bytes: float, board: Board) -> float:
 
 
 def io_bytes(graph: IntegerGraph) -> int:
-    """Of an image and its results."""
+    """Bytes of an image and its results."""
     return sum(prod(graph.tensors[name].shape) for name in (graph.input, *graph.outputs))
 
 

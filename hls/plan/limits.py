@@ -11,7 +11,7 @@ WAYS = {"lut": "LUTs", "ff": "flip-flops", "bram36": "block RAM", "dsp": "DSP sl
 
 
 def spent(found: Estimates, board: Board) -> dict[str, float]:
-    """Of each resource, the share of what may be planned with; their sum is what a plan costs."""
+    """The share of each resource that is used of what may be planned with; their sum is what a plan costs."""
     may = board.part.planned
     shares = {name: getattr(found, name) / getattr(may, name) for name in ("lut", "dsp", "bram36")}
     return shares | {"ddr": cycles_by_memory(found.ddr_bytes_per_frame, board) / found.interval_cycles}

@@ -139,7 +139,7 @@ class _Search:
         return self.times[high]
 
     def fastest(self) -> Planned | None:
-        """Of the least time and those after it, which may leave room for longer FIFOs and so for shorter pauses."""
+        """The fastest plan for the least time and those after it, which may leave room for longer FIFOs and so for shorter pauses."""
         least = self.least()
         if least is None:
             return None
@@ -152,11 +152,11 @@ class _Search:
         return best
 
     def shortest(self, time: int) -> Planned:
-        """Of the plans for a time that fit, the fastest; of equals the cheapest."""
+        """The fastest of the plans for a time that fit; of equals the cheapest."""
         return min(self.fitting(time), key=lambda one: (one.estimates.interval_cycles, self.price(one)))
 
     def cheapest(self, wished: int) -> Planned | None:
-        """Of all plans for times of the ladder from the least to the wished one, those that keep it."""
+        """The cheapest of all plans for times of the ladder from the least to the wished one that keep the wish."""
         least, fastest = self.least(), self.fastest()
         if least is None or fastest is None:
             return None
@@ -248,7 +248,7 @@ class _Search:
         return costs
 
     def use(self, planned: Planned, time: int) -> npt.NDArray[np.float64]:
-        """Of each resource, the share of what may be planned with."""
+        """The share of each resource that is used of what may be planned with."""
         found, may = planned.estimates, self.board.part.planned
         luts = max(found.lut / may.lut, found.ff / may.ff)
         memory = cycles_by_memory(found.ddr_bytes_per_frame, self.board) / time

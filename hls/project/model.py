@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from math import ceil
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from edgekit.hls.dataflow import Dataflow
+from edgekit.hls.ops import divisors
 from edgekit.hls.project.calls import variables
 from edgekit.hls.project.network import Layer, Network
 from edgekit.targets import Board
@@ -64,10 +64,8 @@ def _quick_reuse_factors() -> Iterator[None]:
     """
     from hls4ml.backends.fpga.fpga_backend import FPGABackend
 
-    def divisors(self: Any, n_in: int, n_out: int) -> list[int]:
-        product = n_in * n_out
-        low = [d for d in range(1, ceil(product**0.5) + 1) if product % d == 0]
-        return [d for d in sorted({*low, *(product // d for d in low)}) if self._validate_reuse_factor(n_in, n_out, d)]
+    def legal(self: Any, n_in: int, n_out: int) -> list[int]:
+        return [divisor for divisor in divisors(n_in * n_out) if self._validate_reuse_factor(n_in, n_out, divisor)]
 
-    with patch.object(FPGABackend, "get_valid_reuse_factors", divisors):
+    with patch.object(FPGABackend, "get_valid_reuse_factors", legal):
         yield

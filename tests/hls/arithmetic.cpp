@@ -76,7 +76,7 @@ template <unsigned PE, unsigned SIMD> void packed_dots() {
     }
 }
 
-// Every weight of at most K set bits with every activation, coded as hls/folded.py codes it.
+// Every weight of at most K set bits with every activation, coded as hls/kernels/arithmetic.py codes it.
 template <unsigned K> void shift_add() {
     for (int w = -31; w <= 31; w++) {
         const int magnitude = std::abs(w);

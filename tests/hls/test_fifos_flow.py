@@ -122,7 +122,7 @@ def assert_interval(flow: Dataflow) -> None:
 
 
 def chain_of_convolutions(rng: np.random.Generator) -> IntegerGraph:
-    """Of one cell each: nothing but a map that is held, and its burst of results, keeps their frames apart."""
+    """Maps of one cell each: nothing but a map that is held, and its burst of results, keeps their frames apart."""
     b = Builder(rng)
     x = b.tensor("x", (4, 4, 8), signed=True, binary_point=3)
     return b.graph(b.conv("c", b.conv("b", b.conv("a", x, (1, 1), 16), (1, 1), 16), (1, 1), 8))

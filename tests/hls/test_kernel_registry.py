@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from projects import EVERY_STAGE, plan_with_memory
 from token_flow import LOOPS
 
+from edgekit.graph import IntegerGraph
 from edgekit.hls.dataflow import dataflow_of
 from edgekit.hls.kernels.base import Stage
 from edgekit.hls.kernels.registry import HEADERS, KERNELS, STAGES, Kernel
@@ -60,6 +62,20 @@ def test_a_stage_that_lacks_a_statement_cannot_be_made() -> None:
 
 def test_every_stage_has_a_loop_nest_of_its_own_in_the_flow_of_tokens() -> None:
     assert set(LOOPS) == set(STAGES)
+
+
+@pytest.mark.parametrize("make", EVERY_STAGE)
+def test_loop_nests_iterate_read_and_write_as_their_stages_say(make: Callable[[], IntegerGraph]) -> None:
+    graph = make()
+    flow = dataflow_of(graph, plan_with_memory(graph))
+    for stage in flow.stages:
+        iterations = list(LOOPS[type(stage)](stage))
+        assert len(iterations) == stage.cycles, stage
+        assert sum(writes for _, writes in iterations) == stage.written.tokens, stage
+        inputs = sorted(flow.inputs(stage), key=lambda stream: stream.carries_weights)
+        for slot, stream in enumerate(inputs):
+            reads = [one[slot] if isinstance(one, tuple) else one for one, _ in iterations]
+            assert sum(reads) == stream.tokens, (stage, stream)
 
 
 def test_the_graphs_that_are_compiled_and_run_have_every_stage() -> None:

@@ -197,7 +197,7 @@ def wide_chain(rng: np.random.Generator, layers: int) -> IntegerGraph:
 
 
 def test_no_more_layers_read_from_memory_than_masters_there_are(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of four layers a board with little block RAM puts three into memory. With two masters it needs room for two, or says so."""
+    """A board with little block RAM puts three of four layers into memory. With two masters it needs room for two, or says so."""
     graph = wide_chain(rng, 4)
 
     def target(brams: int) -> Board:

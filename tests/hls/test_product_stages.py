@@ -25,7 +25,7 @@ from edgekit.targets.boards import find_board
 
 
 def only_stage(rng: np.random.Generator, add: Callable[[Builder, str], str], folding: Folding) -> Stage:
-    """Of the last op on a 4 x 3 x 12 map."""
+    """The stage of the last op on a 4 x 3 x 12 map."""
     b = Builder(rng)
     graph = b.graph(add(b, b.tensor("x", (4, 3, 12), signed=True, binary_point=3)))
     (stage,) = op_stages(graph, graph.ops[-1], folding)
