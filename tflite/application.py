@@ -21,12 +21,11 @@ from edgekit.digest import digest_of_parts
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.plan import Plan, write_file
 from edgekit.progress import Note
+from edgekit.tflite.kernel_sets import KERNEL_SETS
 from edgekit.tools import CMAKE, GXX, GXX_AARCH64, MAKE, Tool, require, version
 
 APPLICATION, LIBRARY = "edgekit-latency", "libLiteRt.so"
 SCHEMA = "edgekit-latency/1"
-KERNELS = ("reference", "optimized", "xnnpack")
-"""What `Settings.kernels` takes. LiteRT has reference kernels up to 2.1.6; the application refuses them on a newer one."""
 BUILD_SECONDS_MAX, ASK_SECONDS_MAX = 900, 20
 SHARED_LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0", "librt.so.1")
 """What the application and LiteRT are linked with; the last three are empty since glibc 2.34, but still asked for."""
@@ -54,7 +53,10 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure; the options of the application by the same names. `seconds` takes the place of `iterations`."""
+    """How to measure; the options of the application by the same names. `seconds` takes the place of `iterations`.
+
+    `kernels` is one of KERNEL_SETS. LiteRT has reference kernels up to 2.1.6; the application refuses them on a newer one.
+    """
 
     kernels: str = "xnnpack"
     threads: int = 1
@@ -122,8 +124,8 @@ def arguments(library: str, model: str, golden: str, settings: Settings = Settin
 
     Raises UnknownName for a kernel set that does not exist.
     """
-    if settings.kernels not in KERNELS:
-        raise UnknownName("kernel set", settings.kernels, KERNELS)
+    if settings.kernels not in KERNEL_SETS:
+        raise UnknownName("kernel set", settings.kernels, KERNEL_SETS)
     length = ("--iterations", str(settings.iterations)) if settings.seconds is None else ("--seconds", str(settings.seconds))
     words = ["--library", library, "--model", model, "--golden", golden, "--kernels", settings.kernels, "--threads", str(settings.threads)]
     words += ["--warm-up", str(settings.warm_up), *length]

@@ -156,7 +156,7 @@ def lacking(tflite: bytes, runtime: Runtime, kernels: str = "xnnpack") -> tuple[
 
 
 def newest_version(runtime: Runtime, op: str, kernels: str = "xnnpack") -> int:
-    """Newest version of an op that a runtime has; 0: none that is known, as of custom ops.
+    """Newest version of an op that a runtime has; 0 where none is known, for example for a custom op.
 
     A runtime that was not measured has what an older one has, and what FIRST says.
     """
