@@ -193,7 +193,7 @@ def in_own_process(group: str) -> Hashes:
         command = [sys.executable, str(Path(__file__).resolve()), "--group", group, "-o", str(output)]
         done = subprocess.run(command, cwd=folder, env={**os.environ, **ONE_THREAD, **settings}, capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"the group '{group}' failed:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"the group '{group}' failed with {done.returncode}:\n{done.stdout}{done.stderr}")
         found: Hashes = json.loads(output.read_text(encoding="utf-8"))
         return found
 
