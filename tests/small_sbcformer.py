@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgekit.graph import Activation
 from edgekit.keras_models.zoo.arch import Arch, build
 from edgekit.keras_models.zoo.sbcformer import ConvBN, NormAndClassify, Stage
 from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN, Act, Form
 
 SIZE = 16
-ARCH = Arch((ConvBN("stem.conv", "stem.bn", 12, Act("relu", "stem.relu")), Stage(0, 1, 2, 2, 1, 4, 3)), NormAndClassify())
+ARCH = Arch((ConvBN("stem.conv", "stem.bn", 12, Act(Activation.RELU, "stem.relu")), Stage(0, 1, 2, 2, 1, 4, 3)), NormAndClassify())
 
 
 def small_sbcformer(form: Form = Form.PUBLISHED) -> Any:

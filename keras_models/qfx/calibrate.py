@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.graph import Activation
 from edgekit.graph.check import WEIGHT_STEP
 from edgekit.keras_models.layers.backend import tf, tf_keras
 from edgekit.keras_models.qfx.binary_point import BinaryPoint
@@ -97,8 +98,8 @@ def _calibrate_activations(model: QFXModel, images: npt.NDArray[np.float32], not
 
 
 def _clamped(quantizer: Any, x: Any) -> Any:
-    if isinstance(quantizer, QFXActivation) and quantizer.clamp != "none":
-        return np.clip(x, 0.0, 6.0 if quantizer.clamp == "relu6" else None)
+    if isinstance(quantizer, QFXActivation) and quantizer.clamp is not Activation.NONE:
+        return np.clip(x, 0.0, 6.0 if quantizer.clamp is Activation.RELU6 else None)
     return x
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.graph import Activation
 from edgekit.keras_models.layers.backend import tf, tf_keras
 from edgekit.keras_models.qfx.model import QFXModel, unquantized
 from edgekit.keras_models.qfx.quantizers import QFXActivation
@@ -142,7 +143,7 @@ def _one_point_for_all(layer: Any) -> bool:
 def _is_homogeneous(layer: Any) -> bool:
     """f(s x) = s f(x) for s > 0: a ReLU or nothing, not ReLU6."""
     quantizer = getattr(layer, "quantizer", None)
-    return isinstance(quantizer, QFXActivation) and quantizer.clamp in ("none", "relu")
+    return isinstance(quantizer, QFXActivation) and quantizer.clamp is not Activation.RELU6
 
 
 def _lets_factors_through(layer: Any) -> bool:

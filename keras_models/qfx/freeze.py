@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import (
-    Activation,
     Add,
     Concat,
     Conv2D,
@@ -207,7 +206,7 @@ def _activation(graph: GraphBuilder, layer: Any, x: Any) -> str:
         return graph.write(Lookup(layer.name, x, layer.name, table), signed=quantizer.signed, binary_point=point)
     if not isinstance(quantizer, QFXActivation) or not isinstance(x, _Accumulator):
         raise UnsupportedLayer(f"layer '{layer.name}' does not end a layer with weights or a sum with a QFX quantizer.")
-    activation, point = Activation(quantizer.clamp), _integer(quantizer.point)
+    activation, point = quantizer.clamp, _integer(quantizer.point)
     name = x.op.name
     op = replace(x.op, output=name) if isinstance(x.op, Multiply) else replace(x.op, output=name, activation=activation)
     return graph.write(op, signed=quantizer.signed, binary_point=point)

@@ -14,20 +14,18 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import UnsupportedLayer
-from edgekit.graph import Padding, same_padding
-from edgekit.graph.ir import Pair
+from edgekit.graph import Activation, Padding, Window
 from edgekit.keras_models.layers.backend import qkeras, tf_keras
 from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
+from edgekit.keras_models.layers.padding import keras_padding
 from edgekit.keras_models.qfx.binary_point import BinaryPoint
 from edgekit.keras_models.qfx.model import QActivation, QFXModel
 from edgekit.keras_models.qfx.precision import SIX_BITS, Precisions
 from edgekit.keras_models.qfx.products import QAttentionScores, QDepthwiseConv2DTranspose, QMatMul
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXProductBias, QFXWeight
-from edgekit.keras_models.zoo.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
+from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act, Function
 
-PLAIN_ACTIVATIONS = {"linear": "none", "relu": "relu", "relu6": "relu6"}
-"""Clamps that are fused into an op; any other function is a table."""
-NEVER_NEGATIVE = ("sigmoid", "hard_sigmoid", "relu6_sigmoid", "exponential", "softplus")
+NEVER_NEGATIVE = (Function.SIGMOID, Function.HARD_SIGMOID, Function.RELU6_SIGMOID, Function.EXPONENTIAL, Function.SOFTPLUS)
 
 
 @dataclass(frozen=True)
@@ -59,98 +57,49 @@ class QKerasLayers:
         tensor = tf_keras.Input(shape, name="input")
         return QValue(QActivation(QFXInput(point, signed=True), name="input_quantize", trainable=False)(tensor), point, signed=True)
 
-    def conv(
-        self,
-        x: QValue,
-        name: str,
-        filters: int,
-        kernel: Pair,
-        *,
-        strides: Pair = (1, 1),
-        padding: Padding = NO_PADDING,
-        dilation: Pair = (1, 1),
-        batch_norm: BatchNorm | None = None,
-        activation: Act = LINEAR,
-        use_bias: bool = False,
-    ) -> QValue:
-        def layer(weight: QFXWeight, bias: QFXBias, keras_padding: str) -> Any:
-            return qkeras.QConv2D(
-                filters,
-                kernel,
-                strides=strides,
-                dilation_rate=dilation,
-                padding=keras_padding,
-                kernel_quantizer=weight,
-                bias_quantizer=bias,
-                name=name,
-            )
+    def conv(self, x: QValue, name: str, filters: int, window: Window, activation: Act = LINEAR) -> QValue:
+        x, options = self._padded(x, name, window)
 
-        return self._convolve(x, name, layer, filters, 3, (kernel, strides, dilation, padding), activation)
+        def layer(weight: QFXWeight, bias: QFXBias) -> Any:
+            return qkeras.QConv2D(filters, window.kernel, kernel_quantizer=weight, bias_quantizer=bias, **options)
 
-    def depthwise(
-        self,
-        x: QValue,
-        name: str,
-        kernel: Pair,
-        *,
-        strides: Pair = (1, 1),
-        padding: Padding = NO_PADDING,
-        dilation: Pair = (1, 1),
-        batch_norm: BatchNorm | None = None,
-        activation: Act = LINEAR,
-        use_bias: bool = False,
-    ) -> QValue:
-        def layer(weight: QFXWeight, bias: QFXBias, keras_padding: str) -> Any:
-            return qkeras.QDepthwiseConv2D(
-                kernel,
-                strides=strides,
-                dilation_rate=dilation,
-                padding=keras_padding,
-                depthwise_quantizer=weight,
-                bias_quantizer=bias,
-                name=name,
-            )
+        return self._weighted(x, name, layer, 3, np.zeros(filters, np.float32), activation)
 
-        return self._convolve(x, name, layer, self.shape(x)[-1], 2, (kernel, strides, dilation, padding), activation)
+    def depthwise(self, x: QValue, name: str, window: Window, activation: Act = LINEAR) -> QValue:
+        x, options = self._padded(x, name, window)
 
-    def dense(
-        self,
-        x: QValue,
-        name: str,
-        units: int,
-        *,
-        as_convolution: bool = False,
-        dropout: float = 0.0,
-        second_head: str = "",
-        activation: Act = LINEAR,
-    ) -> QValue:
+        def layer(weight: QFXWeight, bias: QFXBias) -> Any:
+            return qkeras.QDepthwiseConv2D(window.kernel, depthwise_quantizer=weight, bias_quantizer=bias, **options)
+
+        return self._weighted(x, name, layer, 2, np.zeros(self.shape(x)[-1], np.float32), activation)
+
+    def dense(self, x: QValue, name: str, units: int, activation: Act = LINEAR) -> QValue:
         tensor = x.tensor if len(self.shape(x)) == 1 else tf_keras.layers.Flatten(name=f"{name}_flatten")(x.tensor)
 
-        def layer(weight: QFXWeight, bias: QFXBias, _: str) -> Any:
+        def layer(weight: QFXWeight, bias: QFXBias) -> Any:
             return qkeras.QDense(units, kernel_quantizer=weight, bias_quantizer=bias, name=name)
 
         # one binary point a tensor: every runtime has that FULLY_CONNECTED
-        return self._weighted(replace(x, tensor=tensor), name, layer, None, np.float32(0.0), "valid", activation)
+        return self._weighted(replace(x, tensor=tensor), name, layer, None, np.float32(0.0), activation)
 
     def add(self, x: QValue, y: QValue, name: str, activation: Act = LINEAR) -> QValue:
         gain = self._common_gain(name, x, y)
-        if gain != 1.0 and activation.kind == "relu6":  # its 6 is not that of the values
+        if gain != 1.0 and activation.kind is Activation.RELU6:  # its 6 is not that of the values
             raise self._unabsorbed(activation.name)
         if y.attended and id(x.point.root) not in self._apart:
             # An attention can be a hundred times the map that it is added to, and the tensors before the map are of the map's range: with
             # a binary point of its own the sum does not spoil theirs.
-            x = self.average_pool(x, f"{name}_skip", (1, 1), strides=(1, 1))
+            x = self.average_pool(x, f"{name}_skip", ONE_CELL)
             self._apart.add(id(x.point.root))
         y.point.share(x.point)
         total = tf_keras.layers.Add(name=name)([x.tensor, y.tensor])
-        clamp = PLAIN_ACTIVATIONS.get(activation.kind, "none")
-        signed = clamp == "none" and (x.signed or y.signed)
-        layer_name = activation.name if clamp != "none" else f"{name}_quantize"
+        clamp = activation.clamp
+        signed = clamp is Activation.NONE and (x.signed or y.signed)
+        layer_name = activation.name if clamp is not Activation.NONE else f"{name}_quantize"
         result = QActivation(QFXActivation(x.point, signed, clamp), name=layer_name)(total)
         return self._looked_up(QValue(result, x.point, signed, gain), activation)
 
     def concat(self, values: Sequence[QValue], name: str) -> QValue:
-        """Along the channels."""
         gain = self._common_gain(name, *values)
         if len({value.signed for value in values}) > 1:
             raise UnsupportedLayer(f"layer '{name}' joins tensors with and without a ReLU; give all of them one, or none.")
@@ -158,32 +107,28 @@ class QKerasLayers:
             value.point.share(values[0].point)
         return QValue(tf_keras.layers.Concatenate(name=name)([v.tensor for v in values]), values[0].point, values[0].signed, gain)
 
-    def max_pool(self, x: QValue, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> QValue:
+    def max_pool(self, x: QValue, name: str, window: Window) -> QValue:
         """Padded cells take no part."""
         rows, columns = self.shape(x)[:2]
-        tensor, keras_padding = x.tensor, "valid"
-        if padding != NO_PADDING:
-            if padding == same_padding((rows, columns), pool, strides):
-                keras_padding = "same"
-            elif not x.signed:  # zero is the lowest value there is
-                tensor = zero_padding(tensor, name, padding)
-            else:
+        tensor, padding = x.tensor, keras_padding(window, (rows, columns))
+        if padding is None:
+            if x.signed:
                 raise UnsupportedLayer(
                     f"layer '{name}' pads a max-pool of signed values; use 'same' or 'valid' padding, or a ReLU before it."
                 )
-        layer = tf_keras.layers.MaxPooling2D(pool, strides=strides, padding=keras_padding, name=name)
+            tensor, padding = zero_padding(tensor, name, window.padding), "valid"  # zero is the lowest value there is
+        layer = tf_keras.layers.MaxPooling2D(window.kernel, strides=window.strides, padding=padding, name=name)
         return replace(x, tensor=layer(tensor))
 
-    def average_pool(self, x: QValue, name: str, pool: Pair, *, strides: Pair) -> QValue:
+    def average_pool(self, x: QValue, name: str, window: Window) -> QValue:
         """A depthwise convolution with the constant 2**-k: sum / 2**k = mean * gain. Without padding."""
-        cells = pool[0] * pool[1]
+        cells = window.kernel[0] * window.kernel[1]
         doublings = ceil(log2(cells))
 
-        def layer(weight: QFXWeight, bias: QFXBias, keras_padding: str) -> Any:
+        def layer(weight: QFXWeight, bias: QFXBias) -> Any:
             return qkeras.QDepthwiseConv2D(
-                pool,
-                strides=strides,
-                padding=keras_padding,
+                window.kernel,
+                strides=window.strides,
                 depthwise_quantizer=weight,
                 bias_quantizer=bias,
                 depthwise_initializer=tf_keras.initializers.Constant(2.0**-doublings),
@@ -191,7 +136,7 @@ class QKerasLayers:
                 trainable=False,
             )
 
-        value = self._weighted(x, name, layer, 2, np.full(self.shape(x)[-1], doublings + 6.0, np.float32), "valid", LINEAR, keeps_sign=True)
+        value = self._weighted(x, name, layer, 2, np.full(self.shape(x)[-1], doublings + 6.0, np.float32), LINEAR, keeps_sign=True)
         return replace(value, gain=x.gain * cells / 2.0**doublings)
 
     def global_pool(self, x: QValue, name: str, *, keep_map: bool = False) -> QValue:
@@ -201,16 +146,12 @@ class QKerasLayers:
         """
         rows, columns = self.shape(x)[:2]
         if rows > 1 and columns > 1:
-            x = self.average_pool(x, f"{name}_rows", (rows, 1), strides=(1, 1))
+            x = self.average_pool(x, f"{name}_rows", Window((rows, 1)))
             rows = 1
-        return self.average_pool(x, name, (rows, columns), strides=(1, 1))
+        return self.average_pool(x, name, Window((rows, columns)))
 
     def pointwise_mean(self, x: QValue, name: str, filters: int, pool_name: str, *, keep_map: bool) -> QValue:
-        return self.global_pool(self.conv(x, name, filters, (1, 1), use_bias=True), pool_name, keep_map=keep_map)
-
-    def layer_scale(self, x: QValue, name: str, initial: float) -> QValue:
-        """Folded into the weights before it, as batch norm is."""
-        return x
+        return self.global_pool(self.conv(x, name, filters, ONE_CELL), pool_name, keep_map=keep_map)
 
     def multiply(self, x: QValue, y: QValue, name: str) -> QValue:
         return self._product(tf_keras.layers.Multiply(name=name), x, y, x.signed or y.signed, LINEAR)
@@ -218,15 +159,15 @@ class QKerasLayers:
     def channels(self, x: QValue, name: str, start: int, count: int) -> QValue:
         return replace(x, tensor=CUSTOM_LAYERS["ChannelSlice"](start, count, name=name)(x.tensor))
 
-    def upsample(self, x: QValue, name: str, factor: int, batch_norm: BatchNorm | None = None) -> QValue:
-        def layer(weight: QFXWeight, bias: QFXBias, _: str) -> Any:
+    def upsample(self, x: QValue, name: str, factor: int) -> QValue:
+        def layer(weight: QFXWeight, bias: QFXBias) -> Any:
             return QDepthwiseConv2DTranspose((factor, factor), weight, bias, name=name)
 
-        return self._weighted(x, name, layer, 2, np.zeros(self.shape(x)[-1], np.float32), "valid", LINEAR)
+        return self._weighted(x, name, layer, 2, np.zeros(self.shape(x)[-1], np.float32), LINEAR)
 
-    def position_encoding(self, x: QValue, name: str, kernel: Pair, *, padding: Padding, add_name: str, activation: Act = LINEAR) -> QValue:
+    def position_encoding(self, x: QValue, name: str, window: Window, *, add_name: str, activation: Act = LINEAR) -> QValue:
         """A convolution and a sum: with the identity in its kernel, the small weights around it would be lost in 6 bits."""
-        return self.add(x, self.depthwise(x, name, kernel, padding=padding), add_name, activation)
+        return self.add(x, self.depthwise(x, name, window), add_name, activation)
 
     def softmax(self, x: QValue, name: str) -> QValue:
         return x
@@ -247,7 +188,7 @@ class QKerasLayers:
         if queries.gain * keys.gain != 1.0:  # the 6 would be another one
             raise self._unabsorbed(name)
         biases = QFXProductBias(queries.point, keys.point)
-        scores = self._product(QAttentionScores(heads, biases, name=name), queries, keys, True, Act("relu6", f"{name}_relu"))
+        scores = self._product(QAttentionScores(heads, biases, name=name), queries, keys, True, Act(Activation.RELU6, f"{name}_relu"))
         return replace(self._product(QMatMul(heads, False, name=f"{name}_mix"), scores, values, True, LINEAR), attended=True)
 
     def reshape(self, x: QValue, name: str, shape: tuple[int, ...]) -> QValue:
@@ -265,25 +206,10 @@ class QKerasLayers:
         self.output_gain = outputs.gain
         return QFXModel(source, outputs.tensor, name=name)
 
-    def _convolve(
-        self,
-        x: QValue,
-        name: str,
-        layer: Callable[..., Any],
-        channels: int,
-        channel_axis: int,
-        window: tuple[Pair, Pair, Pair, Padding],
-        activation: Act,
-    ) -> QValue:
-        kernel, strides, dilation, padding = window
-        rows, columns, _ = self.shape(x)
-        keras_padding = "valid"
-        if padding != NO_PADDING:
-            if padding == same_padding((rows, columns), kernel, strides, dilation):
-                keras_padding = "same"
-            else:
-                x = replace(x, tensor=zero_padding(x.tensor, name, padding))
-        return self._weighted(x, name, layer, channel_axis, np.zeros(channels, np.float32), keras_padding, activation)
+    def _padded(self, x: QValue, name: str, window: Window) -> tuple[QValue, dict[str, Any]]:
+        """What a convolution reads, and the options that it has besides its kernel."""
+        tensor, padding = padded(x.tensor, name, window)
+        return replace(x, tensor=tensor), {"strides": window.strides, "dilation_rate": window.dilation, "padding": padding, "name": name}
 
     def _weighted(
         self,
@@ -292,7 +218,6 @@ class QKerasLayers:
         layer: Callable[..., Any],
         channel_axis: int | None,
         weight_point: Any,
-        keras_padding: str,
         activation: Act,
         keeps_sign: bool = False,
     ) -> QValue:
@@ -300,31 +225,31 @@ class QKerasLayers:
         kernel, target = BinaryPoint(f"{name}/kernel", weight_point), BinaryPoint(name)
         precision = SIX_BITS if keeps_sign else self.precisions.of(name)
         weight = QFXWeight(kernel, x.point, target, channel_axis, precision.k_hot, bits=precision.bits)
-        accumulator = layer(weight, QFXBias(kernel, x.point, target), keras_padding)(x.tensor)
+        accumulator = layer(weight, QFXBias(kernel, x.point, target))(x.tensor)
         if x.gain != 1.0 and not keeps_sign:
             self.weight_gains[name] = 1.0 / x.gain
-        clamp = PLAIN_ACTIVATIONS.get(activation.kind, "none")
-        signed = x.signed if keeps_sign else clamp == "none"
-        layer_name = activation.name if clamp != "none" else f"{name}_quantize"
+        clamp = activation.clamp
+        signed = x.signed if keeps_sign else clamp is Activation.NONE
+        layer_name = activation.name if clamp is not Activation.NONE else f"{name}_quantize"
         result = QActivation(QFXActivation(target, signed, clamp), name=layer_name)(accumulator)
         return self._looked_up(QValue(result, target, signed, attended=x.attended), activation)
 
     def _product(self, layer: Any, x: QValue, y: QValue, signed: bool, activation: Act) -> QValue:
         """A product of activations and the requantize that ends it."""
-        point, clamp = BinaryPoint(layer.name), PLAIN_ACTIVATIONS[activation.kind]
+        point, clamp = BinaryPoint(layer.name), activation.clamp
         quantizer = QFXProduct(point, x.point, y.point, signed, clamp)
-        layer_name = activation.name if clamp != "none" else f"{layer.name}_quantize"
+        layer_name = activation.name if clamp is not Activation.NONE else f"{layer.name}_quantize"
         result = QActivation(quantizer, name=layer_name)(layer([x.tensor, y.tensor]))
         return QValue(result, point, signed, x.gain * y.gain)
 
     def _looked_up(self, x: QValue, activation: Act) -> QValue:
-        if activation.kind in PLAIN_ACTIVATIONS:
+        if isinstance(activation.kind, Activation):
             return x
         if x.gain != 1.0:
             raise self._unabsorbed(activation.name)
         point = BinaryPoint(activation.name)
         signed = activation.kind not in NEVER_NEGATIVE
-        table = QFXLookup(point, signed, activation.kind)
+        table = QFXLookup(point, signed, activation.kind.value)
         return QValue(QActivation(table, name=activation.name)(x.tensor), point, signed)
 
     def _common_gain(self, name: str, *values: QValue) -> float:
@@ -343,6 +268,12 @@ class QKerasLayers:
 
 def _no_exact_form(name: str, what: str) -> UnsupportedLayer:
     return UnsupportedLayer(f"layer '{name}' {what}, which has no exact form; edgekit.keras_models.bn_form gives the model another one.")
+
+
+def padded(tensor: Any, name: str, window: Window) -> tuple[Any, str]:
+    """The map that a convolution of this name reads, and the padding that it has left to do, as Keras calls it."""
+    padding = keras_padding(window, (tensor.shape[1], tensor.shape[2]))
+    return (zero_padding(tensor, name, window.padding), "valid") if padding is None else (tensor, padding)
 
 
 def zero_padding(tensor: Any, name: str, padding: Padding) -> Any:

@@ -17,8 +17,8 @@ from edgekit.keras_models.qfx.equalize import equalize
 from edgekit.keras_models.qfx.layers import QKerasLayers
 from edgekit.keras_models.qfx.model import QFXModel
 from edgekit.keras_models.qfx.precision import Precisions
-from edgekit.keras_models.reading.pending import FoldedWeights
 from edgekit.keras_models.reading.replay import replay
+from edgekit.keras_models.reading.vocabulary import AttentionBiases, Folded
 from edgekit.keras_models.zoo.build import build_model
 from edgekit.keras_models.zoo.vocabulary import Form
 
@@ -71,11 +71,17 @@ def build_qkeras_model(
     return twin
 
 
-def transfer(weights: dict[str, FoldedWeights], twin: QFXModel, gains: dict[str, float]) -> None:
+def transfer(weights: dict[str, Folded], twin: QFXModel, gains: dict[str, float]) -> None:
     """Puts folded float weights into the layers of the same names; `gains` undo the factors of mean pools."""
     for name, folded in weights.items():
-        layer = twin.get_layer(name)
-        kernel = (folded.kernel * np.float32(gains.get(name, 1.0))).astype(np.float32)
-        if not (np.isfinite(kernel).all() and np.isfinite(folded.bias).all()):
+        arrays = _arrays(folded, gains.get(name, 1.0))
+        if not all(np.isfinite(array).all() for array in arrays):
             raise EdgekitError(f"layer '{name}' holds NaN or infinite weights; nothing can be quantized from them")
-        layer.set_weights([kernel, folded.bias] if len(folded.bias) else [kernel])
+        twin.get_layer(name).set_weights(arrays)
+
+
+def _arrays(folded: Folded, gain: float) -> list[npt.NDArray[np.float32]]:
+    """What the layer of a twin is set to: its kernel, times `gain`, and its bias; an attention has biases alone."""
+    if isinstance(folded, AttentionBiases):
+        return [folded.table]
+    return [(folded.kernel * np.float32(gain)).astype(np.float32), folded.bias]

@@ -16,10 +16,11 @@ activations, where n = f_x + f_y - f_out would be negative (rule 8).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import log
 from typing import Any
 
+from edgekit.graph import Activation
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT
 from edgekit.graph.requantize import SHIFT_MIN
 from edgekit.keras_models.layers.activations import activation_function
@@ -138,39 +139,48 @@ class _QFX(qkeras.quantizers.BaseQuantizer):  # type: ignore[misc]
         return cls(**config)
 
 
+CLAMPS: Mapping[Activation, Callable[[Any], Any]] = {
+    Activation.NONE: tf.identity,
+    Activation.RELU: tf.nn.relu,
+    Activation.RELU6: tf.nn.relu6,
+}
+
+
 class QFXActivation(_QFX):
-    """8-bit activations, unsigned or signed, clamped by `clamp`: "none", "relu" or "relu6"."""
+    """8-bit activations, unsigned or signed, clamped by `clamp`."""
 
     fixed_point = staticmethod(fixed_point_half_up)
 
-    def __init__(self, point: BinaryPoint | str, signed: bool, clamp: str = "none", binary_point: float | None = None):
+    def __init__(
+        self, point: BinaryPoint | str, signed: bool, clamp: Activation | str = Activation.NONE, binary_point: float | None = None
+    ):
         super().__init__()
-        self.point, self.signed, self.clamp = resolve(point), signed, clamp
+        self.point, self.signed, self.clamp = resolve(point), signed, Activation(clamp)
         if binary_point is not None:
             self.point.assign(binary_point)
 
     @as_written  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> Any:
-        x = {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[self.clamp](x)
+        x = CLAMPS[self.clamp](x)
         return self.fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
 
     def get_config(self) -> dict[str, Any]:
         return {
             "point": self.point.name,
             "signed": self.signed,
-            "clamp": self.clamp,
+            "clamp": self.clamp.value,
             "binary_point": float(self.point.value()),
         }
 
 
 class QFXInput(QFXActivation):
-    """Of the image: ties go to even, as everywhere that reals become the graph's integers (edgekit.graph.quantize_input)."""
+    """The quantizer of the image: ties go to even, as everywhere that reals become the graph's integers (edgekit.graph.quantize_input)."""
 
     fixed_point = staticmethod(fixed_point)
 
 
 class QFXProduct(QFXActivation):
-    """Of the product of two activations, whose binary points are `x` and `y`: never finer than their sum."""
+    """The quantizer of a product of two activations, whose binary points are `x` and `y`: never finer than their sum."""
 
     def __init__(
         self,
@@ -178,7 +188,7 @@ class QFXProduct(QFXActivation):
         x: BinaryPoint | str,
         y: BinaryPoint | str,
         signed: bool,
-        clamp: str = "none",
+        clamp: Activation | str = Activation.NONE,
         binary_point: float | None = None,
     ):
         super().__init__(point, signed, clamp, binary_point)
@@ -241,23 +251,28 @@ class QFXWeight(_QFX):
 
 
 class QFXBias(_QFX):
-    """int32 biases of 2 modulo 4 in the accumulator's binary point. `kernel` is the binary point of the op's QFXWeight."""
+    """int32 biases of 2 modulo 4 in the accumulator's binary point. `weight` is the binary point of the op's QFXWeight."""
 
-    def __init__(self, kernel: BinaryPoint | str, source: BinaryPoint | str, target: BinaryPoint | str):
+    def __init__(self, weight: BinaryPoint | str, source: BinaryPoint | str, target: BinaryPoint | str):
         super().__init__()
-        self.kernel, self.source, self.target = resolve(kernel), resolve(source), resolve(target)
+        self.weight, self.source, self.target = resolve(weight), resolve(source), resolve(target)
 
     @as_written  # type: ignore[untyped-decorator]
     def __call__(self, b: Any) -> Any:
         if not self.active:
             return b
         f_in = self.source.rounded()
-        f = tf.stop_gradient(f_in + legal_weight_point(self.kernel.rounded(), f_in, self.target.rounded()))
+        f = tf.stop_gradient(f_in + legal_weight_point(self.weight.rounded(), f_in, self.target.rounded()))
         two = 2.0 * power_of_two(-f)
         return fixed_point(b - two, f - STEP_BITS, -BIAS_LEVELS, BIAS_LEVELS - 1.0) + two
 
     def get_config(self) -> dict[str, Any]:
-        return {"kernel": self.kernel.name, "source": self.source.name, "target": self.target.name}
+        return {"kernel": self.weight.name, "source": self.source.name, "target": self.target.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QFXBias:
+        """Files call the weights' binary point "kernel"."""
+        return cls(config["kernel"], config["source"], config["target"])
 
 
 class QFXProductBias(_QFX):

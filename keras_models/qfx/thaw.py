@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from edgekit.graph import (
-    NO_PADDING,
     Activation,
     Add,
     Concat,
@@ -30,13 +29,13 @@ from edgekit.graph import (
     Slice,
     Window,
     op_inputs,
-    same_padding,
 )
 from edgekit.graph.ir import ConvOp, MovingOp, ProductOp, WeightedOp
 from edgekit.keras_models.layers.backend import qkeras, tf_keras
 from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
+from edgekit.keras_models.layers.padding import keras_padding
 from edgekit.keras_models.qfx.binary_point import BinaryPoint
-from edgekit.keras_models.qfx.layers import zero_padding
+from edgekit.keras_models.qfx.layers import padded, zero_padding
 from edgekit.keras_models.qfx.model import QActivation, QFXModel
 from edgekit.keras_models.qfx.products import QDepthwiseConv2DTranspose, QMatMul
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXBias, QFXInput, QFXProduct, QFXProductBias, QFXTable, QFXWeight
@@ -53,13 +52,13 @@ class _Thawing:
         return self.graph.tensors[name].shape
 
     def requantized(self, op: WeightedOp | Add, accumulator: Any) -> Any:
-        quantizer = QFXActivation(self.points[op.output], self.graph.tensors[op.output].signed, op.activation.value)
+        quantizer = QFXActivation(self.points[op.output], self.graph.tensors[op.output].signed, op.activation)
         return _clamped(op, op.activation, quantizer, accumulator)
 
     def requantized_product(self, op: ProductOp, accumulator: Any) -> Any:
         activation = getattr(op, "activation", Activation.NONE)
         x, y = (self.points[name] for name in op.inputs)
-        quantizer = QFXProduct(self.points[op.output], x, y, self.graph.tensors[op.output].signed, activation.value)
+        quantizer = QFXProduct(self.points[op.output], x, y, self.graph.tensors[op.output].signed, activation)
         return _clamped(op, activation, quantizer, accumulator)
 
 
@@ -90,7 +89,7 @@ def _clamped(op: WeightedOp | Add | ProductOp, activation: Activation, quantizer
 
 def _conv(state: _Thawing, op: ConvOp, operands: list[Any]) -> Any:
     window = Window((op.weights.shape[0], op.weights.shape[1]), op.strides, op.padding, op.dilation)
-    x, padding = _padded(op.name, operands[0], window)
+    x, padding = padded(operands[0], op.name, window)
     common: dict[str, Any] = {"strides": op.strides, "dilation_rate": op.dilation, "padding": padding, "name": op.name}
     if isinstance(op, Conv2D):
         weight, bias = _quantizers(state, op, channel_axis=3)
@@ -163,8 +162,8 @@ def _slice(state: _Thawing, op: Slice, operands: list[Any]) -> Any:
 def _max_pool(state: _Thawing, op: MaxPool, operands: list[Any]) -> Any:
     """Keras pads with zeros, which must not win: values are lifted so that the lowest one is zero, and lowered afterwards."""
     x, tensor = operands[0], state.graph.tensors[op.input]
-    if (keras_padding := _keras_padding(x, Window(op.pool, op.strides, op.padding))) is not None:
-        return tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, padding=keras_padding, name=op.name)(x)
+    if (padding := keras_padding(Window(op.pool, op.strides, op.padding), (x.shape[1], x.shape[2]))) is not None:
+        return tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, padding=padding, name=op.name)(x)
     lift = float(np.ldexp(-tensor.low, -tensor.binary_point))
     x = zero_padding(tf_keras.layers.Rescaling(1.0, lift, name=f"{op.name}_lift")(x), op.name, op.padding)
     x = tf_keras.layers.MaxPooling2D(op.pool, strides=op.strides, name=op.name)(x)
@@ -179,20 +178,6 @@ def _lookup(state: _Thawing, op: Lookup, operands: list[Any]) -> Any:
 
 def _reshape(state: _Thawing, op: Reshape, operands: list[Any]) -> Any:
     return tf_keras.layers.Reshape(state.shape(op.output), name=op.name)(operands[0])
-
-
-def _padded(name: str, x: Any, window: Window) -> tuple[Any, str]:
-    """The map that a convolution reads, and the padding that it has left to do."""
-    keras_padding = _keras_padding(x, window)
-    return (zero_padding(x, name, window.padding), "valid") if keras_padding is None else (x, keras_padding)
-
-
-def _keras_padding(x: Any, window: Window) -> str | None:
-    """What Keras calls a window's padding, or None where it has no word for it."""
-    if window.padding == NO_PADDING:
-        return "valid"
-    same = same_padding((x.shape[1], x.shape[2]), window.kernel, window.strides, window.dilation)
-    return "same" if window.padding == same else None
 
 
 _Thaw: TypeAlias = Callable[[_Thawing, Any, list[Any]], Any]

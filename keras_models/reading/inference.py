@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edgekit.graph import Padding, same_padding
-from edgekit.graph.ir import Pair
-from edgekit.keras_models.reading.pending import Floats, FoldedWeights
+from edgekit.graph import Window
+from edgekit.keras_models.layers.padding import keras_padding
 from edgekit.keras_models.reading.replay import replay
-from edgekit.keras_models.zoo.keras_layers import KerasLayers, KerasTensor
-from edgekit.keras_models.zoo.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
+from edgekit.keras_models.reading.vocabulary import AttentionBiases, Floats, FoldedWeights
+from edgekit.keras_models.zoo.keras_layers import CommonKerasLayers, KerasTensor
+from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act
 
 Arrays: TypeAlias = list[Floats]
 
@@ -41,7 +41,7 @@ def _as_folded(weights: FoldedWeights) -> Arrays:
     return [weights.kernel, weights.bias]
 
 
-class InferenceLayers(KerasLayers):
+class InferenceLayers(CommonKerasLayers):
     """The vocabulary of the inference form. `arrange` tells how a layer's folded weights become those of the layer built here."""
 
     def __init__(self) -> None:
@@ -49,49 +49,27 @@ class InferenceLayers(KerasLayers):
         from edgekit.keras_models.layers.custom_layers import centering, offsets
 
         self._centering, self._offsets = centering, offsets
-        self.arrange: dict[str, Callable[[FoldedWeights], Arrays]] = {}
+        self.arrange: dict[str, Callable[[Any], Arrays]] = {}
 
-    def dense(
-        self,
-        x: KerasTensor,
-        name: str,
-        units: int,
-        *,
-        as_convolution: bool = False,
-        dropout: float = 0.0,
-        second_head: str = "",
-        activation: Act = LINEAR,
-    ) -> KerasTensor:
+    def conv(self, x: KerasTensor, name: str, filters: int, window: Window, activation: Act = LINEAR) -> KerasTensor:
+        self._take_in(x, name)
+        return self._activated(self._convolution(x, name, filters, window, use_bias=True), activation)
+
+    def depthwise(self, x: KerasTensor, name: str, window: Window, activation: Act = LINEAR) -> KerasTensor:
+        return self._activated(self._depthwise_convolution(x, name, window, use_bias=True), activation)
+
+    def dense(self, x: KerasTensor, name: str, units: int, activation: Act = LINEAR) -> KerasTensor:
         self._take_in(x, name)
         if len(self.shape(x)) > 1:
             x = self._layers.Flatten(name=f"{name}_flatten")(x)
-        return self.activate(self._layers.Dense(units, name=name)(x), activation)
-
-    def conv(
-        self,
-        x: KerasTensor,
-        name: str,
-        filters: int,
-        kernel: Pair,
-        *,
-        strides: Pair = (1, 1),
-        padding: Padding = NO_PADDING,
-        dilation: Pair = (1, 1),
-        batch_norm: BatchNorm | None = None,
-        activation: Act = LINEAR,
-        use_bias: bool = False,
-    ) -> KerasTensor:
-        self._take_in(x, name)
-        return super().conv(
-            x, name, filters, kernel, strides=strides, padding=padding, dilation=dilation, activation=activation, use_bias=True
-        )
+        return self._activated(self._layers.Dense(units, name=name)(x), activation)
 
     def pointwise_mean(self, x: KerasTensor, name: str, filters: int, pool_name: str, *, keep_map: bool) -> KerasTensor:
         """The mean first: one cell is left to convolve."""
         self._take_in(x, name)
         pooled = self.global_pool(x, pool_name, keep_map=keep_map)
         if keep_map:
-            return self.conv(pooled, name, filters, (1, 1))
+            return self.conv(pooled, name, filters, ONE_CELL)
         arrange = self.arrange.get(name, _as_folded)
 
         def of_dense(weights: FoldedWeights) -> Arrays:
@@ -102,7 +80,7 @@ class InferenceLayers(KerasLayers):
         return self._layers.Dense(filters, name=name)(pooled)
 
     def _take_in(self, x: KerasTensor, name: str) -> None:
-        """A layer that reads a UnitNorm."""
+        """Gives a layer that reads a UnitNorm the rest of the norm's work."""
         if not isinstance(x._keras_history.layer, self._custom["UnitNorm"]):
             return
 
@@ -114,22 +92,20 @@ class InferenceLayers(KerasLayers):
         self.arrange[name] = of_unit_norm
 
     def add(self, x: KerasTensor, y: KerasTensor, name: str, activation: Act = LINEAR) -> KerasTensor:
-        return self.activate(super().add(x, y, name), activation)
+        return self._activated(self._layers.Add(name=name)([x, y]), activation)
 
-    def position_encoding(
-        self, x: KerasTensor, name: str, kernel: Pair, *, padding: Padding, add_name: str, activation: Act = LINEAR
-    ) -> KerasTensor:
+    def position_encoding(self, x: KerasTensor, name: str, window: Window, *, add_name: str, activation: Act = LINEAR) -> KerasTensor:
         """One depthwise convolution, whose kernel has the identity added: 1 in its middle."""
 
         def with_identity(weights: FoldedWeights) -> Arrays:
             merged = weights.kernel.copy()
-            merged[kernel[0] // 2, kernel[1] // 2] += 1
+            merged[window.kernel[0] // 2, window.kernel[1] // 2] += 1
             return [merged, weights.bias]
 
         self.arrange[name] = with_identity
-        return self.depthwise(x, name, kernel, padding=padding, activation=activation, use_bias=True)
+        return self.depthwise(x, name, window, activation)
 
-    def upsample(self, x: KerasTensor, name: str, factor: int, batch_norm: BatchNorm | None = None) -> KerasTensor:
+    def upsample(self, x: KerasTensor, name: str, factor: int) -> KerasTensor:
         """A nearest-neighbour resize, and a factor for each of the cells that were one."""
         rows, columns, _ = self.shape(x)
 
@@ -138,6 +114,9 @@ class InferenceLayers(KerasLayers):
 
         self.arrange[name] = over_the_map
         return self._custom["PhasedUpsampling2D"](factor, name=name)(x)
+
+    def layer_norm(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
+        return self._layers.LayerNormalization(epsilon=epsilon, name=name)(x)
 
     def normalize(self, x: KerasTensor, name: str, epsilon: float) -> KerasTensor:
         """See UnitNorm: the layer that reads it does a part of the work with its weights."""
@@ -149,8 +128,8 @@ class InferenceLayers(KerasLayers):
         distances = self._offsets(rows, columns)
         factor = (channels // (2 * heads)) ** -0.5
 
-        def of_pairs(weights: FoldedWeights) -> Arrays:
-            return [weights.kernel[:, distances]]
+        def of_pairs(biases: AttentionBiases) -> Arrays:
+            return [biases.table[:, distances]]
 
         def scaled_queries(weights: FoldedWeights) -> FoldedWeights:
             factors = np.repeat(np.array([factor, 1.0], np.float32), channels // 2)
@@ -164,8 +143,8 @@ class InferenceLayers(KerasLayers):
         """The bias of each pair of cells is a constant."""
         distances = self._offsets(*self.shape(values)[:2])
 
-        def of_pairs(weights: FoldedWeights) -> Arrays:
-            return [weights.kernel[:, distances]]
+        def of_pairs(biases: AttentionBiases) -> Arrays:
+            return [biases.table[:, distances]]
 
         self.arrange[name] = of_pairs
         return self._custom["PairReluAttention"](heads, name=name)([queries, keys, values])
@@ -175,19 +154,18 @@ class InferenceLayers(KerasLayers):
         arrange = self.arrange.get(name, _as_folded)
         self.arrange[name] = lambda weights: arrange(change(weights))
 
-    def max_pool(self, x: KerasTensor, name: str, pool: Pair, *, strides: Pair, padding: Padding = NO_PADDING) -> KerasTensor:
-        mode = "valid"
-        if padding != NO_PADDING and padding == same_padding(self.shape(x)[:2], pool, strides):  # type: ignore[arg-type]
-            mode = "same"
-        elif padding != NO_PADDING:
-            x = self._zeros_around(x, name, padding)
-        return self._layers.MaxPooling2D(pool, strides, mode, name=name)(x)
+    def max_pool(self, x: KerasTensor, name: str, window: Window) -> KerasTensor:
+        rows, columns = self.shape(x)[:2]
+        padding = keras_padding(window, (rows, columns))
+        if padding is None:
+            x, padding = self._zeros_around(x, name, window.padding), "valid"
+        return self._layers.MaxPooling2D(window.kernel, window.strides, padding, name=name)(x)
 
     def reshape(self, x: KerasTensor, name: str, shape: tuple[int, ...]) -> KerasTensor:
         return self._layers.Reshape(shape, name=name)(x)
 
     def activate(self, x: KerasTensor, activation: Act) -> KerasTensor:
-        return self._finish(x, None, activation)
+        return self._activated(x, activation)
 
     def softmax(self, x: KerasTensor, name: str) -> KerasTensor:
         return self._layers.Softmax(name=name)(x)

@@ -10,14 +10,23 @@ from collections import Counter
 from typing import Any
 
 from edgekit.errors import UnsupportedLayer
-from edgekit.keras_models.reading.attention import TRANSFORMER_READERS
-from edgekit.keras_models.reading.convolutions import LAYER_READERS
-from edgekit.keras_models.reading.pending import FoldedLayers, FoldedWeights, Pending, Reading
+from edgekit.keras_models.reading.activations import ACTIVATION_READERS
+from edgekit.keras_models.reading.attention import ATTENTION_READERS
+from edgekit.keras_models.reading.convolutions import CONVOLUTION_READERS
+from edgekit.keras_models.reading.heads import HEAD_READERS
+from edgekit.keras_models.reading.joins import JOIN_READERS
+from edgekit.keras_models.reading.norms import NORM_READERS
+from edgekit.keras_models.reading.pending import Pending, Reading
+from edgekit.keras_models.reading.vocabulary import Folded, FoldedLayers
+from edgekit.keras_models.reading.windows import WINDOW_READERS
 
-READERS = LAYER_READERS | TRANSFORMER_READERS
+READERS = (
+    CONVOLUTION_READERS | NORM_READERS | ACTIVATION_READERS | WINDOW_READERS | JOIN_READERS | HEAD_READERS | ATTENTION_READERS
+)  # fmt: skip
+"""What each Keras layer becomes in verbs of the vocabulary: a function (reading, layer, *inputs) -> value, by the layer's class."""
 
 
-def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, FoldedWeights], list[str]]:
+def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, Folded], list[str]]:
     """The model that `layers` builds, the folded float weights by layer name, and what the user should be told.
 
     Raises:

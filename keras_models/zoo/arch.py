@@ -56,9 +56,7 @@ class Conv:
             x,
             self.name,
             self.filters,
-            self.kernel,
-            strides=self.strides,
-            padding=same(layers, x, self.kernel, self.strides),
+            same(layers, x, self.kernel, self.strides),
             batch_norm=self.batch_norm,
             activation=self.activation,
         )

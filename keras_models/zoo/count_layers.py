@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
 
-from edgekit.graph import Padding
-from edgekit.graph.ir import Pair, window_count
-from edgekit.keras_models.zoo.vocabulary import LINEAR, NO_PADDING, Act, BatchNorm
+from edgekit.graph import Activation, Window
+from edgekit.graph.ir import Pair
+from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -24,7 +24,7 @@ class LayerCount:
     shape: Shape
     params: int
     macs: int
-    activation: str = LINEAR.kind
+    activation: str = LINEAR.kind.value
 
 
 @dataclass(frozen=True)
@@ -51,35 +51,31 @@ class CountLayers:
         x: Shape,
         name: str,
         filters: int,
-        kernel: Pair,
+        window: Window,
         *,
-        strides: Pair = (1, 1),
-        padding: Padding = NO_PADDING,
-        dilation: Pair = (1, 1),
         batch_norm: BatchNorm | None = None,
         activation: Act = LINEAR,
         use_bias: bool = False,
     ) -> Shape:
-        shape = (*_windows(x, kernel, strides, padding, dilation), filters)
-        kind = _kind("conv", activation, kernel, strides, dilation)
-        return self._sums(name, kind, prod(kernel) * x[-1], shape, (2 if batch_norm else 0) + use_bias, activation)
+        shape = (*_places(x, window), filters)
+        return self._sums(
+            name, _kind("conv", window, activation), prod(window.kernel) * x[-1], shape, (2 if batch_norm else 0) + use_bias, activation
+        )
 
     def depthwise(
         self,
         x: Shape,
         name: str,
-        kernel: Pair,
+        window: Window,
         *,
-        strides: Pair = (1, 1),
-        padding: Padding = NO_PADDING,
-        dilation: Pair = (1, 1),
         batch_norm: BatchNorm | None = None,
         activation: Act = LINEAR,
         use_bias: bool = False,
     ) -> Shape:
-        shape = (*_windows(x, kernel, strides, padding, dilation), x[-1])
-        kind = _kind("depthwise", activation, kernel, strides, dilation)
-        return self._sums(name, kind, prod(kernel), shape, (2 if batch_norm else 0) + use_bias, activation)
+        shape = (*_places(x, window), x[-1])
+        return self._sums(
+            name, _kind("depthwise", window, activation), prod(window.kernel), shape, (2 if batch_norm else 0) + use_bias, activation
+        )
 
     def dense(self, x: Shape, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, second_head: str = "") -> Shape:
         if second_head:
@@ -101,8 +97,8 @@ class CountLayers:
     def global_pool(self, x: Shape, name: str, *, keep_map: bool = False) -> Shape:
         return self._write(name, "global pool", (1, 1, x[-1]) if keep_map else (x[-1],))
 
-    def average_pool(self, x: Shape, name: str, pool: Pair, *, strides: Pair) -> Shape:
-        return self._write(name, _kind("average pool", LINEAR, pool, strides), (*_windows(x, pool, strides, NO_PADDING, (1, 1)), x[-1]))
+    def average_pool(self, x: Shape, name: str, window: Window) -> Shape:
+        return self._write(name, _kind("average pool", window), (*_places(x, window), x[-1]))
 
     def upsample(self, x: Shape, name: str, factor: int, batch_norm: BatchNorm | None = None) -> Shape:
         shape = (x[0] * factor, x[1] * factor, x[2])
@@ -129,18 +125,16 @@ class CountLayers:
         return self._write(name, kind, shape, (taps + per_channel) * shape[-1], taps * prod(shape), activation)
 
     def _write(self, name: str, kind: str, shape: Shape, params: int = 0, macs: int = 0, activation: Act = LINEAR) -> Shape:
-        self.layers.append(LayerCount(name, kind, shape, params, macs, activation.kind))
+        self.layers.append(LayerCount(name, kind, shape, params, macs, activation.kind.value))
         return shape
 
 
-def _windows(x: Shape, kernel: Pair, strides: Pair, padding: Padding, dilation: Pair) -> Pair:
-    rows = window_count(x[0], kernel[0], strides[0], dilation[0], padding.top + padding.bottom)
-    columns = window_count(x[1], kernel[1], strides[1], dilation[1], padding.left + padding.right)
-    return rows, columns
+def _places(x: Shape, window: Window) -> Pair:
+    return window.places((x[0], x[1]))
 
 
-def _kind(verb: str, activation: Act, kernel: Pair, strides: Pair = (1, 1), dilation: Pair = (1, 1)) -> str:
-    stride = f"/{strides[0]}" if strides != (1, 1) else ""
-    apart = f" dilation {dilation[0]}" if dilation != (1, 1) else ""
-    ending = f", {activation.kind}" if activation.kind != "linear" else ""
-    return f"{verb} {kernel[0]}x{kernel[1]}{stride}{apart}{ending}"
+def _kind(verb: str, window: Window, activation: Act = LINEAR) -> str:
+    stride = f"/{window.strides[0]}" if window.strides != (1, 1) else ""
+    apart = f" dilation {window.dilation[0]}" if window.dilation != (1, 1) else ""
+    ending = f", {activation.kind.value}" if activation.kind is not Activation.NONE else ""
+    return f"{verb} {window.kernel[0]}x{window.kernel[1]}{stride}{apart}{ending}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 
+from edgekit.graph import Activation
 from edgekit.images.preprocessing import LITE
 from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
 from edgekit.keras_models.zoo.mnasnet import InvertedResidual, Row
@@ -60,13 +61,13 @@ def rows(scaling: Scaling) -> tuple[Row, ...]:
 
 def _efficientnet_lite(alpha: float, scaling: Scaling) -> Arch:
     """`alpha` is 1: how wide a member is belongs to its scaling."""
-    stem = Conv("stem", STEM_FILTERS, (3, 3), (2, 2), _batch_norm("stem"), Act("relu6", "stem_relu"))
+    stem = Conv("stem", STEM_FILTERS, (3, 3), (2, 2), _batch_norm("stem"), Act(Activation.RELU6, "stem_relu"))
     blocks = [(row, row.stride if repeat == 0 else 1) for row in rows(scaling) for repeat in range(row.repeats)]
     inverted = (
-        InvertedResidual(f"block_{i}", row.kernel, stride, row.expansion, row.filters, row.squeeze_excite, row.skip, "relu6")
+        InvertedResidual(f"block_{i}", row.kernel, stride, row.expansion, row.filters, row.squeeze_excite, row.skip, Activation.RELU6)
         for i, (row, stride) in enumerate(blocks)
     )
-    head = Conv("head", HEAD_FILTERS, (1, 1), (1, 1), _batch_norm("head"), Act("relu6", "head_relu"))
+    head = Conv("head", HEAD_FILTERS, (1, 1), (1, 1), _batch_norm("head"), Act(Activation.RELU6, "head_relu"))
     return Arch((stem, *inverted, head), PoolAndClassify("classifier", dropout=scaling.dropout))
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from edgekit.graph import Activation
 from edgekit.images.preprocessing import IMAGENET
 from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
 from edgekit.keras_models.zoo.network import Network, top1_table
-from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+from edgekit.keras_models.zoo.vocabulary import ONE_CELL, Act, BatchNorm, Function, Kind, Layers, Value, same
 
 HEAD_FILTERS = 1280
 SQUEEZE = 0.25
@@ -72,22 +73,19 @@ class InvertedResidual:
     filters: int
     squeeze_excite: bool
     skip: bool
-    activation: str = "relu"
+    activation: Kind = Activation.RELU
 
     def build(self, layers: Layers, x: Value) -> Value:
         name, channels = self.name, layers.shape(x)[-1]
         wide = x
         if self.expansion > 1:
             expand = f"{name}_expand"
-            wide = layers.conv(x, expand, self.expansion * channels, (1, 1), batch_norm=_batch_norm(expand), activation=self._act(expand))
-        depthwise, kernel, strides = f"{name}_depthwise", (self.kernel, self.kernel), (self.stride, self.stride)
-        padding = same(layers, wide, kernel, strides)
-        wide = layers.depthwise(
-            wide, depthwise, kernel, strides=strides, padding=padding, batch_norm=_batch_norm(depthwise), activation=self._act(depthwise)
-        )
+            wide = layers.conv(x, expand, self.expansion * channels, ONE_CELL, batch_norm=_batch_norm(expand), activation=self._act(expand))
+        depthwise, window = f"{name}_depthwise", same(layers, wide, (self.kernel, self.kernel), (self.stride, self.stride))
+        wide = layers.depthwise(wide, depthwise, window, batch_norm=_batch_norm(depthwise), activation=self._act(depthwise))
         if self.squeeze_excite:
             wide = self._gate(layers, wide, max(1, int(channels * SQUEEZE)))
-        narrow = layers.conv(wide, f"{name}_project", self.filters, (1, 1), batch_norm=_batch_norm(f"{name}_project"))
+        narrow = layers.conv(wide, f"{name}_project", self.filters, ONE_CELL, batch_norm=_batch_norm(f"{name}_project"))
         keeps_shape = self.stride == 1 and self.filters == channels
         return layers.add(x, narrow, f"{name}_add") if keeps_shape and self.skip else narrow
 
@@ -97,8 +95,8 @@ class InvertedResidual:
     def _gate(self, layers: Layers, wide: Value, squeezed: int) -> Value:
         name, channels = f"{self.name}_se", layers.shape(wide)[-1]
         gate = layers.global_pool(wide, f"{name}_pool", keep_map=True)
-        gate = layers.conv(gate, f"{name}_reduce", squeezed, (1, 1), use_bias=True, activation=self._act(f"{name}_reduce"))
-        gate = layers.conv(gate, f"{name}_expand", channels, (1, 1), use_bias=True, activation=Act("sigmoid", f"{name}_gate"))
+        gate = layers.conv(gate, f"{name}_reduce", squeezed, ONE_CELL, use_bias=True, activation=self._act(f"{name}_reduce"))
+        gate = layers.conv(gate, f"{name}_expand", channels, ONE_CELL, use_bias=True, activation=Act(Function.SIGMOID, f"{name}_gate"))
         return layers.multiply(wide, gate, f"{name}_multiply")
 
 
@@ -127,7 +125,7 @@ def _batch_norm(layer: str) -> BatchNorm:
 
 
 def _relu(layer: str) -> Act:
-    return Act("relu", f"{layer}_relu")
+    return Act(Activation.RELU, f"{layer}_relu")
 
 
 def _network(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.graph import Activation, Window
 from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, padding_at_end
 from edgekit.keras_models.zoo.network import Network, top1_table
-from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+from edgekit.keras_models.zoo.vocabulary import ONE_CELL, Act, BatchNorm, Layers, Value, same
 
 STEM_FILTERS = 32
 
@@ -47,17 +48,15 @@ class SeparableBlock:
     def build(self, layers: Layers, x: Value) -> Value:
         depthwise, pointwise = f"conv_dw_{self.index}", f"conv_pw_{self.index}"
         # At stride 2 Keras pads one row and column at the end, for odd maps too, where 'same' would pad both ends.
-        padding = padding_at_end(1) if self.stride == 2 else same(layers, x, (3, 3))
+        window = Window((3, 3), (2, 2), padding_at_end(1)) if self.stride == 2 else same(layers, x, (3, 3))
         x = layers.depthwise(
             x,
             depthwise,
-            (3, 3),
-            strides=(self.stride, self.stride),
-            padding=padding,
+            window,
             batch_norm=_batch_norm(depthwise),
             activation=_relu6(depthwise),
         )
-        return layers.conv(x, pointwise, self.filters, (1, 1), batch_norm=_batch_norm(pointwise), activation=_relu6(pointwise))
+        return layers.conv(x, pointwise, self.filters, ONE_CELL, batch_norm=_batch_norm(pointwise), activation=_relu6(pointwise))
 
 
 def mobilenet_v1(alpha: float) -> Arch:
@@ -72,7 +71,7 @@ def _batch_norm(layer: str) -> BatchNorm:
 
 
 def _relu6(layer: str) -> Act:
-    return Act("relu6", f"{layer}_relu")
+    return Act(Activation.RELU6, f"{layer}_relu")
 
 
 MOBILENET_V1 = Network(

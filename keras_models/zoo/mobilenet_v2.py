@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.graph import Activation
 from edgekit.keras_models.zoo.arch import Arch, Conv, PoolAndClassify, round_filters
 from edgekit.keras_models.zoo.network import Network, top1_table
-from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+from edgekit.keras_models.zoo.vocabulary import ONE_CELL, Act, BatchNorm, Layers, Value, same
 
 STEM_FILTERS, LAST_FILTERS = 32, 1280
 
@@ -47,19 +48,17 @@ class InvertedResidual:
         if self.expansion > 1:
             expand = f"{name}_expand"
             wide = layers.conv(
-                x, expand, self.expansion * channels, (1, 1), batch_norm=_batch_norm(f"{expand}_BN"), activation=_relu6(expand)
+                x, expand, self.expansion * channels, ONE_CELL, batch_norm=_batch_norm(f"{expand}_BN"), activation=_relu6(expand)
             )
-        depthwise, strides = f"{name}_depthwise", (self.stride, self.stride)
+        depthwise = f"{name}_depthwise"
         wide = layers.depthwise(
             wide,
             depthwise,
-            (3, 3),
-            strides=strides,
-            padding=same(layers, wide, (3, 3), strides),
+            same(layers, wide, (3, 3), (self.stride, self.stride)),
             batch_norm=_batch_norm(f"{depthwise}_BN"),
             activation=_relu6(depthwise),
         )
-        narrow = layers.conv(wide, f"{name}_project", self.filters, (1, 1), batch_norm=_batch_norm(f"{name}_project_BN"))
+        narrow = layers.conv(wide, f"{name}_project", self.filters, ONE_CELL, batch_norm=_batch_norm(f"{name}_project_BN"))
         return layers.add(x, narrow, f"{name}_add") if self.stride == 1 and self.filters == channels else narrow
 
 
@@ -73,7 +72,7 @@ def mobilenet_v2(alpha: float) -> Arch:
     ]
     blocks = (InvertedResidual(f"block_{i}" if i else "expanded_conv", *size) for i, size in enumerate(sizes))
     last_filters = round_filters(LAST_FILTERS * max(alpha, 1.0))
-    last = Conv("Conv_1", last_filters, (1, 1), (1, 1), _batch_norm("Conv_1_bn"), Act("relu6", "out_relu"))
+    last = Conv("Conv_1", last_filters, (1, 1), (1, 1), _batch_norm("Conv_1_bn"), Act(Activation.RELU6, "out_relu"))
     return Arch((stem, *blocks, last), PoolAndClassify("predictions"))
 
 
@@ -82,7 +81,7 @@ def _batch_norm(name: str) -> BatchNorm:
 
 
 def _relu6(layer: str) -> Act:
-    return Act("relu6", f"{layer}_relu")
+    return Act(Activation.RELU6, f"{layer}_relu")
 
 
 MOBILENET_V2 = Network(

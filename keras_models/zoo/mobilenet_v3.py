@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from edgekit.graph import Activation
 from edgekit.keras_models.zoo.arch import Arch, Conv, round_filters
 from edgekit.keras_models.zoo.network import Network, top1_table
-from edgekit.keras_models.zoo.vocabulary import Act, BatchNorm, Layers, Value, same
+from edgekit.keras_models.zoo.vocabulary import ONE_CELL, Act, BatchNorm, Function, Kind, Layers, Value, same
 
 STEM_FILTERS = 16
 LAST_EXPANSION = 6
 SQUEEZE = 0.25
 DROPOUT = 0.2
+RELU, HARD_SWISH = Activation.RELU, Function.HARD_SWISH
 
 
 @dataclass(frozen=True)
@@ -25,38 +27,38 @@ class Row:
     kernel: int
     stride: int
     squeeze_excite: bool
-    activation: str
+    activation: Kind
 
 
 SMALL = (
-    Row(1, 16, 3, 2, True, "relu"),
-    Row(72 / 16, 24, 3, 2, False, "relu"),
-    Row(88 / 24, 24, 3, 1, False, "relu"),
-    Row(4, 40, 5, 2, True, "hard_swish"),
-    Row(6, 40, 5, 1, True, "hard_swish"),
-    Row(6, 40, 5, 1, True, "hard_swish"),
-    Row(3, 48, 5, 1, True, "hard_swish"),
-    Row(3, 48, 5, 1, True, "hard_swish"),
-    Row(6, 96, 5, 2, True, "hard_swish"),
-    Row(6, 96, 5, 1, True, "hard_swish"),
-    Row(6, 96, 5, 1, True, "hard_swish"),
+    Row(1, 16, 3, 2, True, RELU),
+    Row(72 / 16, 24, 3, 2, False, RELU),
+    Row(88 / 24, 24, 3, 1, False, RELU),
+    Row(4, 40, 5, 2, True, HARD_SWISH),
+    Row(6, 40, 5, 1, True, HARD_SWISH),
+    Row(6, 40, 5, 1, True, HARD_SWISH),
+    Row(3, 48, 5, 1, True, HARD_SWISH),
+    Row(3, 48, 5, 1, True, HARD_SWISH),
+    Row(6, 96, 5, 2, True, HARD_SWISH),
+    Row(6, 96, 5, 1, True, HARD_SWISH),
+    Row(6, 96, 5, 1, True, HARD_SWISH),
 )
 LARGE = (
-    Row(1, 16, 3, 1, False, "relu"),
-    Row(4, 24, 3, 2, False, "relu"),
-    Row(3, 24, 3, 1, False, "relu"),
-    Row(3, 40, 5, 2, True, "relu"),
-    Row(3, 40, 5, 1, True, "relu"),
-    Row(3, 40, 5, 1, True, "relu"),
-    Row(6, 80, 3, 2, False, "hard_swish"),
-    Row(2.5, 80, 3, 1, False, "hard_swish"),
-    Row(2.3, 80, 3, 1, False, "hard_swish"),
-    Row(2.3, 80, 3, 1, False, "hard_swish"),
-    Row(6, 112, 3, 1, True, "hard_swish"),
-    Row(6, 112, 3, 1, True, "hard_swish"),
-    Row(6, 160, 5, 2, True, "hard_swish"),
-    Row(6, 160, 5, 1, True, "hard_swish"),
-    Row(6, 160, 5, 1, True, "hard_swish"),
+    Row(1, 16, 3, 1, False, RELU),
+    Row(4, 24, 3, 2, False, RELU),
+    Row(3, 24, 3, 1, False, RELU),
+    Row(3, 40, 5, 2, True, RELU),
+    Row(3, 40, 5, 1, True, RELU),
+    Row(3, 40, 5, 1, True, RELU),
+    Row(6, 80, 3, 2, False, HARD_SWISH),
+    Row(2.5, 80, 3, 1, False, HARD_SWISH),
+    Row(2.3, 80, 3, 1, False, HARD_SWISH),
+    Row(2.3, 80, 3, 1, False, HARD_SWISH),
+    Row(6, 112, 3, 1, True, HARD_SWISH),
+    Row(6, 112, 3, 1, True, HARD_SWISH),
+    Row(6, 160, 5, 2, True, HARD_SWISH),
+    Row(6, 160, 5, 1, True, HARD_SWISH),
+    Row(6, 160, 5, 1, True, HARD_SWISH),
 )
 
 
@@ -70,7 +72,7 @@ class InvertedResidual:
     kernel: int
     stride: int
     squeeze_excite: bool
-    activation: str
+    activation: Kind
 
     def build(self, layers: Layers, x: Value) -> Value:
         name, channels = f"expanded_conv_{self.index}" if self.index else "expanded_conv", layers.shape(x)[-1]
@@ -79,29 +81,29 @@ class InvertedResidual:
         if self.index:
             expand = f"{name}/expand"
             wide = layers.conv(
-                x, expand, wide_channels, (1, 1), batch_norm=_batch_norm(expand), activation=Act(self.activation, f"{expand}/act")
+                x, expand, wide_channels, ONE_CELL, batch_norm=_batch_norm(expand), activation=Act(self.activation, f"{expand}/act")
             )
-        depthwise, kernel, strides = f"{name}/depthwise", (self.kernel, self.kernel), (self.stride, self.stride)
+        depthwise = f"{name}/depthwise"
         wide = layers.depthwise(
             wide,
             depthwise,
-            kernel,
-            strides=strides,
-            padding=same(layers, wide, kernel, strides),
+            same(layers, wide, (self.kernel, self.kernel), (self.stride, self.stride)),
             batch_norm=_batch_norm(depthwise),
             activation=Act(self.activation, f"{depthwise}/act"),
         )
         if self.squeeze_excite:
             wide = self._gate(layers, wide, f"{name}/squeeze_excite", channels)
-        narrow = layers.conv(wide, f"{name}/project", self.filters, (1, 1), batch_norm=_batch_norm(f"{name}/project"))
+        narrow = layers.conv(wide, f"{name}/project", self.filters, ONE_CELL, batch_norm=_batch_norm(f"{name}/project"))
         return layers.add(x, narrow, f"{name}/Add") if self.stride == 1 and self.filters == channels else narrow
 
     def _gate(self, layers: Layers, wide: Value, name: str, channels: int) -> Value:
         wide_channels = layers.shape(wide)[-1]
         gate = layers.global_pool(wide, f"{name}/AvgPool", keep_map=True)
         squeezed = round_filters(wide_channels * SQUEEZE)
-        gate = layers.conv(gate, f"{name}/Conv", squeezed, (1, 1), use_bias=True, activation=Act("relu", f"{name}/Relu"))
-        gate = layers.conv(gate, f"{name}/Conv_1", wide_channels, (1, 1), use_bias=True, activation=Act("relu6_sigmoid", f"{name}/gate"))
+        gate = layers.conv(gate, f"{name}/Conv", squeezed, ONE_CELL, use_bias=True, activation=Act(RELU, f"{name}/Relu"))
+        gate = layers.conv(
+            gate, f"{name}/Conv_1", wide_channels, ONE_CELL, use_bias=True, activation=Act(Function.RELU6_SIGMOID, f"{name}/gate")
+        )
         return layers.multiply(wide, gate, f"{name}/Mul")
 
 
@@ -109,11 +111,11 @@ class InvertedResidual:
 class LastConv:
     """1x1 to `LAST_EXPANSION` times the channels."""
 
-    activation: str
+    activation: Kind
 
     def build(self, layers: Layers, x: Value) -> Value:
         filters = round_filters(LAST_EXPANSION * layers.shape(x)[-1])
-        return layers.conv(x, "Conv_1", filters, (1, 1), batch_norm=_batch_norm("Conv_1"), activation=Act(self.activation, "Conv_1/act"))
+        return layers.conv(x, "Conv_1", filters, ONE_CELL, batch_norm=_batch_norm("Conv_1"), activation=Act(self.activation, "Conv_1/act"))
 
 
 @dataclass(frozen=True)
@@ -121,20 +123,20 @@ class ConvHead:
     """Pooling before the last hidden layer, which makes that layer cheap."""
 
     hidden: int
-    activation: str
+    activation: Kind
 
     def build(self, layers: Layers, x: Value, classes: int) -> Value:
         x = layers.global_pool(x, "global_pool", keep_map=True)
-        x = layers.conv(x, "Conv_2", self.hidden, (1, 1), use_bias=True, activation=Act(self.activation, "Conv_2/act"))
+        x = layers.conv(x, "Conv_2", self.hidden, ONE_CELL, use_bias=True, activation=Act(self.activation, "Conv_2/act"))
         return layers.dense(x, "Logits", classes, as_convolution=True, dropout=DROPOUT)
 
 
 def _mobilenet_v3(alpha: float, rows: Sequence[Row], hidden: int, minimalistic: bool) -> Arch:
     """`alpha` scales the channels between blocks. Minimalistic: 3x3 kernels, ReLU and no squeeze-and-excite throughout."""
-    last = "relu" if minimalistic else "hard_swish"
+    last = RELU if minimalistic else HARD_SWISH
     stem = Conv("Conv", STEM_FILTERS, (3, 3), (2, 2), _batch_norm("Conv"), Act(last, "Conv/act"))
     if minimalistic:
-        rows = [replace(row, kernel=3, squeeze_excite=False, activation="relu") for row in rows]
+        rows = [replace(row, kernel=3, squeeze_excite=False, activation=RELU) for row in rows]
     blocks = (
         InvertedResidual(i, row.expansion, round_filters(row.filters * alpha), row.kernel, row.stride, row.squeeze_excite, row.activation)
         for i, row in enumerate(rows)

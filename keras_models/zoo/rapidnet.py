@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from edgekit.graph import Window
 from edgekit.graph.ir import Pair
 from edgekit.keras_models.zoo.arch import Arch
 from edgekit.keras_models.zoo.network import of_one_width
-from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm, Layers, Value, symmetric
+from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act, BatchNorm, Function, Layers, Value, symmetric
 
 EXPANSION = 4
 LAYER_SCALE = 1e-5
@@ -34,9 +35,7 @@ class ConvBN:
             x,
             f"{self.path}.{self.index}",
             self.filters,
-            (3, 3),
-            strides=(2, 2),
-            padding=symmetric((3, 3)),
+            symmetric((3, 3), (2, 2)),
             batch_norm=_batch_norm(f"{self.path}.{self.index + 1}"),
             activation=self.activation,
             use_bias=True,
@@ -51,14 +50,13 @@ class InvertedResidual:
 
     def build(self, layers: Layers, x: Value) -> Value:
         name, channels = f"{self.path}.dws", layers.shape(x)[-1]
-        wide = _conv(layers, x, f"{name}.pw1", f"{name}.norm1", EXPANSION * channels, activation=Act("gelu", f"{name}.act1"))
+        wide = _conv(layers, x, f"{name}.pw1", f"{name}.norm1", EXPANSION * channels, activation=Act(Function.GELU, f"{name}.act1"))
         wide = layers.depthwise(
             wide,
             f"{name}.dw",
-            (3, 3),
-            padding=symmetric((3, 3)),
+            symmetric((3, 3)),
             batch_norm=_batch_norm(f"{name}.norm2"),
-            activation=Act("gelu", f"{name}.act2"),
+            activation=Act(Function.GELU, f"{name}.act2"),
             use_bias=True,
         )
         narrow = _conv(layers, wide, f"{name}.pw2", f"{name}.norm3", channels)
@@ -81,7 +79,7 @@ class DilatedBlock:
 
     def _mixer(self, layers: Layers, x: Value, name: str) -> Value:
         channels = layers.shape(x)[-1]
-        encoding = layers.depthwise(x, f"{name}.cpe.pe", (7, 7), padding=symmetric((7, 7)), use_bias=True)
+        encoding = layers.depthwise(x, f"{name}.cpe.pe", symmetric((7, 7)), use_bias=True)
         x = layers.add(x, encoding, f"{name}.cpe.add")
         x = _conv(layers, x, f"{name}.fc1.0", f"{name}.fc1.1", channels)
         near, far = (
@@ -91,9 +89,8 @@ class DilatedBlock:
                 f"{name}.graph_conv.{branch}.0",
                 f"{name}.graph_conv.{branch}.1",
                 channels,
-                kernel=(3, 3),
-                dilation=(dilation, dilation),
-                activation=Act("gelu", f"{name}.graph_conv.{branch}.2"),
+                window=symmetric((3, 3), dilation=(dilation, dilation)),
+                activation=Act(Function.GELU, f"{name}.graph_conv.{branch}.2"),
             )
             for branch, dilation in DILATIONS
         )
@@ -102,28 +99,28 @@ class DilatedBlock:
 
     def _ffn(self, layers: Layers, x: Value, name: str) -> Value:
         channels = layers.shape(x)[-1]
-        x = layers.depthwise(x, f"{name}.conv.conv", (7, 7), padding=symmetric((7, 7)), batch_norm=_batch_norm(f"{name}.norm1"))
-        x = _conv(layers, x, f"{name}.fc1", f"{name}.norm2", EXPANSION * channels, activation=Act("gelu", f"{name}.act"))
+        x = layers.depthwise(x, f"{name}.conv.conv", symmetric((7, 7)), batch_norm=_batch_norm(f"{name}.norm1"))
+        x = _conv(layers, x, f"{name}.fc1", f"{name}.norm2", EXPANSION * channels, activation=Act(Function.GELU, f"{name}.act"))
         return _conv(layers, x, f"{name}.fc2", f"{name}.norm3", channels)
 
 
 @dataclass(frozen=True)
 class TwoHeads:
-    """Of the classifier and the distillation head the mean, as the authors' model gives in inference."""
+    """The mean of the classifier and the distillation head, as the authors' model gives in inference."""
 
     hidden: int
 
     def build(self, layers: Layers, x: Value, classes: int) -> Value:
         x = layers.global_pool(x, "prediction.0", keep_map=True)
-        x = _conv(layers, x, "prediction.1", "prediction.2", self.hidden, activation=Act("gelu", "prediction.3"))
+        x = _conv(layers, x, "prediction.1", "prediction.2", self.hidden, activation=Act(Function.GELU, "prediction.3"))
         return layers.dense(x, "head", classes, as_convolution=True, second_head="dist_head")
 
 
 def _rapidnet(alpha: float, widths: tuple[int, ...], depths: tuple[Pair, ...], hidden: int) -> Arch:
     """`depths`: inverted residual and dilated blocks of each stage. There is one width only, alpha 1."""
     blocks: list[Any] = [
-        ConvBN("stem.stem", 0, widths[0] // 2, Act("gelu", "stem.stem.2")),
-        ConvBN("stem.stem", 3, widths[0], Act("gelu", "stem.stem.5")),
+        ConvBN("stem.stem", 0, widths[0] // 2, Act(Function.GELU, "stem.stem.2")),
+        ConvBN("stem.stem", 3, widths[0], Act(Function.GELU, "stem.stem.5")),
     ]
     for stage, (width, (local, dilated)) in enumerate(zip(widths, depths, strict=True)):
         first = 0
@@ -150,15 +147,11 @@ def _conv(
     norm: str,
     filters: int,
     *,
-    kernel: Pair = (1, 1),
-    dilation: Pair = (1, 1),
+    window: Window = ONE_CELL,
     activation: Act = LINEAR,
 ) -> Value:
-    """With bias and batch norm."""
-    padding = symmetric(kernel, dilation)
-    return layers.conv(
-        x, name, filters, kernel, padding=padding, dilation=dilation, batch_norm=_batch_norm(norm), activation=activation, use_bias=True
-    )
+    """A convolution with bias and batch norm."""
+    return layers.conv(x, name, filters, window, batch_norm=_batch_norm(norm), activation=activation, use_bias=True)
 
 
 def _scaled_add(layers: Layers, x: Value, branch: Value, path: str, number: int) -> Value:

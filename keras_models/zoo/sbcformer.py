@@ -13,9 +13,10 @@ from functools import partial
 from typing import Any
 
 from edgekit.errors import EdgekitError
+from edgekit.graph import Activation, Window
 from edgekit.keras_models.zoo.arch import Arch
 from edgekit.keras_models.zoo.network import of_one_width
-from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm, Layers, Value, symmetric
+from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act, BatchNorm, Function, Layers, Value, symmetric
 
 LAYER_NORM_EPSILON = 1e-6
 MIXER_RATIO, MLP_RATIO, VALUE_RATIO = 2, 4, 2
@@ -46,14 +47,14 @@ class Stage:
                     f"SBCFormer's stage {self.index + 1} pools its map by {self.pool}, but at this size of the image the map is "
                     f"{rows}x{columns}. Multiples of 32 fit, so does the published 224"
                 )
-            x = layers.average_pool(x, f"{name}.pool", (self.pool, self.pool), strides=(self.pool, self.pool))
+            x = layers.average_pool(x, f"{name}.pool", Window((self.pool, self.pool), (self.pool, self.pool)))
         for i in range(MIXERS):
             x = _inverted_residual(layers, x, f"{name}.mixer.Mixer_{i}", MIXER_RATIO)
         for i in range(self.attention_blocks):
             x = self._transformer(layers, x, f"{name}.trans_blocks.MAttn_{i}")
         if self.pool > 1:
             x = layers.upsample(x, f"{name}.convTrans", self.pool, _batch_norm(f"{name}.norm"))
-        gate = _conv_bn(layers, x, f"{name}.proj", layers.shape(x)[-1], activation=Act("relu6_sigmoid", f"{name}.act"))
+        gate = _conv_bn(layers, x, f"{name}.proj", layers.shape(x)[-1], activation=Act(Function.RELU6_SIGMOID, f"{name}.act"))
         joined = layers.concat([x, layers.multiply(local, gate, f"{name}.gate")], f"{name}.concat")
         return _conv_bn(layers, joined, f"{name}.proj_fuse", layers.shape(x)[-1])
 
@@ -63,20 +64,22 @@ class Stage:
         attended = self._attention(layers, layers.layer_norm(x, f"{name}.norm1", LAYER_NORM_EPSILON), f"{name}.attn")
         x = layers.add(x, attended, f"{name}.add1")
         wide = layers.layer_norm(x, f"{name}.norm2", LAYER_NORM_EPSILON)
-        wide = layers.conv(wide, f"{name}.mlp.fc1", MLP_RATIO * channels, (1, 1), use_bias=True, activation=Act("gelu", f"{name}.mlp.act"))
-        return layers.add(x, layers.conv(wide, f"{name}.mlp.fc2", channels, (1, 1), use_bias=True), f"{name}.add2")
+        wide = layers.conv(
+            wide, f"{name}.mlp.fc1", MLP_RATIO * channels, ONE_CELL, use_bias=True, activation=Act(Function.GELU, f"{name}.mlp.act")
+        )
+        return layers.add(x, layers.conv(wide, f"{name}.mlp.fc2", channels, ONE_CELL, use_bias=True), f"{name}.add2")
 
     def _attention(self, layers: Layers, x: Value, name: str) -> Value:
         """One 1x1 convolution gives queries, keys and values; the values get a depthwise convolution of themselves added."""
         channels, key_channels = layers.shape(x)[-1], self.key_dim * self.heads
         value_channels = VALUE_RATIO * key_channels
-        mixed = layers.conv(x, f"{name}.pwconv", 2 * key_channels + value_channels, (1, 1), use_bias=True)
+        mixed = layers.conv(x, f"{name}.pwconv", 2 * key_channels + value_channels, ONE_CELL, use_bias=True)
         queries_keys = layers.channels(mixed, f"{name}.queries_keys", 0, 2 * key_channels)
         values = layers.channels(mixed, f"{name}.values", 2 * key_channels, value_channels)
-        around = _depthwise_bn(layers, values, f"{name}.dwconv", Act("gelu", f"{name}.act"))
+        around = _depthwise_bn(layers, values, f"{name}.dwconv", Act(Function.GELU, f"{name}.act"))
         values = layers.add(values, around, f"{name}.add")
         attended = layers.attention(queries_keys, values, f"{name}.attention_biases", self.heads)
-        return layers.conv(attended, f"{name}.proj_out", channels, (1, 1), use_bias=True)
+        return layers.conv(attended, f"{name}.proj_out", channels, ONE_CELL, use_bias=True)
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,7 @@ class ConvBN:
             x,
             self.conv,
             self.filters,
-            (3, 3),
-            strides=(2, 2),
-            padding=symmetric((3, 3)),
+            symmetric((3, 3), (2, 2)),
             batch_norm=_batch_norm(self.norm),
             activation=self.activation,
         )
@@ -115,7 +116,7 @@ def _sbcformer(
     blocks: list[Any] = []
     for i, (stem, part) in enumerate(zip(("stem.0", "stem.2", "stem.4"), (4, 2, 1), strict=True)):
         name = f"merging_blocks.0.{stem}"
-        blocks.append(ConvBN(f"{name}.conv", f"{name}.bn", widths[0] // part, Act("relu", f"merging_blocks.0.stem.{2 * i + 1}")))
+        blocks.append(ConvBN(f"{name}.conv", f"{name}.bn", widths[0] // part, Act(Activation.RELU, f"merging_blocks.0.stem.{2 * i + 1}")))
     for i, (width, pool, local) in enumerate(zip(widths, (4, 2, 1), (2, 2, 1), strict=True)):
         if i:
             blocks.append(ConvBN(f"merging_blocks.{i}.conv", f"merging_blocks.{i}.norm", width))
@@ -131,18 +132,17 @@ sbcformer_l = partial(_sbcformer, widths=(192, 288, 384), key_dim=32, heads=(4, 
 
 def _inverted_residual(layers: Layers, x: Value, name: str, ratio: int) -> Value:
     channels = layers.shape(x)[-1]
-    wide = _conv_bn(layers, x, f"{name}.pwconv1_bn", ratio * channels, activation=Act("gelu", f"{name}.act1"))
-    wide = _depthwise_bn(layers, wide, f"{name}.dwconv_bn", Act("gelu", f"{name}.act2"))
+    wide = _conv_bn(layers, x, f"{name}.pwconv1_bn", ratio * channels, activation=Act(Function.GELU, f"{name}.act1"))
+    wide = _depthwise_bn(layers, wide, f"{name}.dwconv_bn", Act(Function.GELU, f"{name}.act2"))
     return layers.add(x, _conv_bn(layers, wide, f"{name}.pwconv2_bn", channels), f"{name}.add")
 
 
 def _conv_bn(layers: Layers, x: Value, name: str, filters: int, activation: Act = LINEAR) -> Value:
-    return layers.conv(x, f"{name}.conv", filters, (1, 1), batch_norm=_batch_norm(f"{name}.bn"), activation=activation)
+    return layers.conv(x, f"{name}.conv", filters, ONE_CELL, batch_norm=_batch_norm(f"{name}.bn"), activation=activation)
 
 
 def _depthwise_bn(layers: Layers, x: Value, name: str, activation: Act) -> Value:
-    batch_norm = _batch_norm(f"{name}.bn")
-    return layers.depthwise(x, f"{name}.conv", (3, 3), padding=symmetric((3, 3)), batch_norm=batch_norm, activation=activation)
+    return layers.depthwise(x, f"{name}.conv", symmetric((3, 3)), batch_norm=_batch_norm(f"{name}.bn"), activation=activation)
 
 
 def _batch_norm(name: str) -> BatchNorm:

@@ -1,8 +1,8 @@
 """The words that an architecture is written in.
 
-A network is built by walking its table with a vocabulary: KerasLayers gives the float model, QKerasLayers the quantized one,
-CountLayers its parameters and multiply-accumulates. Blocks speak these verbs only and never name a layer class. Nothing here
-imports TensorFlow.
+A network is built by walking its table with a vocabulary: KerasLayers gives the float model, CountLayers its parameters and
+multiply-accumulates. Blocks speak the verbs of `Layers` only and never name a layer class. A model that is read becomes verbs of
+`FoldedLayers` (reading/vocabulary.py); what both say in the same way is `CommonLayers`. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from edgekit.graph import Padding, same_padding
+from edgekit.graph import Activation, Padding, Window, same_padding
 from edgekit.graph.ir import Pair
 
 Value: TypeAlias = Any
@@ -28,16 +28,45 @@ class BatchNorm:
     momentum: float
 
 
+class Function(str, enum.Enum):
+    """Activation functions that are no clamps: what a table of 256 entries is in the integer graph. Values are the names that Keras and
+    layers/activations.py give them, and that files hold."""
+
+    SIGMOID = "sigmoid"
+    TANH = "tanh"
+    SWISH = "swish"
+    SILU = "silu"
+    GELU = "gelu"
+    HARD_SIGMOID = "hard_sigmoid"
+    HARD_SWISH = "hard_swish"
+    RELU6_SIGMOID = "relu6_sigmoid"
+    ELU = "elu"
+    SELU = "selu"
+    SOFTPLUS = "softplus"
+    SOFTSIGN = "softsign"
+    EXPONENTIAL = "exponential"
+    MISH = "mish"
+
+
+Kind: TypeAlias = Activation | Function
+
+
 @dataclass(frozen=True)
 class Act:
-    """What ends a layer. `kind` is "linear", "relu", "relu6", or a name that activations.py knows; LINEAR makes no layer."""
+    """What ends a layer: a clamp, which is fused into its op, or a function. LINEAR makes no layer."""
 
-    kind: str
+    kind: Kind
     name: str
 
+    @property
+    def clamp(self) -> Activation:
+        """The clamp, NONE for a function."""
+        return self.kind if isinstance(self.kind, Activation) else Activation.NONE
 
-LINEAR = Act("linear", "")
-NO_PADDING = Padding()
+
+LINEAR = Act(Activation.NONE, "")
+ONE_CELL = Window((1, 1))
+"""What a 1x1 convolution reads."""
 
 
 @dataclass(frozen=True)
@@ -63,61 +92,21 @@ class Form(str, enum.Enum):
     BN = "bn"
 
 
-class Layers(Protocol):
-    """Verbs that take and give tensors. Maps are (rows, columns, channels); the batch is left out of every shape.
+class CommonLayers(Protocol):
+    """Verbs that take and give tensors, in tables and of models that are read alike.
 
-    A convolution, its batch norm and its activation are one verb, because a quantized model makes one layer of them. `name` is the
-    name of the layer with weights, the same in every vocabulary. `use_bias` is for a convolution without batch norm.
+    Maps are (rows, columns, channels); the batch is left out of every shape. A convolution, what follows it and its activation are one
+    verb, because a quantized model makes one layer of them. `name` is the name of the layer with weights, the same in every vocabulary.
     """
 
     def input(self, shape: tuple[int, int, int]) -> Value: ...
-
-    def conv(
-        self,
-        x: Value,
-        name: str,
-        filters: int,
-        kernel: Pair,
-        *,
-        strides: Pair = (1, 1),
-        padding: Padding = NO_PADDING,
-        dilation: Pair = (1, 1),
-        batch_norm: BatchNorm | None = None,
-        activation: Act = LINEAR,
-        use_bias: bool = False,
-    ) -> Value: ...
-
-    def depthwise(
-        self,
-        x: Value,
-        name: str,
-        kernel: Pair,
-        *,
-        strides: Pair = (1, 1),
-        padding: Padding = NO_PADDING,
-        dilation: Pair = (1, 1),
-        batch_norm: BatchNorm | None = None,
-        activation: Act = LINEAR,
-        use_bias: bool = False,
-    ) -> Value: ...
-
-    def dense(self, x: Value, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, second_head: str = "") -> Value:
-        """From a pooled tensor, (channels,) or (1, 1, channels), to logits (units,), with bias.
-
-        The float model alone looks at the keywords: some published weights keep the kernel as a 1x1 convolution's,
-        (1, 1, channels, units), some networks train with dropout before the classifier, and some with a second classifier beside it,
-        of which they give the mean.
-        """
-        ...
-
-    def add(self, x: Value, y: Value, name: str) -> Value: ...
 
     def multiply(self, x: Value, y: Value, name: str) -> Value:
         """A gate: of two maps of one shape, or of a map and one number a channel (1, 1, channels)."""
         ...
 
     def concat(self, values: Sequence[Value], name: str) -> Value:
-        """Along the channels."""
+        """Joins tensors along their channels."""
         ...
 
     def channels(self, x: Value, name: str, start: int, count: int) -> Value:
@@ -128,20 +117,12 @@ class Layers(Protocol):
         """The mean over rows and columns, (channels,), or (1, 1, channels) to go on with convolutions."""
         ...
 
-    def average_pool(self, x: Value, name: str, pool: Pair, *, strides: Pair) -> Value:
-        """The mean over windows, without padding."""
-        ...
-
-    def upsample(self, x: Value, name: str, factor: int, batch_norm: BatchNorm | None = None) -> Value:
-        """Depthwise transposed convolution with bias whose kernel and stride are `factor`: rows and columns times `factor`."""
+    def average_pool(self, x: Value, name: str, window: Window) -> Value:
+        """The mean over the places of a window without padding."""
         ...
 
     def layer_norm(self, x: Value, name: str, epsilon: float) -> Value:
         """Over the channels of each cell, with a scale and a shift a channel (arXiv 1607.06450)."""
-        ...
-
-    def layer_scale(self, x: Value, name: str, initial: float) -> Value:
-        """A factor a channel that training starts small (arXiv 2103.17239). Of the result of a layer with weights."""
         ...
 
     def attention(self, queries_keys: Value, values: Value, name: str, heads: int) -> Value:
@@ -160,13 +141,58 @@ class Layers(Protocol):
         ...
 
 
-def same(layers: Layers, x: Value, kernel: Pair, strides: Pair = (1, 1), dilation: Pair = (1, 1)) -> Padding:
-    """TensorFlow's 'SAME' as cells around the map x."""
+class Layers(CommonLayers, Protocol):
+    """The verbs of tables. `use_bias` is for a convolution without batch norm."""
+
+    def conv(
+        self,
+        x: Value,
+        name: str,
+        filters: int,
+        window: Window,
+        *,
+        batch_norm: BatchNorm | None = None,
+        activation: Act = LINEAR,
+        use_bias: bool = False,
+    ) -> Value: ...
+
+    def depthwise(
+        self,
+        x: Value,
+        name: str,
+        window: Window,
+        *,
+        batch_norm: BatchNorm | None = None,
+        activation: Act = LINEAR,
+        use_bias: bool = False,
+    ) -> Value: ...
+
+    def dense(self, x: Value, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, second_head: str = "") -> Value:
+        """From a pooled tensor, (channels,) or (1, 1, channels), to logits (units,), with bias.
+
+        Some published weights keep the kernel as a 1x1 convolution's, (1, 1, channels, units); some networks train with dropout before
+        the classifier, and some with a second classifier beside it: then the logits are the mean of both.
+        """
+        ...
+
+    def add(self, x: Value, y: Value, name: str) -> Value: ...
+
+    def upsample(self, x: Value, name: str, factor: int, batch_norm: BatchNorm | None = None) -> Value:
+        """Depthwise transposed convolution with bias whose kernel and stride are `factor`: rows and columns times `factor`."""
+        ...
+
+    def layer_scale(self, x: Value, name: str, initial: float) -> Value:
+        """The result of a layer with weights times a factor a channel that training starts small (arXiv 2103.17239)."""
+        ...
+
+
+def same(layers: Layers, x: Value, kernel: Pair, strides: Pair = (1, 1), dilation: Pair = (1, 1)) -> Window:
+    """A window on the map x with the padding that TensorFlow calls 'SAME'."""
     rows, columns = layers.shape(x)[:2]
-    return same_padding((rows, columns), kernel, strides, dilation)
+    return Window(kernel, strides, same_padding((rows, columns), kernel, strides, dilation), dilation)
 
 
-def symmetric(kernel: Pair, dilation: Pair = (1, 1)) -> Padding:
-    """PyTorch's usual padding: half a kernel on every side, at stride 2 too, where 'SAME' pads even maps at their end only."""
+def symmetric(kernel: Pair, strides: Pair = (1, 1), dilation: Pair = (1, 1)) -> Window:
+    """A window with PyTorch's usual padding: half a kernel on every side, at stride 2 too, where 'SAME' pads even maps at the end only."""
     rows, columns = (taps // 2 * step for taps, step in zip(kernel, dilation, strict=True))
-    return Padding(rows, rows, columns, columns)
+    return Window(kernel, strides, Padding(rows, rows, columns, columns), dilation)

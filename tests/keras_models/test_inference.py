@@ -13,6 +13,7 @@ import edgekit
 from edgekit import tolerances
 from edgekit.errors import UnsupportedLayer
 from edgekit.keras_models.files.model_files import load_model, save_model
+from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
 from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.reading.inference import inference_form
 from edgekit.keras_models.weights.random import randomize
@@ -108,6 +109,33 @@ def test_layers_that_nothing_takes_in(rng: np.random.Generator) -> None:
     images = rng.standard_normal((8, 6, 6, 4)).astype(np.float32)
     randomize(model, images, seed=1)
     assert_same(inference_form(model)(images).numpy(), model(images).numpy())
+
+
+@pytest.mark.parametrize("follows", ["batch norm", "nothing"])
+def test_a_map_and_its_own_depthwise_convolution_are_one_whatever_follows_their_sum(follows: str, rng: np.random.Generator) -> None:
+    layers = import_keras().layers
+    inputs = layers.Input((6, 6, 4))
+    x = layers.Add()([layers.DepthwiseConv2D(3, padding="same")(inputs), inputs])
+    x = layers.BatchNormalization()(x) if follows == "batch norm" else x
+    model = import_keras().Model(inputs, layers.ReLU()(x))
+    images = rng.standard_normal((8, 6, 6, 4)).astype(np.float32)
+    randomize(model, images, seed=1)
+    exported = inference_form(model)
+    assert_same(exported(images).numpy(), model(images).numpy())
+    assert not kinds(exported)["Add"]
+
+
+def test_parts_of_a_convolution_behind_its_batch_norm_are_convolutions(rng: np.random.Generator) -> None:
+    layers = import_keras().layers
+    inputs = layers.Input((4, 4, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(6, 3)(inputs))
+    first, last = (CUSTOM_LAYERS["ChannelSlice"](start, 3)(x) for start in (0, 3))
+    model = import_keras().Model(inputs, layers.Multiply()([first, last]))
+    images = rng.standard_normal((8, 4, 4, 3)).astype(np.float32)
+    randomize(model, images, seed=1)
+    exported = inference_form(model)
+    assert_same(exported(images).numpy(), model(images).numpy())
+    assert kinds(exported)["Conv2D"] == 2 and not kinds(exported)["ChannelSlice"]
 
 
 def test_refuses_what_it_cannot_read() -> None:

@@ -16,6 +16,7 @@ from edgekit import tolerances
 from edgekit.errors import UnsupportedLayer
 from edgekit.executor import Artifact
 from edgekit.graph import (
+    Activation,
     DepthwiseConv2D,
     DepthwiseConv2DTranspose,
     IntegerGraph,
@@ -36,7 +37,7 @@ from edgekit.keras_models.qfx.quantize import quantize, transfer
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXInput, QFXProduct, QFXProductBias, half_up
 from edgekit.keras_models.reading.replay import replay
 from edgekit.keras_models.weights.random import randomize
-from edgekit.keras_models.zoo.vocabulary import LINEAR, Act
+from edgekit.keras_models.zoo.vocabulary import ONE_CELL, Act, Function
 
 Layers = tf_keras.layers
 
@@ -177,7 +178,7 @@ def test_what_no_product_of_the_graph_is() -> None:
 def test_attention_takes_signed_operands() -> None:
     layers = QKerasLayers()
     x = layers.input((2, 2, 4))
-    positive = layers.conv(x, "values", 4, (1, 1), activation=Act("relu", "values_relu"))
+    positive = layers.conv(x, "values", 4, ONE_CELL, Act(Activation.RELU, "values_relu"))
     with pytest.raises(UnsupportedLayer, match="layer 'attend' takes queries, keys and values that may be negative"):
         layers.relu_attention(x, x, positive, "attend", 2)
 
@@ -185,8 +186,8 @@ def test_attention_takes_signed_operands() -> None:
 def test_channels_of_a_tensor_are_a_slice() -> None:
     layers = QKerasLayers()
     x = source = layers.input((2, 2, 6))
-    x = layers.conv(x, "wide", 6, (1, 1), activation=Act("tanh", "wide_tanh"))
-    x = layers.conv(layers.channels(x, "some", 1, 3), "last", 2, (1, 1), activation=LINEAR)
+    x = layers.conv(x, "wide", 6, ONE_CELL, Act(Function.TANH, "wide_tanh"))
+    x = layers.conv(layers.channels(x, "some", 1, 3), "last", 2, ONE_CELL)
     graph = freeze(layers.model(source, x, "sliced"))
     (slice_,) = (op for op in graph.ops if isinstance(op, Slice))
     assert (slice_.start, graph.tensors["some"].shape) == (1, (2, 2, 3))

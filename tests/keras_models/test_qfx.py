@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.accuracy import Accuracy
+from edgekit.graph import Activation, Window
 from edgekit.images.preprocessing import IMAGENET
 from edgekit.keras_models.files.model_files import load_model, read_notes, save_model
 from edgekit.keras_models.layers.backend import tf, tf_keras
@@ -18,7 +19,7 @@ from edgekit.keras_models.qfx.binary_point import BinaryPoint
 from edgekit.keras_models.qfx.layers import QKerasLayers
 from edgekit.keras_models.qfx.model import QFXModel, binary_points, unquantized
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXBias, QFXWeight, fixed_point, legal_weight_point, power_of_two
-from edgekit.keras_models.zoo.vocabulary import Act
+from edgekit.keras_models.zoo.vocabulary import ONE_CELL, Act, Function
 
 
 def points(f_in: float = 0.0, f_w: Any = 0.0, f_out: float = 0.0) -> tuple[BinaryPoint, BinaryPoint, BinaryPoint]:
@@ -49,9 +50,9 @@ def test_an_unsigned_activation_at_binary_point_2(x: float, expected: float, rea
 
 
 def test_relu6_clamps_at_six_not_at_the_end_of_the_type() -> None:
-    quantizer = QFXActivation(BinaryPoint("a", 5.0), signed=False, clamp="relu6")
+    quantizer = QFXActivation(BinaryPoint("a", 5.0), signed=False, clamp=Activation.RELU6)
     assert quantizer(tf.constant([5.99, 6.0, 7.9, -1.0])).numpy().tolist() == [6.0, 6.0, 6.0, 0.0]  # 5.99 is 191.68 steps
-    fine = QFXActivation(BinaryPoint("b", 6.0), signed=False, clamp="relu6")
+    fine = QFXActivation(BinaryPoint("b", 6.0), signed=False, clamp=Activation.RELU6)
     assert float(fine(tf.constant(5.0))) == 255 / 64  # the type ends before 6
 
 
@@ -126,9 +127,9 @@ def test_a_saturated_tensor_learns_a_coarser_binary_point() -> None:
 def small_model() -> QFXModel:
     layers = QKerasLayers()
     x = inputs = layers.input((6, 6, 3))
-    x = layers.conv(x, "stem", 4, (3, 3), activation=Act("relu6", "stem_relu"))
-    y = layers.conv(x, "branch", 4, (1, 1))
-    z = layers.conv(x, "other", 4, (1, 1), activation=Act("tanh", "other_tanh"))
+    x = layers.conv(x, "stem", 4, Window((3, 3)), Act(Activation.RELU6, "stem_relu"))
+    y = layers.conv(x, "branch", 4, ONE_CELL)
+    z = layers.conv(x, "other", 4, ONE_CELL, Act(Function.TANH, "other_tanh"))
     x = layers.dense(layers.global_pool(layers.add(y, z, "sum"), "pool"), "head", 5)
     return layers.model(inputs, x, "small")
 

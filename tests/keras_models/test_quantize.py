@@ -29,6 +29,7 @@ from edgekit.keras_models.qfx.thaw import thaw
 from edgekit.keras_models.training.images import photographs
 from edgekit.keras_models.weights.random import randomize
 from edgekit.keras_models.zoo.build import build_model
+from edgekit.keras_models.zoo.vocabulary import ONE_CELL
 from edgekit.tolerances import FLOAT32_FOLDED
 
 NETWORKS = (("mobilenet_v1", 0.25), ("mobilenet_v2", 0.35))
@@ -165,8 +166,8 @@ def test_an_activations_binary_point_saturates_outliers_but_the_outputs_does_not
     """Two identical layers on heavy-tailed inputs: the one in the middle gives up outliers, the last one keeps its largest value."""
     layers = QKerasLayers()
     x = source = layers.input((1, 1, 1))
-    x = layers.conv(x, "middle", 1, (1, 1))
-    model = layers.model(source, layers.conv(x, "last", 1, (1, 1)), "two")
+    x = layers.conv(x, "middle", 1, ONE_CELL)
+    model = layers.model(source, layers.conv(x, "last", 1, ONE_CELL), "two")
     for layer in model.layers:
         if layer.weights:
             layer.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1)])
