@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.arrays import Array
 from edgekit.keras_models.files import plain_layers as plain
-from edgekit.keras_models.files.onnx_values import TINY, Array, Map, Node, Part, Value, Vector, same, title, whole
+from edgekit.keras_models.files.onnx_values import TINY, Map, Node, Part, Value, Vector, same, title, whole
 from edgekit.keras_models.layers.backend import tf_keras
 
 

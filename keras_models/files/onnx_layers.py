@@ -7,9 +7,10 @@ from math import prod
 
 import numpy as np
 
+from edgekit.arrays import Array
 from edgekit.graph import NO_PADDING, Padding
 from edgekit.keras_models.files import plain_layers as plain
-from edgekit.keras_models.files.onnx_values import FIRST, LAST, Array, Flat, Map, Node, Value, Vector, same, title
+from edgekit.keras_models.files.onnx_values import FIRST, LAST, Flat, Map, Node, Value, Vector, same, title
 from edgekit.keras_models.layers.backend import tf_keras
 
 

@@ -17,11 +17,12 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.keras_models.files.onnx_functions import FUNCTIONS
 from edgekit.keras_models.files.onnx_layers import LAYERS
-from edgekit.keras_models.files.onnx_values import LAST, Array, Map, Node, Reading, Value, Vector, title
+from edgekit.keras_models.files.onnx_values import LAST, Map, Node, Reading, Value, Vector, title
 from edgekit.keras_models.layers.backend import tf_keras
 
 READERS: Mapping[str, Callable[..., Value]] = {**FUNCTIONS, **LAYERS}

@@ -8,16 +8,15 @@ from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from onnx import NodeProto
 
+from edgekit.arrays import Array
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import NO_PADDING, Padding, Window, same_padding
 from edgekit.keras_models.files import plain_layers as plain
 from edgekit.keras_models.layers.backend import tf_keras
 
 FIRST = (0, 2, 3, 1)
-Array: TypeAlias = npt.NDArray[Any]
 
 
 LAST, FIRST = (0, 3, 1, 2), (0, 2, 3, 1)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import Floats
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import NO_PADDING, Padding, Window, same_padding
 from edgekit.keras_models.layers.activations import CUSTOM_ACTIVATIONS
@@ -20,7 +21,6 @@ from edgekit.keras_models.layers.custom_layers import ChannelSlice
 
 Tensor: TypeAlias = Any
 """A symbolic tensor of tf_keras."""
-Floats: TypeAlias = npt.NDArray[np.float32]
 NAME_MAX = 80
 
 

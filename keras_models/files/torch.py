@@ -1,6 +1,6 @@
 """Tensors out of the files that torch.save writes, without PyTorch: the zip form, and the one before it (PyTorch 1.5 and older).
 
-Both hold a pickle of the data's structure, read as inert_pickle does, and the storages: flat arrays that tensors are views of.
+Both hold a pickle of the data's structure, read as pickle.py does, and the storages: flat arrays that tensors are views of.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ that the corrected layers before it give.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,12 @@ import numpy.typing as npt
 from edgekit.keras_models.qfx.model import QFXModel, quantizers_of, switched_off
 from edgekit.keras_models.qfx.quantizers import QFXBias
 from edgekit.keras_models.reading.replay import key_of, nodes_of
+from edgekit.progress import Note
 
 IMAGES = 32
 
 
-def correct_biases(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[str], None] = lambda _: None) -> None:
+def correct_biases(model: QFXModel, images: npt.NDArray[np.float32], note: Note = lambda _: None) -> None:
     """Changes the float biases of a QFXModel whose binary points are chosen, in place.
 
     Args:

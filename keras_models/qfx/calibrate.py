@@ -9,7 +9,6 @@ values matter, so its binary point is the finest that saturates none of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from edgekit.keras_models.qfx.binary_point import BinaryPoint
 from edgekit.keras_models.qfx.model import QFXModel, unquantized
 from edgekit.keras_models.qfx.precision import SIX_BITS, WeightPrecision
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXLookup, QFXWeight
+from edgekit.progress import Note
 
 CANDIDATES = 5
 """How many binary points are tried, from the coarsest that saturates nothing to finer ones."""
@@ -40,7 +40,7 @@ class _Observed:
     quantizer: Any
 
 
-def calibrate(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[str], None] = lambda _: None) -> None:
+def calibrate(model: QFXModel, images: npt.NDArray[np.float32], note: Note = lambda _: None) -> None:
     """Sets every binary point of a QFXModel that holds float weights.
 
     Args:
@@ -59,7 +59,7 @@ def calibrate(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[
                 quantizer.point.assign(best_weight_point(layer.get_weights()[0], quantizer.channel_axis, quantizer.precision))
 
 
-def _calibrate_activations(model: QFXModel, images: npt.NDArray[np.float32], note: Callable[[str], None]) -> None:
+def _calibrate_activations(model: QFXModel, images: npt.NDArray[np.float32], note: Note) -> None:
     observed = [
         _Observed(layer, layer.quantizer)
         for layer in model.layers

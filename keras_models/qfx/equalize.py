@@ -38,7 +38,7 @@ PER_CHANNEL = ("ZeroPadding2D", "MaxPooling2D")
 
 
 @dataclass(frozen=True)
-class Pair:
+class Neighbours:
     """`requantize` is the QActivation behind `first`; `second` alone reads what it gives."""
 
     first: Any
@@ -66,7 +66,7 @@ def equalize(model: QFXModel, images: npt.NDArray[np.float32]) -> tuple[str, ...
     return tuple(pair.first.name for pair, found in zip(pairs, ranges, strict=True) if _balance(pair, found))
 
 
-def _balance(pair: Pair, activations: npt.NDArray[Any]) -> bool:
+def _balance(pair: Neighbours, activations: npt.NDArray[Any]) -> bool:
     kernel, bias = pair.first.get_weights()
     following, *rest = pair.second.get_weights()
     axis = INPUT_AXES[type(pair.second).__name__]
@@ -107,7 +107,7 @@ def factors(activations: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> 
     return np.ldexp(np.float32(1.0), np.where(alive, exponents + shift, 0))
 
 
-def _pairs(model: QFXModel) -> list[Pair]:
+def _pairs(model: QFXModel) -> list[Neighbours]:
     readers: dict[Any, list[Any]] = defaultdict(list)
     nodes = nodes_of(model)
     for node in nodes:
@@ -127,7 +127,7 @@ def _pairs(model: QFXModel) -> list[Pair]:
             if not _lets_factors_through(last.layer):
                 break
         if _has_weights(last.layer):
-            found.append(Pair(node.layer, after[0].layer, last.layer))
+            found.append(Neighbours(node.layer, after[0].layer, last.layer))
     return found
 
 

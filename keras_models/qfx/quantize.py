@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from edgekit.keras_models.reading.replay import replay
 from edgekit.keras_models.reading.vocabulary import AttentionBiases, Folded
 from edgekit.keras_models.zoo.build import build_model
 from edgekit.keras_models.zoo.vocabulary import Form
+from edgekit.progress import Note
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Quantized:
 
 
 def quantize(
-    model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Callable[[str], None] = lambda _: None
+    model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Note = lambda _: None
 ) -> Quantized:
     """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its BN form.
 

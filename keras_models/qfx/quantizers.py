@@ -22,6 +22,7 @@ from typing import Any
 
 from edgekit.graph import Activation
 from edgekit.graph.check import SHIFT_ALWAYS_EXACT
+from edgekit.graph.ranges import FLOAT32_INTEGERS
 from edgekit.graph.requantize import SHIFT_MIN
 from edgekit.keras_models.layers.activations import activation_function
 from edgekit.keras_models.layers.backend import qkeras, tf
@@ -33,8 +34,6 @@ STEP_BITS = 2
 BIAS_LEVELS = float(1 << 22)
 """Biases 4 * level + 2 are below 2**24, float32 numbers, and large enough to saturate any output."""
 LN2 = log(2.0)
-FLOAT32_INTEGERS = float(1 << 24)
-"""float32 holds every whole number up to this one."""
 UNBOUNDED = float(1 << 30)
 """qkeras clips weights to its quantizer's max() while training; ours saturate by themselves."""
 
@@ -285,7 +284,7 @@ class QFXProductBias(_QFX):
     @as_written  # type: ignore[untyped-decorator]
     def __call__(self, b: Any) -> Any:
         f = tf.stop_gradient(self.x.rounded() + self.y.rounded())
-        return fixed_point(b, f, -FLOAT32_INTEGERS, FLOAT32_INTEGERS) if self.active else b
+        return fixed_point(b, f, -float(FLOAT32_INTEGERS), float(FLOAT32_INTEGERS)) if self.active else b
 
     def get_config(self) -> dict[str, Any]:
         return {"x": self.x.name, "y": self.y.name}

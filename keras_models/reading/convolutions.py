@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.arrays import Floats
 from edgekit.keras_models.reading.activations import end
 from edgekit.keras_models.reading.keras_layer import require
 from edgekit.keras_models.reading.norms import take_in
 from edgekit.keras_models.reading.pending import Convolution, DenseLayer, Depthwise, Padded, Reading, SeparableEnd, Upsampling
-from edgekit.keras_models.reading.vocabulary import Floats, FoldedWeights
+from edgekit.keras_models.reading.vocabulary import FoldedWeights
 from edgekit.keras_models.reading.windows import window_of
 
 

@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from edgekit.arrays import Floats
 from edgekit.graph import Window
 from edgekit.keras_models.layers.padding import keras_padding
 from edgekit.keras_models.reading.replay import replay
-from edgekit.keras_models.reading.vocabulary import AttentionBiases, Floats, FoldedWeights
+from edgekit.keras_models.reading.vocabulary import AttentionBiases, FoldedWeights
 from edgekit.keras_models.zoo.keras_layers import CommonKerasLayers, KerasTensor
 from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.arrays import Floats
 from edgekit.errors import UnsupportedLayer
 from edgekit.keras_models.reading.keras_layer import refuse
 from edgekit.keras_models.reading.pending import Factors, Normed, Reading, Weighted
-from edgekit.keras_models.reading.vocabulary import Floats, FoldedWeights
+from edgekit.keras_models.reading.vocabulary import FoldedWeights
 
 
 def affine(reading: Reading, layer: Any, x: Any, scale: Any, shift: Any, name: str = "") -> Weighted:

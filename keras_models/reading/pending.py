@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from edgekit.arrays import Floats
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Padding, Window
 from edgekit.keras_models.reading.keras_layer import as_map, refuse
-from edgekit.keras_models.reading.vocabulary import Floats, Folded, FoldedLayers, FoldedWeights
+from edgekit.keras_models.reading.vocabulary import Folded, FoldedLayers, FoldedWeights
 from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act, Value, symmetric
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from edgekit.arrays import Floats
 from edgekit.graph import Window
 from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, CommonLayers, Value
-
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

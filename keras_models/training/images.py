@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.images.photographs import any_part, sample_photographs, square_crop
 from edgekit.images.pixels import fit, look_up, resize
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, float_table
 
@@ -89,16 +90,10 @@ def small_digits() -> tuple[Pixels, npt.NDArray[np.int64]]:
 
 def photographs(size: int, count: int, seed: int = 0) -> FloatImages:
     """`count` random square crops, half of them mirrored, of scikit-learn's two photographs. The same for the same seed."""
-    from sklearn.datasets import load_sample_images
-
-    rng = np.random.default_rng(seed)
-    photos = load_sample_images().images
+    rng, photos = np.random.default_rng(seed), sample_photographs()
 
     def crop() -> Pixels:
-        photo = photos[rng.integers(len(photos))]
-        side = int(min(photo.shape[:2]) * rng.uniform(CROP_MIN, 1))
-        top, left = (int(rng.integers(length - side + 1)) for length in photo.shape[:2])
-        cut = photo[top : top + side, left : left + side]
+        cut = square_crop(photos[rng.integers(len(photos))], rng, CROP_MIN, any_part)
         return resize(cut[:, ::-1] if rng.integers(2) else cut, size, size)
 
     return real(np.stack([crop() for _ in range(count)]) if count else np.zeros((0, size, size, 3), np.uint8))

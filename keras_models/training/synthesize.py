@@ -12,7 +12,6 @@ grows from layer to layer: without the logarithm the last ones, a thousand times
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.progress import Note
 
 COUNT, STEPS = 32, 150
 BATCH = 32
@@ -34,7 +34,7 @@ def synthesize(
     count: int = COUNT,
     steps: int = STEPS,
     seed: int = 0,
-    note: Callable[[str], None] = lambda _: None,
+    note: Note = lambda _: None,
 ) -> npt.NDArray[np.float32]:
     """Images (count, *input shape) as the network takes them. The same for the same seed.
 

@@ -16,8 +16,8 @@ from edgekit.keras_models.zoo.network import Network
 from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN, TORCH, Convention
 
 Names: TypeAlias = dict[str, str]
-Pair: TypeAlias = tuple[str, str]
-"""A convolution and the batch norm after it."""
+ConvAndNorm: TypeAlias = tuple[str, str]
+"""The names of a convolution and of the batch norm after it."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ class Spelling:
     """A family's Keras names. `block` takes the block's index (the first block's may be irregular), `part` the block's name and
     "expand", "depthwise" or "project", `norm` a layer's name, `squeeze` the block's name."""
 
-    stem: Pair
+    stem: ConvAndNorm
     first_block: str
     block: str
     part: str
     norm: str
-    squeeze: Pair
-    last: Pair
+    squeeze: ConvAndNorm
+    last: ConvAndNorm
     classifier: str
 
     def block_name(self, index: int) -> str:
         return self.block.format(index) if index else self.first_block
 
-    def layers(self, block: str, part: str) -> Pair:
+    def layers(self, block: str, part: str) -> ConvAndNorm:
         layer = self.part.format(block=block, part=part)
         return layer, self.norm.format(layer)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
+from edgekit.images.photographs import any_pixels, sample_photographs, square_crop
 from edgekit.images.pixels import PIXEL_MAX, fit, look_up, map_shape
 from edgekit.images.preprocessing import Preprocessing, float_table, integer_table
 
@@ -132,20 +132,7 @@ def _extremes(kind: InputType) -> Iterator[tuple[str, Array]]:
 
 
 def _photographs(shape: tuple[int, ...], count: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Random crops of scikit-learn's two photographs, as pixels 0..255 (rows, columns, channels)."""
-    if not count:
-        return
-    photographs = _sample_photographs()
+    """Random crops of the sample photographs in turn, as pixels 0..255 (rows, columns, channels)."""
+    photographs = sample_photographs() if count else ()
     for i in range(count):
-        image = photographs[i % len(photographs)]
-        size = int(rng.integers(int(CROP_MIN * min(image.shape[:2])), min(image.shape[:2]), endpoint=True))
-        top, left = (int(rng.integers(0, length - size, endpoint=True)) for length in image.shape[:2])
-        yield fit(image[top : top + size, left : left + size], shape)
-
-
-@cache
-def _sample_photographs() -> list[Array]:
-    """uint8 (rows, columns, 3), scikit-learn's own."""
-    from sklearn.datasets import load_sample_images
-
-    return list(load_sample_images().images)
+        yield fit(square_crop(photographs[i % len(photographs)], rng, CROP_MIN, any_pixels), shape)
