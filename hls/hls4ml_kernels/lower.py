@@ -29,6 +29,7 @@ from edgekit.graph import (
     Window,
     check,
     clamp_range,
+    requantize_of,
 )
 from edgekit.graph.ir import WeightedOp
 from edgekit.hls.hls4ml_kernels import layers
@@ -184,10 +185,9 @@ def _weighted(
         window=window,
     )
     growing.layers[accumulators.name] = accumulators
-    low, high = clamp_range(op.activation, output)
-    wide = signed_bits(q.wide_bound)
+    end, wide = requantize_of(growing.graph, op), signed_bits(q.wide_bound)
     requantize = layers.Requantize(
-        inputs=(accumulators.name,), low=low, high=high, wide_bits=wide, shifts=q.shifts, **growing.written(op.output, name)
+        inputs=(accumulators.name,), low=end.low, high=end.high, wide_bits=wide, shifts=end.shifts, **growing.written(op.output, name)
     )
     growing.add(requantize, op.output)
 

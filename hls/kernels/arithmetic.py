@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 
 from edgekit.arrays import Int64
-from edgekit.graph import IntegerGraph, Tensor, product_shift, requantize_of
+from edgekit.graph import IntegerGraph, Tensor, requantize_of
 from edgekit.graph.ir import ProductOp, WeightedOp, accumulator_taps
 from edgekit.hls.kernels.base import VALUE_BITS, Constant, Memory, signed, unsigned
 
@@ -92,9 +92,9 @@ class Quarters:
 
 
 def quarters(graph: IntegerGraph, op: WeightedOp) -> Quarters:
-    shifts = requantize_of(graph, op).shifts
+    requantize = requantize_of(graph, op)
+    shifts, rounding = requantize.shifts, np.array(requantize.rounding_constants, np.int64) // 4
     weights = op.weights.astype(np.int64) // 4
-    rounding = np.array([1 << (n - 3) if n >= 3 else 0 for n in shifts], np.int64)
     bias = op.bias.astype(np.int64) // 4 + rounding
     source = graph.tensors[op.input]
     largest = max(abs(source.low), source.high)
@@ -188,11 +188,11 @@ def sums_arrays(graph: IntegerGraph, op: WeightedOp, sums: Sums) -> dict[str, tu
 def product_constants(graph: IntegerGraph, op: ProductOp) -> tuple[Constant, ...]:
     """What a kernel has to know to requantize sums of products of activations."""
     requantize = requantize_of(graph, op)
-    return (*unsigned(shift=product_shift(graph, op)), *signed(low=requantize.low, high=requantize.high))
+    return (*unsigned(shift=requantize.shifts[0]), *signed(low=requantize.low, high=requantize.high))
 
 
 def rounding_constant(graph: IntegerGraph, op: ProductOp) -> int:
-    return (1 << product_shift(graph, op)) >> 1
+    return requantize_of(graph, op).rounding_constants[0]
 
 
 def _shift_add_luts(weight_bits: int) -> int:

@@ -258,7 +258,8 @@ def _matmul(parts: _Parts, graph: IntegerGraph, op: MatMul) -> None:
 def _requantize(parts: _Parts, graph: IntegerGraph, op: ProductOp, accumulators: str) -> None:
     """floor(acc * 2**-n + 1/2), clamped, from int32 to the tensor of the graph.
 
-    Double has 53 bits: an accumulator of 32, its quotient by 2**n and the half more are exact, so any optimizer may reorder them.
+    Double has 53 bits: an accumulator of 32, its quotient by 2**n and the half more are exact, so any optimizer may reorder them. A file
+    may hold a graph that breaks the contract, with an n that no Requantize has: so n is taken as it is.
     """
     output = graph.tensors[op.output]
     kinds = (TensorProto.DOUBLE, TensorProto.INT8 if output.signed else TensorProto.UINT8)

@@ -9,6 +9,9 @@ outputs, so every way of rounding gives the same integer; the cheapest one is an
 
 After a product of activations n = f_x + f_y - f_out. Its accumulator can be half-way; the formula above, which rounds half
 up, is then part of the op: every executor computes just that, in int32.
+
+A Requantize is that step of one op. The reference applies it; TFLite's int32 ops, the HLS kernels (a quarter of its constants, as their
+sums are of quarters) and the checker's bounds take shifts, rounding constants and clamp from it.
 """
 
 from __future__ import annotations
