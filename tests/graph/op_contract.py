@@ -240,6 +240,10 @@ class WeightedContract(OpContract):
             "six at binary point -1": cls.layer(replace(Y, binary_point=-1), activation=Activation.RELU6),
         }
 
+    def test_keras_is_asked_for_no_shift_that_its_quantizers_never_make(self) -> None:
+        assert "shifts by more than 16" in str(KERAS[0].missing(Artifact(graph=self.layer(weight_binary_points=(20, 4)))))
+        assert KERAS[0].missing(Artifact(graph=self.layer(weight_binary_points=(15, 4)))) is None
+
 
 class WindowContract(WeightedContract):
     """A convolution, full or depthwise."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from random_graphs import graph_of_every_op, random_graph, random_inputs
 
-from edgekit.graph import Activation, Concat, IntegerGraph, Lookup, MatMul, Slice, Tensor, lowest, run
+from edgekit.graph import Activation, Concat, IntegerGraph, Lookup, MatMul, Multiply, Slice, Tensor, lowest, product_bound, run
 from edgekit.graph.ir import OP_TYPES
+from edgekit.graph.ranges import product_range
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -32,3 +33,22 @@ def test_what_each_kind_of_op_says() -> None:
     graph = IntegerGraph("ranges", {t.name: t for t in tensors if t.name != "part"}, ops, "x", ("first", "joined"))
     found = {name: lowest(graph, name) for name in graph.tensors}
     assert found == {"x": -128, "looked_up": -5, "product": 0, "joined": -5, "first": -5}
+
+
+@pytest.mark.parametrize("signs", [(True, True), (True, False), (False, True), (False, False)])
+def test_the_range_of_a_product_is_that_of_all_pairs(signs: tuple[bool, bool]) -> None:
+    x, y = (Tensor(name, (1, 1, 1), signed, 0) for name, signed in zip("xy", signs, strict=True))
+    graph = IntegerGraph("pair", {"x": x, "y": y}, (), "x", ())
+    pairs = np.multiply.outer(np.arange(x.low, x.high + 1), np.arange(y.low, y.high + 1))
+    low, high = product_range(graph, Multiply("gate", ("x", "y"), "z"))
+    assert (low, high) == (pairs.min(), pairs.max())
+    assert product_bound(graph, Multiply("gate", ("x", "y"), "z")) == max(abs(low), high)
+
+
+def test_the_range_of_a_sum_has_each_sign_of_bias_at_its_own_end() -> None:
+    """Three terms of -128 * 127 to -128 * -128, and biases of -7 and 5; the bound takes the larger magnitudes together."""
+    x = Tensor("x", (1, 2, 3), True, 0)
+    op = MatMul("scores", ("x", "x"), "y", 1, True, np.array([[[-7, 5], [0, 0]]], np.int32))
+    graph = IntegerGraph("scores", {"x": x}, (op,), "x", ("y",))
+    assert product_range(graph, op) == (3 * -128 * 127 - 7, 3 * 128 * 128 + 5)
+    assert product_bound(graph, op) == 3 * 128 * 128 + 7
