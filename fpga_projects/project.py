@@ -24,7 +24,8 @@ REGISTERS = {"images": 0x10, "results": 0x1C, "frames": 0x28}
 FIRST_MEMORY_REGISTER, REGISTER_STEP = 0x30, 12
 """Where Vitis HLS puts the arguments in the control port: 64-bit addresses take two words and one that is reserved."""
 APPLICATION_FOLDER = "application"
-"""The program for the board: firmware/zynq here, and a folder of that name in a project."""
+"""The program for the board, in a project: firmware/zynq, and what it shares with the latency application."""
+SHARED_SOURCES = ("errors.h", "files.cc", "files.h")
 VERBATIM = ("mover.h", "driver.py")
 PAGE = 4096
 """Each layer's weights start at a multiple of it: no burst may cross one."""
@@ -56,11 +57,17 @@ def plan_board(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str,
     }
     plan = {name: Template(_read(template)).substitute(words).encode() for name, template in templates.items()}
     plan |= {name: _read(name).encode() for name in VERBATIM}
-    sources = resources.files("edgekit.fpga_projects").joinpath(APPLICATION_FOLDER)
-    cpp = [source for source in sources.iterdir() if source.name.endswith((".cc", ".h"))]
-    plan |= {f"{APPLICATION_FOLDER}/{source.name}": source.read_bytes() for source in cpp}
+    plan |= _application_sources()
     plan["accelerator.json"] = (json.dumps(accelerator_facts(graph, board, top), indent=1) + "\n").encode()
     return plan
+
+
+def _application_sources() -> dict[str, bytes]:
+    firmware = resources.files("edgekit.firmware")
+    core = firmware.joinpath("latency", "core")
+    found = {source.name: source for source in firmware.joinpath("zynq").iterdir() if source.name.endswith((".cc", ".h"))}
+    found |= {f"core/{name}": core.joinpath(name) for name in SHARED_SOURCES}
+    return {f"{APPLICATION_FOLDER}/{name}": source.read_bytes() for name, source in found.items()}
 
 
 def accelerator_facts(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, object]:

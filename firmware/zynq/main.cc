@@ -6,21 +6,22 @@
 // FOLDER has edgekit.bit, edgekit.dtbo and tb_data (made by `make deploy`); --loaded leaves the overlay as it is. Exit code 0: no
 // value differs; 1: some do; 2: it could not be run.
 
-#include "board.h"
-#include "facts.h"
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
-namespace {
+#include "board.h"
+#include "core/errors.h"
+#include "core/files.h"
+#include "facts.h"
 
-using namespace edgekit;
+namespace edgekit {
+namespace {
 
 constexpr double seconds_max = 60;
 
@@ -31,13 +32,13 @@ struct Options {
     double seconds = 5;
 };
 
-Options parse(int argc, char **argv) {
+Options parse(int argc, char** argv) {
     Options options;
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
         const auto value = [&]() -> std::string {
             if (i + 1 >= argc) {
-                throw std::runtime_error(word + " needs a value");
+                throw UsageError(word + " needs a value");
             }
             return argv[++i];
         };
@@ -51,41 +52,43 @@ Options parse(int argc, char **argv) {
         } else if (word == "--root") {
             options.root = value();
         } else if (word.rfind("--", 0) == 0) {
-            throw std::runtime_error("unknown option " + word + "; there are --loaded, --frames, --seconds, --root");
+            throw UsageError("unknown option " + word + "; there are --loaded, --frames, --seconds, --root");
         } else {
             options.folder = word;
         }
     }
     if (options.frames < 1 || !(options.seconds > 0)) {
-        throw std::runtime_error("--frames is 1 to " + std::to_string(frames_max) + ", --seconds is above 0");
+        throw UsageError("--frames is 1 to " + std::to_string(frames_max) + ", --seconds is above 0");
     }
     return options;
 }
 
-// Images, results and weights in one buffer, in this order, each from a page on.
+/// Images, results and weights in one buffer, in this order, each from a page on.
 class Accelerator {
   public:
-    Accelerator(const Options &options, std::size_t frames)
-        : control_(options.root), buffer_(options.root), results_(pages(frames * image_bytes)),
+    Accelerator(const Options& options, std::size_t frames)
+        : control_(options.root),
+          buffer_(options.root),
+          results_(pages(frames * image_bytes)),
           weights_(results_ + pages(frames * result_bytes)) {
         if (weights_ + weight_bytes > buffer_.size()) {
-            throw std::runtime_error("the buffer of " + std::to_string(buffer_.size()) + " bytes has no room for " +
-                                     std::to_string(frames) + " images; ask for fewer with --frames");
+            throw Failure("the buffer of " + std::to_string(buffer_.size()) + " bytes has no room for " + std::to_string(frames) +
+                          " images; ask for fewer with --frames");
         }
         control_.write_address(register_images, buffer_.address());
         control_.write_address(register_results, buffer_.address() + results_);
-        for (std::size_t i = 0; i < memory_count; i++) {
-            const std::vector<std::uint8_t> content = read_file(options.folder + "/" + memories[i].file);
+        for (std::size_t i = 0; i < memory_count; ++i) {
+            const std::vector<std::uint8_t> content = read_file(options.folder + "/" + memories[i].file, file_bytes_max);
             if (content.size() != memories[i].bytes) {
-                throw std::runtime_error(std::string(memories[i].file) + " has the wrong size");
+                throw Failure(std::string(memories[i].file) + " has the wrong size");
             }
             std::copy(content.begin(), content.end(), buffer_.data() + weights_ + memories[i].first);
             control_.write_address(memories[i].register_offset, buffer_.address() + weights_ + memories[i].first);
         }
     }
 
-    std::uint8_t *image(std::size_t frame) { return buffer_.data() + frame * image_bytes; }
-    const std::uint8_t *result(std::size_t frame) { return buffer_.data() + results_ + frame * result_bytes; }
+    std::uint8_t* image(std::size_t frame) { return buffer_.data() + frame * image_bytes; }
+    const std::uint8_t* result(std::size_t frame) { return buffer_.data() + results_ + frame * result_bytes; }
 
     void run(std::uint32_t frames) {
         buffer_.hand_to_device();
@@ -103,32 +106,32 @@ class Accelerator {
     std::size_t results_, weights_;
 };
 
-// How many golden values differ, and how many there are.
-std::pair<std::size_t, std::size_t> compare(Accelerator &accelerator, const std::vector<std::uint8_t> &inputs,
-                                            const std::vector<std::uint8_t> &expected) {
+/// How many golden values differ, and how many there are.
+std::pair<std::size_t, std::size_t> compare(Accelerator& accelerator, const std::vector<std::uint8_t>& inputs,
+                                            const std::vector<std::uint8_t>& expected) {
     const std::size_t frames = inputs.size() / image_values;
-    for (std::size_t frame = 0; frame < frames; frame++) {
+    for (std::size_t frame = 0; frame < frames; ++frame) {
         std::copy_n(inputs.begin() + static_cast<std::ptrdiff_t>(frame * image_values), image_values, accelerator.image(frame));
     }
     accelerator.run(static_cast<std::uint32_t>(frames));
     std::size_t differing = 0, compared = 0;
-    for (std::size_t frame = 0; frame < frames; frame++) {
-        const std::uint8_t *result = accelerator.result(frame);
-        for (const Span &output : output_spans) {
-            for (std::size_t i = 0; i < output.values; i++, compared++) {
+    for (std::size_t frame = 0; frame < frames; ++frame) {
+        const std::uint8_t* result = accelerator.result(frame);
+        for (const Span& output : output_spans) {
+            for (std::size_t i = 0; i < output.values; ++i, ++compared) {
                 differing += compared >= expected.size() || result[i] != expected[compared];
             }
             result += output.bytes;
         }
     }
     if (compared == 0 || compared != expected.size()) {
-        throw std::runtime_error("tb_data does not belong to this accelerator");
+        throw Failure("tb_data does not belong to this accelerator");
     }
     return {differing, compared};
 }
 
-// The median of the seconds that a call with so many frames takes.
-double median_seconds(Accelerator &accelerator, std::uint32_t frames, double seconds) {
+/// The median of the seconds that a call with so many frames takes.
+double median_seconds(Accelerator& accelerator, std::uint32_t frames, double seconds) {
     std::vector<double> taken;
     for (double total = 0; taken.empty() || total < seconds; total += taken.back()) {
         const auto begin = std::chrono::steady_clock::now();
@@ -139,10 +142,10 @@ double median_seconds(Accelerator &accelerator, std::uint32_t frames, double sec
     return taken[taken.size() / 2];
 }
 
-int run(int argc, char **argv) {
+int run(int argc, char** argv) {
     const Options options = parse(argc, argv);
-    const std::vector<std::uint8_t> inputs = read_file(options.folder + "/tb_data/inputs.bin");
-    const std::vector<std::uint8_t> expected = read_file(options.folder + "/tb_data/expected.bin");
+    const std::vector<std::uint8_t> inputs = read_file(options.folder + "/tb_data/inputs.bin", file_bytes_max);
+    const std::vector<std::uint8_t> expected = read_file(options.folder + "/tb_data/expected.bin", file_bytes_max);
     if (!options.loaded) {
         load_overlay(options.root, options.folder);
     }
@@ -159,12 +162,13 @@ int run(int argc, char **argv) {
     return 0;
 }
 
-} // namespace
+}  // namespace
+}  // namespace edgekit
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     try {
-        return run(argc, argv);
-    } catch (const std::exception &error) {
+        return edgekit::run(argc, argv);
+    } catch (const std::exception& error) {
         std::fprintf(stderr, "edgekit-zynq: %s\n", error.what());
         return 2;
     }

@@ -4,13 +4,13 @@
 # make deploy BOARD=user@host copy all this there
 # make check BOARD=user@host  there, load the overlay, compare with the numpy reference's results, then time
 
-VIVADO ?= vivado
+VIVADO_PROGRAM = $$(or $$(EDGEKIT_VIVADO),$$(VIVADO),vivado)
 CXX_FOR_BOARD ?= $compiler
 DTC ?= dtc
 SCP ?= scp
 SSH ?= ssh
 DESTINATION ?= edgekit-$name
-APPLICATION = $$(wildcard application/*.cc)
+APPLICATION = $$(wildcard application/*.cc application/core/*.cc)
 
 .PHONY: csim_accelerator bitstream application overlay deploy check
 
@@ -26,15 +26,15 @@ build/testbench_accelerator: firmware/edgekit_network.cpp accelerator.cpp testbe
 bitstream: build/edgekit.bit
 
 build/edgekit.bit: build_bitstream.tcl processing_system.tcl
-	@command -v $$(VIVADO) >/dev/null || { echo "$$(VIVADO) is not there: install AMD Vivado and source its settings64.sh, or set VIVADO to the program" >&2; exit 2; }
+	@command -v $$(VIVADO_PROGRAM) >/dev/null || { echo "$$(VIVADO_PROGRAM) is not there: install AMD Vivado and source its settings64.sh, or set EDGEKIT_VIVADO to the program" >&2; exit 2; }
 	@test -d build_ip/solution/impl/ip || { echo "there is no IP yet: make ip first" >&2; exit 2; }
-	$$(VIVADO) -mode batch -source build_bitstream.tcl -journal build_bitstream.jou -log build_bitstream.log
+	$$(VIVADO_PROGRAM) -mode batch -source build_bitstream.tcl -journal build_bitstream.jou -log build_bitstream.log
 
 application: build/edgekit-zynq
 
-build/edgekit-zynq: $$(APPLICATION) $$(wildcard application/*.h)
+build/edgekit-zynq: $$(APPLICATION) $$(wildcard application/*.h application/core/*.h)
 	mkdir -p build
-	$$(CXX_FOR_BOARD) -std=c++17 -O2 -Wall -Wextra -D_FILE_OFFSET_BITS=64 $$(APPLICATION) -static -o $$@
+	$$(CXX_FOR_BOARD) -std=c++17 -O2 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -Iapplication $$(APPLICATION) -static -o $$@
 
 overlay: build/edgekit.dtbo
 

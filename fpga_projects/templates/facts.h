@@ -1,14 +1,14 @@
 // The accelerator of $name on the $board, for the application. Sizes in bytes.
-#ifndef EDGEKIT_FACTS_H_
-#define EDGEKIT_FACTS_H_
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 namespace edgekit {
 
+/// An output: its values, and the bytes of the whole words that they take.
 struct Span {
-    std::size_t values, bytes; // an output's values, and the whole words that they take
+    std::size_t values, bytes;
 };
 
 constexpr char network_name[] = "$name";
@@ -18,14 +18,13 @@ constexpr Span output_spans[] = {$output_spans};
 constexpr std::uint32_t frames_max = $frames_max;
 constexpr std::size_t register_images = $register_images, register_results = $register_results, register_frames = $register_frames;
 
+/// The weights of one layer: where they begin in the block of all weights, and the register that is told their address.
 struct Memory {
-    const char *file; // the weights of one layer
+    const char* file;
     std::size_t first, bytes, register_offset;
 };
 
 constexpr std::size_t memory_count = $memory_count, weight_bytes = $weight_bytes;
 constexpr Memory memories[memory_count + 1] = {$memories};
 
-} // namespace edgekit
-
-#endif
+}  // namespace edgekit

@@ -126,6 +126,7 @@ def test_bitstream_and_deploy_say_what_is_missing(ultra96: Path) -> None:
         return subprocess.run(["make", *words], cwd=ultra96, capture_output=True, text=True).stderr
 
     assert "no_vivado is not there" in make("bitstream", "VIVADO=no_vivado")
+    assert "no_vivado is not there" in make("bitstream", "EDGEKIT_VIVADO=no_vivado", "VIVADO=true")
     assert "make ip first" in make("bitstream", "VIVADO=true")
     assert "which board?" in make("deploy")
     assert "make bitstream first" in make("deploy", "BOARD=root@board")

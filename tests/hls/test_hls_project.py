@@ -102,4 +102,27 @@ def test_make_ip_without_vitis_hls_says_what_to_set(tmp_path: Path) -> None:
     project = write(plan_folded(every_kernel(), find_board("ultra96")), tmp_path)
     done = subprocess.run(["make", "ip", "VITIS_HLS=no_such_vitis"], cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "no_such_vitis is not there" in done.stderr and "VITIS_HLS" in done.stderr
+    assert "no_such_vitis is not there" in done.stderr and "EDGEKIT_VITIS_HLS" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "program", "said"),
+    [
+        ("EDGEKIT_VITIS_HLS", "vitis_hls", "-f build_ip.tcl"),
+        ("EDGEKIT_VITIS_HLS", "vitis-run", "--mode hls --tcl build_ip.tcl"),
+        ("VITIS_HLS", "vitis_hls", "-f build_ip.tcl"),
+        ("PATH", "vitis-run", "--mode hls --tcl build_ip.tcl"),
+    ],
+)
+def test_make_ip_takes_the_program_of_any_release(tmp_path: Path, variable: str, program: str, said: str) -> None:
+    """Named by edgekit's variable or the Makefile's own, or found; each is given the script in its own way."""
+    project = write(plan_folded(every_kernel(), find_board("ultra96")), tmp_path / "project")
+    vitis = tmp_path / "vitis" / program
+    vitis.parent.mkdir()
+    vitis.write_text('#!/bin/sh\necho "$@"\n')
+    vitis.chmod(0o755)
+    others = {name: value for name, value in os.environ.items() if name not in ("EDGEKIT_VITIS_HLS", "VITIS_HLS")}
+    setting = f"{vitis.parent}:{os.environ['PATH']}" if variable == "PATH" else str(vitis)
+    environment = {**others, "EDGEKIT_VITIS_HLS": "", variable: setting}
+    done = subprocess.run(["make", "-s", "ip"], cwd=project, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{said}\n"
