@@ -9,7 +9,7 @@
 //
 // Tokens come at even distances over a row, so that whoever writes them need not stop meanwhile, and just in time: when a row of
 // windows begins, `reach` of them have come from the first one of the row of the map where these windows have their top. The buffer
-// has `words` places, which are used in turn; hls/window_stage.py finds both numbers. Cells outside the map are pad_value.
+// has `words` places, which are used in turn; window.py beside it finds both numbers. Cells outside the map are pad_value.
 
 #ifndef EDGEKIT_WINDOW_H_
 #define EDGEKIT_WINDOW_H_
