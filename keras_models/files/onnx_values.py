@@ -92,7 +92,7 @@ class Reading:
     values: dict[str, Value]
     names: plain.Names = field(default_factory=plain.Names)
     gates: dict[int, tuple[str, Any]] = field(default_factory=dict)
-    """Of tensors that are a gate of another one (by identity): the gate's function and that tensor. Their product is one function."""
+    """By identity of a tensor that is a gate of another one: the function of their product, and that other tensor."""
 
 
 def title(node: NodeProto) -> str:
