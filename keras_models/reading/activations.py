@@ -80,9 +80,15 @@ def _softmax(reading: Reading, layer: Any, x: Any) -> Any:
     return value
 
 
+def _softmax_layer(reading: Reading, layer: Any, x: Any) -> Any:
+    if layer.axis not in (-1, len(layer.input_shape) - 1):
+        raise refuse(layer, f"axis {layer.axis}")
+    return _softmax(reading, layer, x)
+
+
 ACTIVATION_READERS: dict[str, Callable[..., Any]] = {
     "ReLU": _relu,
     "Activation": _activation_layer,
     "QActivation": _activation_layer,
-    "Softmax": _softmax,
+    "Softmax": _softmax_layer,
 }

@@ -32,7 +32,6 @@ def bias_of(layer: Any, channels: int) -> Floats:
 
 
 def _conv2d(reading: Reading, layer: Any, x: Any) -> Any:
-    require(layer, groups=1, data_format="channels_last")
     kernel = kernel_of(layer, "kernel", "kernel_quantizer_internal")
     x, weights = take_in(reading, x, FoldedWeights(kernel, bias_of(layer, layer.filters)))
     x = x if isinstance(x, Padded) else reading.settle(x)
@@ -50,14 +49,14 @@ def _gives_logits(layer: Any) -> bool:
 
 
 def _depthwise(reading: Reading, layer: Any, x: Any) -> Any:
-    require(layer, depth_multiplier=1, data_format="channels_last")
+    require(layer, depth_multiplier=1)
     kernel = kernel_of(layer, "depthwise_kernel", "depthwise_quantizer_internal")
     x, window = window_of(reading, layer, x, layer.kernel_size, layer.dilation_rate)
     return end(reading, layer, Depthwise(layer.name, x, FoldedWeights(kernel, bias_of(layer, kernel.shape[2])), window))
 
 
 def _separable(reading: Reading, layer: Any, x: Any) -> Any:
-    require(layer, depth_multiplier=1, data_format="channels_last")
+    require(layer, depth_multiplier=1)
     spatial = np.asarray(layer.depthwise_kernel, np.float32)
     x, window = window_of(reading, layer, x, layer.kernel_size, layer.dilation_rate)
     first = FoldedWeights(spatial, np.zeros(spatial.shape[2], np.float32))

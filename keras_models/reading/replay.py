@@ -11,6 +11,7 @@ from typing import Any
 
 from edgekit.errors import UnsupportedLayer
 from edgekit.keras_models.reading.activations import ACTIVATION_READERS
+from edgekit.keras_models.reading.arguments import require_inference, require_readable_arguments
 from edgekit.keras_models.reading.attention import ATTENTION_READERS
 from edgekit.keras_models.reading.convolutions import CONVOLUTION_READERS
 from edgekit.keras_models.reading.heads import HEAD_READERS
@@ -43,15 +44,14 @@ def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, Folded], li
         raise UnsupportedLayer(
             f"model '{model.name}' has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported."
         )
+    _require_readable(nodes)
     for node in nodes:
         layer, output = node.layer, key_of(node.outputs)
         if not node.keras_inputs:
             source = layers.input(tuple(node.outputs.shape[1:]))
             values[output] = source
             continue
-        read = READERS.get(type(layer).__name__)
-        if read is None:
-            raise UnsupportedLayer(f"layer '{layer.name}' is a {type(layer).__name__}. Supported: {', '.join(sorted(READERS))}.")
+        read = READERS[type(layer).__name__]
         inputs = [values[key_of(tensor)] for tensor in node.keras_inputs]
         value = read(reading, layer, *inputs)
         shared = uses[output] > 1
@@ -61,6 +61,18 @@ def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, Folded], li
     if layers.shape(end) != wanted:
         end = layers.reshape(end, "output_reshape", wanted)
     return layers.model(source, end, model.name), reading.weights, reading.notes
+
+
+def _require_readable(nodes: list[Any]) -> None:
+    """Before any work: every layer has a reader, and arguments that it reads."""
+    for node in nodes:
+        layer, kind = node.layer, type(node.layer).__name__
+        if not node.keras_inputs:
+            continue
+        if kind not in READERS:
+            raise UnsupportedLayer(f"layer '{layer.name}' is a {kind}. Supported: {', '.join(sorted(READERS))}.")
+        require_readable_arguments(layer)
+        require_inference(layer, node.call_kwargs)
 
 
 def nodes_of(model: Any) -> list[Any]:

@@ -1,0 +1,84 @@
+"""Every argument of every layer that is read: honoured by its reader, without effect on inference, or allowed at one value only.
+
+A test walks the constructors of all these layers, so that no argument is dropped unseen. Keras' names, with its defaults as Keras keeps
+them on a layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.keras_models.reading.keras_layer import refuse
+
+WITHOUT_EFFECT = frozenset(
+    {
+        *("name", "trainable", "dtype", "activity_regularizer", "seed", "common", "kwargs"),
+        # training alone looks at them
+        *("momentum", "synchronized", "rate", "noise_shape", "stddev", "initial", "robust_masking"),
+        # old arguments of qkeras, of which it makes constraints
+        *("kernel_range", "bias_range", "depthwise_range"),
+    }
+)
+"""Of any layer; so is all that ends in one of ENDINGS. `dtype`: a mixed_float16 model is read in float32."""
+ENDINGS = ("_initializer", "_regularizer", "_constraint")
+ONLY: dict[str, Any] = {"data_format": "channels_last", "groups": 1}
+"""Of any layer that has them: the one value that is read."""
+
+_CONVOLUTION = ("filters", "kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias")
+_DEPTHWISE = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier", "activation", "use_bias")
+_DENSE = ("units", "activation", "use_bias")
+_POOL = ("pool_size", "strides", "padding")
+HONOURED: dict[str, tuple[str, ...]] = {
+    "Activation": ("activation",),
+    "Add": (),
+    "Average": (),
+    "AveragePooling2D": _POOL,
+    "BatchNormalization": ("axis", "epsilon", "center", "scale"),
+    "ChannelSlice": ("start", "count"),
+    "Concatenate": ("axis",),
+    "Conv2D": _CONVOLUTION,
+    "Dense": _DENSE,
+    "DepthwiseConv2D": _DEPTHWISE,
+    "DepthwiseUpsampling2D": ("factor",),
+    "Dropout": (),
+    "Flatten": (),
+    "GaussianNoise": (),
+    "GlobalAveragePooling2D": ("keepdims",),
+    "GlobalMaxPooling2D": ("keepdims",),
+    "LayerNormalization": ("axis", "epsilon", "center", "scale"),
+    "LayerScale": (),
+    "MaxPooling2D": _POOL,
+    "Multiply": (),
+    "OffsetAttention": ("heads",),
+    "ProgressiveNorm": ("epsilon",),
+    "QActivation": ("activation",),
+    "QConv2D": (*_CONVOLUTION, "kernel_quantizer", "bias_quantizer"),
+    "QDense": (*_DENSE, "kernel_quantizer", "bias_quantizer"),
+    "QDepthwiseConv2D": (*_DEPTHWISE, "depthwise_quantizer", "bias_quantizer"),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "ReluAttention": ("heads",),
+    "Rescaling": ("scale", "offset"),
+    "Reshape": ("target_shape",),
+    "SeparableConv2D": ("filters", *_DEPTHWISE),
+    "Softmax": ("axis",),
+    "SpatialDropout2D": (),
+    "ZeroPadding2D": ("padding",),
+}
+"""By class: what its reader looks at. A value that it cannot read it refuses by name."""
+
+
+def require_readable_arguments(layer: Any) -> None:
+    """Raises UnsupportedLayer for an argument of ONLY with another value."""
+    for name, wanted in ONLY.items():
+        value = getattr(layer, name, wanted)
+        if value != wanted and name not in HONOURED[type(layer).__name__]:
+            raise refuse(layer, f"{name}={value}")
+
+
+def require_inference(layer: Any, call: dict[str, Any]) -> None:
+    """Raises UnsupportedLayer for a layer that the model calls for training even in inference, or with anything but tensors."""
+    for name, value in call.items():
+        if name == "training" and not value:
+            continue
+        if value is not None and name != "inputs":
+            raise refuse(layer, f"{name}={value} where the model calls it")
