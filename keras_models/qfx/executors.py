@@ -11,20 +11,14 @@ import numpy.typing as npt
 
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import (
-    Add,
-    Concat,
     Conv2D,
     Dense,
     DepthwiseConv2D,
     DepthwiseConv2DTranspose,
     IntegerGraph,
-    Lookup,
     MatMul,
-    MaxPool,
     Multiply,
     Op,
-    Reshape,
-    Slice,
     Tensor,
     product_bound,
     shifts_of,
@@ -40,7 +34,8 @@ def _missing(artifact: Artifact) -> str | None:
     if artifact.graph is None:
         return "the artifact has no integer graph"
     for op in artifact.graph.ops:
-        reason = CANNOT[type(op)](artifact.graph, op)
+        refuses = SOMETIMES_REFUSED.get(type(op))
+        reason = refuses(artifact.graph, op) if refuses else None
         if reason:
             return reason
     return None
@@ -91,24 +86,14 @@ def _product(graph: IntegerGraph, op: ProductOp) -> str | None:
     return None
 
 
-def _always(graph: IntegerGraph, op: Op) -> None:
-    """Keras has every op of this kind."""
-
-
-CANNOT: Mapping[type[Op], Callable[[IntegerGraph, Any], str | None]] = {
+SOMETIMES_REFUSED: Mapping[type[Op], Callable[[IntegerGraph, Any], str | None]] = {
     Conv2D: _conv,
     DepthwiseConv2D: _conv,
     DepthwiseConv2DTranspose: _weighted,
     Dense: _weighted,
-    Add: _always,
     Multiply: _product,
     MatMul: _product,
-    Concat: _always,
-    Slice: _always,
-    MaxPool: _always,
-    Lookup: _always,
-    Reshape: _always,
 }
-"""Why Keras cannot compute an op, or None."""
+"""Ops that Keras does not always compute to the bit: why it cannot compute this one, or None. It always computes all others."""
 
 EXECUTORS = (Executor("keras", _missing, _open),)

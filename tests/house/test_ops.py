@@ -14,17 +14,13 @@ EXTENDING = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
 TABLES = {
     "edgekit.graph.shapes": "SHAPES",
     "edgekit.graph.check": "RULES",
-    "edgekit.graph.ranges": "LOWEST",
     "edgekit.graph.reference": "RUN",
-    "edgekit.graph.onnx_form": "MAIN",
     "edgekit.graph.onnx_write": "WRITE",
     "edgekit.graph.onnx_read": "READ",
     "edgekit.tflite.writer": "LOWER",
     "edgekit.hls.ops": "ROWS",
     "edgekit.keras_models.qfx.freeze": "FREEZE",
     "edgekit.keras_models.qfx.thaw": "THAW",
-    "edgekit.keras_models.qfx.executors": "CANNOT",
-    "edgekit.verify.onnxruntime": "CANNOT",
 }
 
 

@@ -3,9 +3,9 @@
 - Every tensor of the graph is an int8 or uint8 value of the same name, zero point 0; its scale 2**-f is the initializer that the
   file's quantization_annotation names. The batch is a symbolic dimension.
 - Maps (three dimensions) are channels first, as ONNX wants them; all other shapes are kept.
-- An op is one node of the kind that `MAIN` says, with the op's name, and nodes around it, which the form needs beside it. Those, and
-  the op's constants, are called `name/what it is`. What an op has besides its inputs and output stands in the attributes of the main
-  node, in constants of these names, and in an activation's node, whose `what it is` is the activation.
+- An op is one node of the kind that its row of `onnx_write.WRITE` says, with the op's name, and nodes around it, which the form needs
+  beside it. Those, and the op's constants, are called `name/what it is`. What an op has besides its inputs and output stands in the
+  attributes of the main node, in constants of these names, and in an activation's node, whose `what it is` is the activation.
 - Some nodes around an op are of kinds that may be main nodes, too. They are told apart by what they read: an Add or Mul of a constant
   is no op's own (it is a step of a lookup or of a requantize), nor is a Reshape whose shape is not `its own name/shape` (it splits or
   joins the heads of a product). A Conv with the attribute `group` is a depthwise one; a full one has none, even with one channel.
@@ -13,29 +13,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.graph.ir import (
-    Activation,
-    Add,
-    Concat,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    DepthwiseConv2DTranspose,
-    Lookup,
-    MatMul,
-    MaxPool,
-    Multiply,
-    Op,
-    Reshape,
-    Slice,
-)
+from edgekit.graph.ir import Activation
 
 OPSET = 17
 IR_VERSION = 8
@@ -44,22 +29,6 @@ BATCH = "batch"
 TO_CHANNELS_FIRST, TO_CHANNELS_LAST, TURN_LAST = (0, 3, 1, 2), (0, 2, 3, 1), (0, 1, 3, 2)
 SCALE_KEY, ZERO_POINT_KEY = "SCALE_TENSOR", "ZERO_POINT_TENSOR"
 """The keys of an annotation; its values are names of initializers."""
-
-MAIN: Mapping[type[Op], str] = {
-    Conv2D: "Conv",
-    DepthwiseConv2D: "Conv",
-    DepthwiseConv2DTranspose: "ConvTranspose",
-    Dense: "Gemm",
-    Add: "Add",
-    Multiply: "Mul",
-    MatMul: "MatMul",
-    Concat: "Concat",
-    Slice: "Slice",
-    MaxPool: "MaxPool",
-    Lookup: "Gather",
-    Reshape: "Reshape",
-}
-"""The kind of node that bears an op's name."""
 
 WEIGHTS, WEIGHTS_SCALE, BIAS = "weights", "weights_scale", "bias"
 """Constants of the ops that have weights; a product of matrices has a bias, too."""
@@ -78,20 +47,6 @@ def activation_of(node_name: str) -> Activation:
     """The activation that a node of that name applies; none, for a node that does something else."""
     what = node_name.rpartition("/")[2]
     return next((one for one in (Activation.RELU, Activation.RELU6) if what == one.value), Activation.NONE)
-
-
-def op_type(node: Any, constants: Container[str]) -> type[Op] | None:
-    """The op whose main node it is, or None where it stands around another. `constants`: names of the file's initializers."""
-    kinds = [op for op, kind in MAIN.items() if kind == node.op_type]
-    if not kinds:
-        return None
-    if node.op_type == "Conv":
-        return DepthwiseConv2D if any(attribute.name == GROUP for attribute in node.attribute) else Conv2D
-    if node.op_type in ("Add", "Mul") and any(name in constants for name in node.input):
-        return None
-    if node.op_type == "Reshape" and part(node.name, SHAPE) not in node.input:
-        return None
-    return kinds[0]
 
 
 def channels_first(shape: Sequence[int]) -> tuple[int, ...]:

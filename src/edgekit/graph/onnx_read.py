@@ -6,7 +6,7 @@ memory, and the file has to hold the very same nodes and constants: nothing in i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from math import prod
 from typing import Any
 
@@ -39,7 +39,9 @@ from edgekit.graph.ir import (
 from edgekit.graph.onnx_form import (
     BATCH,
     BIAS,
+    GROUP,
     SCALE_KEY,
+    SHAPE,
     START,
     TABLE,
     WEIGHTS,
@@ -48,10 +50,9 @@ from edgekit.graph.onnx_form import (
     activation_of,
     channels_last,
     dense_rows,
-    op_type,
     part,
 )
-from edgekit.graph.onnx_write import onnx_model
+from edgekit.graph.onnx_write import WRITE, onnx_model
 
 HINT = "edgekit reads the ONNX files that edgekit writes"
 DIMENSION_MAX = 1 << 24
@@ -80,6 +81,20 @@ def read_onnx(data: bytes) -> IntegerGraph:
         raise _refuse(str(broken))
     _compare(model, onnx_model(graph, outputs))
     return graph
+
+
+def op_type(node: Any, constants: Container[str]) -> type[Op] | None:
+    """The op whose main node it is, or None where it stands around another. `constants`: names of the file's initializers."""
+    kinds = [op for op, row in WRITE.items() if row.main == node.op_type]
+    if not kinds:
+        return None
+    if node.op_type == "Conv":
+        return DepthwiseConv2D if any(attribute.name == GROUP for attribute in node.attribute) else Conv2D
+    if node.op_type in ("Add", "Mul") and any(name in constants for name in node.input):
+        return None
+    if node.op_type == "Reshape" and part(node.name, SHAPE) not in node.input:
+        return None
+    return kinds[0]
 
 
 def _refuse(problem: str) -> EdgekitError:

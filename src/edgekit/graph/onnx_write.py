@@ -46,7 +46,6 @@ from edgekit.graph.onnx_form import (
     BIAS,
     GROUP,
     IR_VERSION,
-    MAIN,
     OPSET,
     SCALE_KEY,
     SHAPE,
@@ -81,7 +80,7 @@ def onnx_model(graph: IntegerGraph, outputs: Sequence[str]) -> Any:
     """The onnx.ModelProto whose outputs are the named tensors of the graph."""
     parts = _Parts(set(graph.tensors))
     for op in graph.ops:
-        WRITE[type(op)](parts, graph, op)
+        WRITE[type(op)].write(parts, graph, op)
     annotations = [_annotation(parts, tensor) for tensor in graph.tensors.values()]
     between = [_value_info(t) for name, t in graph.tensors.items() if name != graph.input and name not in outputs]
     proto = helper.make_graph(
@@ -123,7 +122,7 @@ class _Parts:
 
     def main(self, op: Op, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """The node that stands for the op."""
-        return self.node(MAIN[type(op)], op.name, inputs, output, **attributes)
+        return self.node(WRITE[type(op)].main, op.name, inputs, output, **attributes)
 
     def claim(self, name: str) -> str:
         if name in self.taken:
@@ -320,17 +319,25 @@ def _reshape(parts: _Parts, graph: IntegerGraph, op: Reshape) -> None:
     parts.node("Transpose", part(op.name, "channels_first"), [x], op.output, perm=TO_CHANNELS_FIRST)
 
 
-WRITE: Mapping[type[Op], Callable[[_Parts, IntegerGraph, Any], None]] = {
-    Conv2D: _conv,
-    DepthwiseConv2D: _conv,
-    DepthwiseConv2DTranspose: _depthwise_transpose,
-    Dense: _dense,
-    Add: _add,
-    Multiply: _multiply,
-    MatMul: _matmul,
-    Concat: _concat,
-    Slice: _slice,
-    MaxPool: _max_pool,
-    Lookup: _lookup,
-    Reshape: _reshape,
+@dataclass(frozen=True)
+class Row:
+    """How an op is written. `main`: the kind of node that bears its name; `write` adds all its nodes and constants."""
+
+    main: str
+    write: Callable[[_Parts, IntegerGraph, Any], None]
+
+
+WRITE: Mapping[type[Op], Row] = {
+    Conv2D: Row("Conv", _conv),
+    DepthwiseConv2D: Row("Conv", _conv),
+    DepthwiseConv2DTranspose: Row("ConvTranspose", _depthwise_transpose),
+    Dense: Row("Gemm", _dense),
+    Add: Row("Add", _add),
+    Multiply: Row("Mul", _multiply),
+    MatMul: Row("MatMul", _matmul),
+    Concat: Row("Concat", _concat),
+    Slice: Row("Slice", _slice),
+    MaxPool: Row("MaxPool", _max_pool),
+    Lookup: Row("Gather", _lookup),
+    Reshape: Row("Reshape", _reshape),
 }

@@ -9,16 +9,10 @@ import numpy as np
 
 from edgekit.graph.ir import (
     Activation,
-    Add,
     Concat,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    DepthwiseConv2DTranspose,
     IntArray,
     IntegerGraph,
     Lookup,
-    MatMul,
     MaxPool,
     Multiply,
     Op,
@@ -42,7 +36,7 @@ def lowest(graph: IntegerGraph, name: str) -> int:
     """No integer of the tensor is below it."""
     found = {graph.input: graph.tensors[graph.input].low}
     for op in graph.ops:
-        found[op.output] = LOWEST[type(op)](graph, op, found)
+        found[op.output] = BETTER_KNOWN.get(type(op), _clamped)(graph, op, found)
     return found[name]
 
 
@@ -83,6 +77,7 @@ _Found: TypeAlias = dict[str, int]
 
 
 def _clamped(graph: IntegerGraph, op: Any, found: _Found) -> int:
+    """True of every op: its output is clamped to its type, and by its activation where it has one."""
     return clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])[0]
 
 
@@ -94,18 +89,11 @@ def _of_sources(graph: IntegerGraph, op: Op, found: _Found) -> int:
     return min(found[source] for source in op_inputs(op))
 
 
-LOWEST: Mapping[type[Op], Callable[[IntegerGraph, Any, _Found], int]] = {
-    Conv2D: _clamped,
-    DepthwiseConv2D: _clamped,
-    DepthwiseConv2DTranspose: _clamped,
-    Dense: _clamped,
-    Add: _clamped,
-    Multiply: _clamped,
-    MatMul: _clamped,
+BETTER_KNOWN: Mapping[type[Op], Callable[[IntegerGraph, Any, _Found], int]] = {
     Concat: _of_sources,
     Slice: _of_sources,
     MaxPool: _of_sources,
     Lookup: _least_entry,
     Reshape: _of_sources,
 }
-"""The lowest integer that an op writes, from those of the tensors before it."""
+"""Ops of whose lowest integer more is known than its clamp, from those of the tensors before it."""
