@@ -159,6 +159,8 @@ class Growing:
             self.add(Lookup, output, input=source.name, table=table)
         elif kind is Reshape:
             self.add(Reshape, replace(source, shape=self.other_shape(source.shape)), input=source.name)
+        else:
+            raise NotImplementedError(f"Growing.grow draws no {kind.__name__}")
 
     def upsample(self, source: Tensor) -> None:
         kernel = (self.integer(1, 3), self.integer(1, 3))
