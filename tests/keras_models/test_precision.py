@@ -148,7 +148,7 @@ def test_a_file_says_only_what_differs(tmp_path: Path) -> None:
         ('{"a": {"weight_bits": null}}', "significant bits, not None"),
         ('{"a": {"k_hot": 0}}', "K-hot weights have 1 to 5 non-zero bits, not 0"),
         ('{"a": {"k_hot": true}}', "non-zero bits, not True"),
-        (json.dumps({"a": "x" * (1 << 20)}), "more than 1,048,576 bytes"),
+        (json.dumps({"a": "x" * (1 << 20)}), "larger than 1,048,576 bytes"),
     ],
 )
 def test_files_that_are_refused(tmp_path: Path, content: str, message: str) -> None:
