@@ -109,6 +109,18 @@ def test_every_network_of_a_table_is_entered() -> None:
         assert not [one.name for one in made if NETWORKS.get(one.name) is not one], path.name
 
 
+def test_every_table_is_in_the_networks_page() -> None:
+    page = (ROOT / "docs" / "networks.md").read_text()
+    files = {path: defined(path) for path in sorted((ROOT / "keras_models" / "zoo").glob("*.py"))}
+    homes = {file for file, names in files.items() if any(_is_network(vars(import_module(module_of(file)))[name]) for name in names)}
+    assert len(homes) > 5
+    assert not [file.name for file in homes if f"| keras_models/zoo/{file.name} |" not in page]
+
+
+def _is_network(value: object) -> bool:
+    return isinstance(value, Network) or (isinstance(value, tuple) and bool(value) and isinstance(value[0], Network))
+
+
 def test_every_board_is_entered() -> None:
     made = [one for one in vars(boards).values() if isinstance(one, boards.Board)]
     assert {one.name for one in made} == set(boards.BOARDS)
