@@ -7,6 +7,8 @@
 
 A seed is that of the initial weights and of the order of the images; the 450 held-out images are the same for all. Each result is kept in
 a file of JSON lines as soon as it is there, and not measured again: the run can be stopped and gone on with.
+
+`python benchmarks/accuracy.py imagenet ...` measures on photographs what real weights lose; see imagenet.py, or --help behind it.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from typing import Any
+
+from imagenet import main as measure_photographs
 
 from edgekit.jobs.dataset import load_dataset
 
@@ -55,6 +59,9 @@ MEMBERS = (
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["imagenet"]:
+        measure_photographs(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", action="append", choices=[one.network for one in MEMBERS], help="only this one; may be repeated")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many, from 0 on (default {SEEDS})")

@@ -185,7 +185,7 @@ def graph_of(name: str, alpha: float, size: int, graphs: Path | None) -> Integer
     from edgekit.jobs.integer_graph import integer_graph
 
     request = ModelRequest(name, alpha=alpha, size=size)
-    return integer_graph(load_source(request), request, lambda _: None)[0]
+    return integer_graph(load_source(request), request, lambda _: None).graph
 
 
 def shares(found: Estimates) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgekit.keras_models.files.model_files import load_model, save_model
     from edgekit.keras_models.layers.bn_form import bn_form
     from edgekit.keras_models.layers.bn_layers import set_norm_mix
+    from edgekit.keras_models.qfx.effort import Effort
     from edgekit.keras_models.qfx.freeze import freeze
     from edgekit.keras_models.qfx.model import QFXModel
     from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision
@@ -31,6 +32,7 @@ else:
             "files.model_files": ("load_model", "save_model"),
             "layers.bn_form": ("bn_form",),
             "layers.bn_layers": ("set_norm_mix",),
+            "qfx.effort": ("Effort",),
             "qfx.freeze": ("freeze",),
             "qfx.model": ("QFXModel",),
             "qfx.precision": ("Precisions", "WeightPrecision"),
@@ -48,6 +50,7 @@ else:
 __all__ = [
     "NETWORKS",
     "Counts",
+    "Effort",
     "ImportedWeights",
     "Network",
     "Precisions",

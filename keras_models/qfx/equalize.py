@@ -33,6 +33,8 @@ MOST_DOUBLINGS = 4
 """A channel is scaled by 2**-4 to 2**4 at most: shifts have to stay legal, and what is almost always zero is not worth more."""
 INPUT_AXES = {"QConv2D": 2, "QDepthwiseConv2D": 2, "QDense": 0}
 """Where a kernel has its input channels."""
+HOMOGENEOUS = (Activation.NONE, Activation.RELU)
+"""Clamps with f(s x) = s f(x) for s > 0; not ReLU6."""
 PER_CHANNEL = ("ZeroPadding2D", "MaxPooling2D")
 """Layers that a positive factor a channel passes through."""
 
@@ -55,15 +57,15 @@ def equalize(model: QFXModel, images: npt.NDArray[np.float32]) -> tuple[str, ...
     Returns:
         Names of the tensors whose channels were changed.
     """
-    pairs = _pairs(model)
-    if not pairs:
+    found = neighbours(model)
+    if not found:
         return ()
-    probe = tf_keras.Model(model.inputs, [pair.requantize.output for pair in pairs])
+    probe = tf_keras.Model(model.inputs, [pair.requantize.output for pair in found])
     with unquantized(model):
         values = tf.nest.flatten(probe(images[:IMAGES], training=False))
     # a pair's factors leave the ranges that other pairs see as they are: B undoes them
     ranges = [np.abs(np.asarray(one)).reshape(-1, one.shape[-1]).max(axis=0) for one in values]
-    return tuple(pair.first.name for pair, found in zip(pairs, ranges, strict=True) if _balance(pair, found))
+    return tuple(pair.first.name for pair, largest in zip(found, ranges, strict=True) if _balance(pair, largest))
 
 
 def _balance(pair: Neighbours, activations: npt.NDArray[Any]) -> bool:
@@ -107,7 +109,8 @@ def factors(activations: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> 
     return np.ldexp(np.float32(1.0), np.where(alive, exponents + shift, 0))
 
 
-def _pairs(model: QFXModel) -> list[Neighbours]:
+def neighbours(model: QFXModel, clamps: tuple[Activation, ...] = HOMOGENEOUS) -> list[Neighbours]:
+    """Layers with nothing but one of these clamps, and what a factor passes through, between them."""
     readers: dict[Any, list[Any]] = defaultdict(list)
     nodes = nodes_of(model)
     for node in nodes:
@@ -119,7 +122,7 @@ def _pairs(model: QFXModel) -> list[Neighbours]:
         if not _has_weights(node.layer) or _one_point_for_all(node.layer):
             continue
         after = readers[key_of(node.outputs)]
-        if len(after) != 1 or not _is_homogeneous(after[0].layer):
+        if len(after) != 1 or not _clamps(after[0].layer, clamps):
             continue
         last = after[0]
         while key_of(last.outputs) not in ends and len(readers[key_of(last.outputs)]) == 1:
@@ -140,14 +143,13 @@ def _one_point_for_all(layer: Any) -> bool:
     return type(layer).__name__ == "QDense"
 
 
-def _is_homogeneous(layer: Any) -> bool:
-    """f(s x) = s f(x) for s > 0: a ReLU or nothing, not ReLU6."""
+def _clamps(layer: Any, clamps: tuple[Activation, ...]) -> bool:
     quantizer = getattr(layer, "quantizer", None)
-    return isinstance(quantizer, QFXActivation) and quantizer.clamp is not Activation.RELU6
+    return isinstance(quantizer, QFXActivation) and quantizer.clamp in clamps
 
 
 def _lets_factors_through(layer: Any) -> bool:
     """A pool, also one that is a depthwise convolution with constants and its requantize."""
     kind = type(layer).__name__
     constant = kind == "QDepthwiseConv2D" and not layer.trainable
-    return kind in PER_CHANNEL or constant or _is_homogeneous(layer) or (kind == "Flatten" and layer.input_shape[1:-1] in ((1, 1), ()))
+    return kind in PER_CHANNEL or constant or _clamps(layer, HOMOGENEOUS) or (kind == "Flatten" and layer.input_shape[1:-1] in ((1, 1), ()))

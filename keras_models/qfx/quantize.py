@@ -12,10 +12,13 @@ from edgekit.errors import EdgekitError
 from edgekit.keras_models.layers.bn_form import bn_form
 from edgekit.keras_models.qfx.bias_correction import correct_biases
 from edgekit.keras_models.qfx.calibrate import calibrate
+from edgekit.keras_models.qfx.effort import Effort
 from edgekit.keras_models.qfx.equalize import equalize
 from edgekit.keras_models.qfx.layers import QKerasLayers
 from edgekit.keras_models.qfx.model import QFXModel
 from edgekit.keras_models.qfx.precision import Precisions
+from edgekit.keras_models.qfx.reconstruct import reconstruct
+from edgekit.keras_models.qfx.sensitivity import LayerLoss
 from edgekit.keras_models.reading.replay import replay
 from edgekit.keras_models.reading.vocabulary import AttentionBiases, Folded
 from edgekit.keras_models.zoo.build import build_model
@@ -25,20 +28,27 @@ from edgekit.progress import Note
 
 @dataclass(frozen=True)
 class Quantized:
-    """`notes` tell what differs from the float model on purpose."""
+    """`notes` tell what differs from the float model on purpose. `losses`: what each layer loses, where it was reconstructed."""
 
     model: QFXModel
     notes: tuple[str, ...]
+    losses: tuple[LayerLoss, ...] = ()
 
 
 def quantize(
-    model: Any, images: npt.NDArray[np.float32], *, precisions: Precisions | None = None, note: Note = lambda _: None
+    model: Any,
+    images: npt.NDArray[np.float32],
+    *,
+    precisions: Precisions | None = None,
+    effort: Effort = Effort.QUICK,
+    note: Note = lambda _: None,
 ) -> Quantized:
     """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its BN form.
 
     Args:
         images: (count, *input shape) as the model takes them, to calibrate with.
         precisions: of the weights, by layer name; without, 6 significant bits everywhere.
+        effort: FULL takes minutes for a network for ImageNet, and is nearer to the float network.
 
     Raises:
         UnknownName: `precisions` names a layer that the quantized model has not.
@@ -56,10 +66,14 @@ def quantize(
     note("equalizing channels")
     equalize(twin, images)
     calibrate(twin, images, note)
-    correct_biases(twin, images, note)
+    losses: tuple[LayerLoss, ...] = ()
+    if effort is Effort.FULL:
+        losses = reconstruct(twin, images, note)
+    else:
+        correct_biases(twin, images, note)
     if layers.output_gain != 1.0:
         notes.append(f"the exact network's outputs are {layers.output_gain:.4g} times the float model's; their order is the same")
-    return Quantized(twin, tuple(notes))
+    return Quantized(twin, tuple(notes), losses)
 
 
 def build_qkeras_model(

@@ -6,6 +6,7 @@
     labels.txt       a line for each class
     golden/          input.bin and output.bin: inputs of the model and its outputs, one after the other, raw little-endian
     input_table.bin  what the input holds for each pixel: (channels, 256) values of the input's type, raw little-endian
+    sensitivity.json what each layer loses, of an exact network that was reconstructed
     run.py           checks and runs the model on the device
     pixels.py        brings images to the model's size, for run.py
     everything else  of kind "hls": the HLS project, in the folder itself
@@ -36,7 +37,7 @@ from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
 from edgekit.version import __version__
 
 GRAPH, TFLITE, LABELS, RUN = "model.onnx", "model.tflite", "labels.txt", "run.py"
-INPUT_TABLE, PIXELS = "input_table.bin", "pixels.py"
+INPUT_TABLE, PIXELS, SENSITIVITY = "input_table.bin", "pixels.py", "sensitivity.json"
 GOLDEN_INPUT, GOLDEN_OUTPUT = "golden/input.bin", "golden/output.bin"
 KINDS = ("tflite", "hls")
 WEIGHT_ORIGINS = ("random", "file", "trained")

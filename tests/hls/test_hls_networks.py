@@ -120,7 +120,7 @@ def zoo(name: str, alpha: float, size: int) -> tuple[IntegerGraph, object]:
 
     request = ModelRequest(name, alpha, size, None, None, None, 0)
     source = load_source(request)
-    return integer_graph(source, request, lambda _: None)[0], source.preprocessing
+    return integer_graph(source, request, lambda _: None).graph, source.preprocessing
 
 
 def assert_equal(graph: IntegerGraph, inputs: np.ndarray, computed: dict[str, np.ndarray]) -> None:

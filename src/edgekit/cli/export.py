@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import Alpha, Calibration, Classes, Model, Output, Seed, Size, Weights, command_line
+from edgekit.cli.options import Alpha, Calibration, Classes, Effort, Model, Output, Seed, Sensitivity, Size, Weights, command_line
 from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status
+from edgekit.cli.sensitivity import print_sensitivity
 
 
 def export(
@@ -20,6 +21,8 @@ def export(
     classes: Classes = None,
     weights: Weights = None,
     calibration: Calibration = None,
+    effort: Effort = "quick",
+    sensitivity: Sensitivity = False,
     runtime: Annotated[
         str | None, typer.Option(help="The one runtime that the file has to run on.", show_default="all that the device has")
     ] = None,
@@ -33,7 +36,9 @@ def export(
     """Write a TFLite bundle for a device."""
     from edgekit.jobs import ModelRequest, export_model
 
-    request = ModelRequest(model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed)
+    request = ModelRequest(
+        model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed, effort=effort
+    )
     with status(shown=not json) as note:
         done = export_model(
             request,
@@ -49,6 +54,8 @@ def export(
         print_json(as_plain(done))
         return
     print_warnings(done.warnings, done.notes)
+    if sensitivity:
+        print_sensitivity(done.sensitivity)
     print(f"{done.name}, {done.precision}, for {done.target}: {done.folder}")
     for name, length in done.sizes.items():
         print(f"  {name:<16} {length:>12,} bytes")

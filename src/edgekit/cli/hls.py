@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import Alpha, Calibration, Classes, Model, Output, Seed, Size, Weights, command_line
+from edgekit.cli.options import Alpha, Calibration, Classes, Effort, Model, Output, Seed, Sensitivity, Size, Weights, command_line
 from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status
+from edgekit.cli.sensitivity import print_sensitivity
 from edgekit.targets import AXI_MASTER
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def hls(
     classes: Classes = None,
     weights: Weights = None,
     calibration: Calibration = None,
+    effort: Effort = "quick",
+    sensitivity: Sensitivity = False,
     seed: Seed = 0,
     fps: Annotated[float | None, typer.Option(help="Frames a second to reach with the least resources.", show_default="all it can")] = None,
     clock: Annotated[float | None, typer.Option(metavar="MHZ", help="The fabric's clock.", show_default="the board's")] = None,
@@ -39,7 +42,9 @@ def hls(
     """Write an HLS C++ project for a board, planned to fit it."""
     from edgekit.jobs import ModelRequest, synthesize_project, write_hls_project
 
-    request = ModelRequest(model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed)
+    request = ModelRequest(
+        model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed, effort=effort
+    )
     if synthesize:
         from edgekit.tools import VITIS_HLS, require
 
@@ -61,6 +66,8 @@ def hls(
         print_json(as_plain(done) | ({"synthesis": as_plain(report)} if report else {}))
         return
     print_warnings(done.warnings, done.notes)
+    if sensitivity:
+        print_sensitivity(done.sensitivity)
     show_estimates(done.estimates)
     if report:
         show_synthesis(report, done.estimates)

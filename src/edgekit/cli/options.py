@@ -31,6 +31,10 @@ Calibration = Annotated[
         show_default="crops of two photographs",
     ),
 ]
+Effort = Annotated[
+    str, typer.Option(help="For the accuracy of an exact network: quick, seconds; full, minutes, which also reconstructs every layer.")
+]
+Sensitivity = Annotated[bool, typer.Option("--sensitivity", help="Show what each layer loses, the worst first; with --effort full.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of random weights.")]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.", show_default="named after the model")

@@ -11,8 +11,9 @@ from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.files import read_bounded
 from edgekit.jobs.calibration import calibration_images
 from edgekit.jobs.golden import GoldenVectors, exact_golden, labels_text, stock_golden
-from edgekit.jobs.integer_graph import integer_graph
+from edgekit.jobs.integer_graph import ExactForm, integer_graph
 from edgekit.jobs.source import FloatModel, ModelRequest, Source, load_source
+from edgekit.keras_models.qfx.sensitivity import LayerLoss, worst_first
 from edgekit.plan import Plan, check_destination, write
 from edgekit.progress import Note
 from edgekit.targets import Device, find_device, runtimes_for
@@ -23,7 +24,8 @@ LABELS_BYTES_MAX = 16 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written. `sizes`: bytes of each file, by name."""
+    """What was written. `sizes`: bytes of each file, by name. `sensitivity`: what each layer loses, the worst first, where it was
+    measured."""
 
     folder: Path
     name: str
@@ -33,6 +35,7 @@ class Exported:
     digest: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    sensitivity: tuple[LayerLoss, ...] = ()
 
 
 def precisions() -> tuple[str, ...]:
@@ -77,8 +80,11 @@ def export_model(
     source = load_source(request, note)
     folder = output or Path(f"{source.name}-{target}-{precision}")
     check_destination(folder)
+    losses: tuple[LayerLoss, ...] = ()
     if precision == QFX:
-        files, vectors, notes = _exact_files(source, request, note)
+        exact = integer_graph(source, request, note)
+        files, vectors, notes = _exact_files(exact, source, note)
+        losses = exact.losses
         check_runs(files[TFLITE], device, runtime)
     else:
         files, vectors, notes = _stock_files(source, request, precision, device, runtime, note)
@@ -106,6 +112,7 @@ def export_model(
         digest=plan.digest(),
         warnings=source.warnings,
         notes=(*source.notes, *notes),
+        sensitivity=tuple(worst_first(losses)),
     )
 
 
@@ -117,15 +124,14 @@ Files: TypeAlias = tuple[dict[str, bytes], GoldenVectors, tuple[str, ...]]
 """Files by name, the golden vectors, and notes."""
 
 
-def _exact_files(source: Source, request: ModelRequest, note: Note) -> Files:
+def _exact_files(exact: ExactForm, source: Source, note: Note) -> Files:
     from edgekit.graph import write_onnx
     from edgekit.tflite import write_tflite
 
-    graph, notes = integer_graph(source, request, note)
     note("writing the TFLite file")
-    files = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph)}
+    files = {TFLITE: write_tflite(exact.graph), GRAPH: write_onnx(exact.graph), **exact.files}
     note("computing golden outputs")
-    return files, exact_golden(graph, source.preprocessing), notes
+    return files, exact_golden(exact.graph, source.preprocessing), exact.notes
 
 
 def _stock_files(source: Source, request: ModelRequest, precision: str, target: Device, runtime: str | None, note: Note) -> Files:

@@ -12,6 +12,7 @@ from edgekit.graph import IntegerGraph
 from edgekit.jobs.export import QFX, sizes_of
 from edgekit.jobs.integer_graph import integer_graph
 from edgekit.jobs.source import ModelRequest, load_source
+from edgekit.keras_models.qfx.sensitivity import LayerLoss, worst_first
 from edgekit.plan import check_destination, write
 from edgekit.progress import Note
 from edgekit.targets import AXI_MASTER, Board, at_clock, check_interface, find_board
@@ -24,7 +25,7 @@ ESTIMATES, PICTURE, FOLDING = "estimates.json", "estimates.svg", "folding.json"
 
 @dataclass(frozen=True, kw_only=True)
 class HlsProject:
-    """What was written. `files` and `total_bytes` of the project."""
+    """What was written. `files` and `total_bytes` of the project. `sensitivity`: as edgekit.jobs.export.Exported has it."""
 
     folder: Path
     name: str
@@ -37,6 +38,7 @@ class HlsProject:
     estimates: Estimates
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    sensitivity: tuple[LayerLoss, ...] = ()
 
 
 def write_hls_project(
@@ -76,7 +78,8 @@ def write_hls_project(
     source = load_source(request, note)
     folder = output or Path(f"{source.name}-{board}-hls")
     check_destination(folder)
-    graph, notes = integer_graph(source, request, note)
+    exact = integer_graph(source, request, note)
+    graph = exact.graph
     note(f"planning for the {target.title}")
     warnings = list(source.warnings)
     try:
@@ -87,7 +90,7 @@ def write_hls_project(
         planned = error.nearest  # estimates are estimates, and the simulation is exact whatever the board holds
         warnings.append(f"{error} The project is written all the same, as the plan that comes nearest: to simulate, or for another board.")
     note("writing HLS C++ through hls4ml")
-    files = {**project_files(graph, target, planned, interface), GRAPH: write_onnx(graph)}
+    files = {**project_files(graph, target, planned, interface), GRAPH: write_onnx(graph), **exact.files}
     manifest = Manifest(
         kind="hls",
         network=source.name,
@@ -112,7 +115,8 @@ def write_hls_project(
         digest=bundle.digest(),
         estimates=planned.estimates,
         warnings=tuple(warnings),
-        notes=(*source.notes, *notes),
+        notes=(*source.notes, *exact.notes),
+        sensitivity=tuple(worst_first(exact.losses)),
     )
 
 

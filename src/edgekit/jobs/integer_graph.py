@@ -2,34 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from edgekit.bundle import SENSITIVITY
+from edgekit.errors import UnknownName
 from edgekit.graph import IntegerGraph
 from edgekit.jobs.calibration import calibration_images
 from edgekit.jobs.source import GraphFile, ModelRequest, QuantizedModel, Source
+from edgekit.keras_models import Effort
+from edgekit.keras_models.qfx.sensitivity import LayerLoss, sensitivity_json
 from edgekit.progress import Note
 
 
-def integer_graph(source: Source, request: ModelRequest, note: Note) -> tuple[IntegerGraph, tuple[str, ...]]:
-    """The graph, and what the user should be told about how it was made.
+@dataclass(frozen=True)
+class ExactForm:
+    """`notes`: what the user should be told about how the graph was made. `losses`: what each layer loses, where that was measured."""
+
+    graph: IntegerGraph
+    notes: tuple[str, ...] = ()
+    losses: tuple[LayerLoss, ...] = ()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What a bundle holds beside the graph, by name."""
+        return {SENSITIVITY: sensitivity_json(self.losses)} if self.losses else {}
+
+
+def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactForm:
+    """The exact form of a model.
 
     Raises:
         UnsupportedLayer: the model has a layer without an exact form.
+        UnknownName: no such effort.
         EdgekitError: calibration images that cannot be read.
     """
     if isinstance(source, GraphFile):
-        return source.graph, ()
+        return ExactForm(source.graph)
     from edgekit.keras_models import freeze
 
     if isinstance(source, QuantizedModel):
-        return freeze(source.keras, source.name), ()
+        return ExactForm(freeze(source.keras, source.name))
     from edgekit.keras_models import quantize
 
+    effort = find_effort(request.effort)
     images = calibration_images(request, source, note)
-    quantized = quantize(source.keras, images, note=note)
+    quantized = quantize(source.keras, images, effort=effort, note=note)
     notes = list(quantized.notes)
+    how = ", every layer reconstructed" if effort is Effort.FULL else ""
     notes.append(
-        f"quantized after training, with {len(images)} calibration images; `edgekit train --qfx` gets accuracy back that this may cost"
+        f"quantized after training, with {len(images)} calibration images{how}; `edgekit train --qfx` gets accuracy back that this may cost"
     )
     if request.calibration is None:
         notes.append("calibrated with crops of two sample photographs; --calibration DIR takes images like yours")
     note("freezing")
-    return freeze(quantized.model, source.name), tuple(notes)
+    return ExactForm(freeze(quantized.model, source.name), tuple(notes), quantized.losses)
+
+
+def find_effort(name: str) -> Effort:
+    """Raises UnknownName."""
+    efforts = {effort.value: effort for effort in Effort}
+    if name not in efforts:
+        raise UnknownName("effort", name, efforts)
+    return efforts[name]

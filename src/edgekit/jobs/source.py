@@ -27,7 +27,8 @@ class ModelRequest:
     """`model`: a zoo name or a file. `weights`, `alpha`, `size` and `classes` belong to a zoo name; None is the network's default.
 
     `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, or None for
-    crops of scikit-learn's two photographs.
+    crops of scikit-learn's two photographs. `effort`: "quick" or "full", how much is done for the accuracy of a float model that becomes
+    exact.
     """
 
     model: str
@@ -37,6 +38,7 @@ class ModelRequest:
     weights: Path | None = None
     calibration: str | None = None
     seed: int = DEFAULT_SEED
+    effort: str = "quick"
 
 
 @dataclass(frozen=True, kw_only=True)

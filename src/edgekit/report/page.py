@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
-from edgekit.bundle import Bundle, Manifest
+from edgekit.bundle import SENSITIVITY, Bundle, Manifest
+from edgekit.files import read_bounded
+from edgekit.keras_models.qfx.sensitivity import LayerLoss, read_sensitivity
 from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.timing import Timing
 from edgekit.verify import Verification
@@ -15,6 +17,7 @@ from edgekit.verify.show import label_kinds, plural
 from edgekit.version import __version__
 
 FILES_SHOWN = 40
+SENSITIVITY_BYTES_MAX = 1 << 20
 
 
 def render_page(verification: Verification, timing: Timing | None) -> str:
@@ -40,6 +43,7 @@ def render_page(verification: Verification, timing: Timing | None) -> str:
             for one in verification.outputs
         ],
         layers=[_layers(one) for one in verification.results if one.differing],
+        losses=_losses(verification.bundle),
         latency=_latency(timing) if timing else None,
         files=_files(verification.bundle),
         version=__version__,
@@ -122,6 +126,13 @@ def _latency(timing: Timing) -> dict[str, Any]:
         f"{len(timing.milliseconds)} inferences. This says nothing of the target device.",
         "svg": Markup(histogram(timing.milliseconds, "ms", (("p50", p50), ("p90", p90)), "time of one inference")),
     }
+
+
+def _losses(bundle: Bundle) -> tuple[LayerLoss, ...]:
+    """None where the bundle has no such table, or not the one that was exported."""
+    if SENSITIVITY not in bundle.manifest.files or SENSITIVITY in bundle.changed:
+        return ()
+    return read_sensitivity(read_bounded(bundle.folder / SENSITIVITY, SENSITIVITY_BYTES_MAX))
 
 
 def _files(bundle: Bundle) -> list[tuple[str, str, str]]:

@@ -1,0 +1,46 @@
+"""How much is done for the accuracy of an exact network: what is chosen, what is written, what is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.bundle import SENSITIVITY, open_bundle
+from edgekit.cli.sensitivity import NOT_MEASURED, print_sensitivity
+from edgekit.errors import UnknownName
+from edgekit.jobs import ModelRequest, export_model
+from edgekit.jobs.integer_graph import find_effort
+from edgekit.keras_models import Effort
+from edgekit.keras_models.qfx.sensitivity import read_sensitivity
+from edgekit.report import render_page
+from edgekit.verify import verify
+
+
+def test_efforts_have_names() -> None:
+    assert [find_effort(effort.value) for effort in Effort] == list(Effort)
+    assert find_effort(ModelRequest("net").effort) is Effort.QUICK
+    with pytest.raises(UnknownName, match="full"):
+        find_effort("ful")
+
+
+def test_the_table_is_in_the_bundle_in_the_answer_and_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = ModelRequest("mobilenet_v1", alpha=0.25, size=32, classes=10, effort="full")
+    said: list[str] = []
+    done = export_model(request, target="rpi4", output=tmp_path / "out", note=said.append)
+    losses = read_sensitivity((tmp_path / "out" / SENSITIVITY).read_bytes())
+    assert losses == done.sensitivity
+    assert len(losses) == 28  # 27 convolutions and the classifier
+    assert "reconstructing, layer 2 of" in "\n".join(said)
+    print_sensitivity(done.sensitivity)
+    shown = capsys.readouterr().out
+    assert all(loss.name in shown for loss in losses)
+    page = render_page(verify(open_bundle(tmp_path / "out"), count=2, executors=["tflite-reference"]), None)
+    assert "What each layer loses" in page and f"<td>{losses[0].name}</td>" in page
+
+
+def test_without_it_the_page_and_the_terminal_say_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = export_model(ModelRequest("mobilenet_v1", alpha=0.25, size=32, classes=10), target="rpi4", output=tmp_path / "out")
+    assert done.sensitivity == () and SENSITIVITY not in done.sizes
+    print_sensitivity(done.sensitivity)
+    assert capsys.readouterr().out.strip() == NOT_MEASURED
