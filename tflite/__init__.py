@@ -11,9 +11,11 @@ from edgekit.faces import lazy
 
 if TYPE_CHECKING:
     from edgekit.tflite.device_executors import device_scripts, prove_runs
+    from edgekit.tflite.float_reader import read_float_network
     from edgekit.tflite.kernel_sets import KERNEL_SETS
     from edgekit.tflite.op_versions import check_runs, lacking
     from edgekit.tflite.reader import describe, parse
+    from edgekit.tflite.saved_graph import convert_saved_model
     from edgekit.tflite.tensorflow import CALIBRATED, Precision, convert
     from edgekit.tflite.writer import write_tflite
 else:
@@ -21,9 +23,11 @@ else:
         __name__,
         {
             "device_executors": ("device_scripts", "prove_runs"),
+            "float_reader": ("read_float_network",),
             "kernel_sets": ("KERNEL_SETS",),
             "op_versions": ("check_runs", "lacking"),
             "reader": ("describe", "parse"),
+            "saved_graph": ("convert_saved_model",),
             "tensorflow": ("CALIBRATED", "Precision", "convert"),
             "writer": ("write_tflite",),
         },
@@ -35,10 +39,12 @@ __all__ = [
     "Precision",
     "check_runs",
     "convert",
+    "convert_saved_model",
     "describe",
     "device_scripts",
     "lacking",
     "parse",
     "prove_runs",
+    "read_float_network",
     "write_tflite",
 ]

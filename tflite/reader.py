@@ -31,7 +31,7 @@ class OpVersion:
 def describe(tflite: bytes) -> list[OpVersion]:
     """Every op of the file with its version, subgraph by subgraph, in order. Raises EdgekitError for a file that is damaged."""
     model = parse(tflite)
-    kinds = [_op_version(code) for code in model.operatorCodes or []]
+    kinds = [op_version(code) for code in model.operatorCodes or []]
     return [kinds[op.opcodeIndex] for subgraph in model.subgraphs for op in subgraph.operators or []]
 
 
@@ -65,7 +65,7 @@ def probe(tflite: bytes, names: Collection[str] | None = None) -> bytes:
     outputs, constants = list(_indices(subgraph.outputs)), _constants(model)
     for op in subgraph.operators or []:
         for index in _indices(op.outputs):
-            if index not in outputs and index not in constants and (names is None or _text(subgraph.tensors[index].name) in names):
+            if index not in outputs and index not in constants and (names is None or text_of(subgraph.tensors[index].name) in names):
                 outputs.append(index)
     subgraph.outputs = np.array(outputs, np.int32)
     return pack(model)
@@ -90,7 +90,7 @@ def _constants(model: Any) -> set[int]:
 def smallest_softmax_scale(tflite: bytes) -> float | None:
     """Smallest beta * input scale among the quantized SOFTMAX ops of the file, or None when there are none."""
     model = parse(tflite)
-    kinds = [_op_version(code).name for code in model.operatorCodes or []]
+    kinds = [op_version(code).name for code in model.operatorCodes or []]
     scales = []
     for subgraph in model.subgraphs:
         for op in subgraph.operators or []:
@@ -102,15 +102,17 @@ def smallest_softmax_scale(tflite: bytes) -> float | None:
     return min(scales, default=None)
 
 
-def _op_version(code: Any) -> OpVersion:
+def op_version(code: Any) -> OpVersion:
+    """An entry of the file's op codes."""
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     if number == schema.BuiltinOperator.CUSTOM:
-        return OpVersion(_text(code.customCode), code.version)
+        return OpVersion(text_of(code.customCode), code.version)
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     return OpVersion(names.get(number, f"builtin {number}"), code.version)
 
 
-def _text(name: Any) -> str:
+def text_of(name: Any) -> str:
+    """A name as the generated reader gives it, bytes or None."""
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name or "")
 
 
@@ -125,13 +127,13 @@ def _problems(model: Any) -> Iterator[str]:
     buffers, codes = model.buffers or [], model.operatorCodes or []
     for entry in model.metadata or []:
         if entry.buffer >= len(buffers):
-            yield f"metadata '{_text(entry.name)}' has no buffer"
+            yield f"metadata '{text_of(entry.name)}' has no buffer"
     for number, subgraph in enumerate(model.subgraphs):
         tensors, where = subgraph.tensors or [], f"subgraph {number}"
         for tensor in tensors:
             problem = _tensor_problem(tensor, buffers)
             if problem:
-                yield f"tensor '{_text(tensor.name)}' {problem}"
+                yield f"tensor '{text_of(tensor.name)}' {problem}"
         if not _in_range(subgraph.inputs, len(tensors)) or not _in_range(subgraph.outputs, len(tensors)):
             yield f"an input or output of {where} is not one of its {len(tensors)} tensors"
         for at, op in enumerate(subgraph.operators or []):
@@ -147,11 +149,11 @@ def _problems(model: Any) -> Iterator[str]:
 
 def _signature_problems(signature: Any, subgraphs: list[Any]) -> Iterator[str]:
     if signature.subgraphIndex >= len(subgraphs):
-        yield f"signature '{_text(signature.signatureKey)}' has no subgraph"
+        yield f"signature '{text_of(signature.signatureKey)}' has no subgraph"
         return
     count = len(subgraphs[signature.subgraphIndex].tensors or [])
     if any(entry.tensorIndex >= count for entry in (signature.inputs or []) + (signature.outputs or [])):
-        yield f"signature '{_text(signature.signatureKey)}' names a tensor that is not there"
+        yield f"signature '{text_of(signature.signatureKey)}' names a tensor that is not there"
 
 
 def _in_range(values: Any, count: int, lowest: int = 0) -> bool:

@@ -69,7 +69,7 @@ def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] |
     name = re.sub(r"^input_[0-9]+$", "input", model.inputs[0].name.split(":")[0])
     signature = tf.TensorSpec((1, *shape), tf.float32, name=name)
     try:
-        with _quiet():
+        with quiet():
             function = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
             variables = tf.Module()  # not the Keras model, of which the converter would trace every layer on its own
             variables.held = model.variables
@@ -78,8 +78,14 @@ def convert(model: Any, precision: Precision, representative: npt.NDArray[Any] |
             converter._experimental_disable_per_channel_quantization_for_dense_layers = not dense_per_channel
             return bytes(converter.convert())
     except Exception as error:  # the converter raises a class of its own, ValueError, RuntimeError, ...
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UnsupportedLayer(f"TensorFlow's converter does not convert '{model.name}' to {precision.value}: {reason}") from error
+        raise UnsupportedLayer(
+            f"TensorFlow's converter does not convert '{model.name}' to {precision.value}: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, or its class."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _input_shape(model: Any) -> tuple[int, ...]:
@@ -122,7 +128,7 @@ def _configure(converter: Any, precision: Precision, representative: npt.NDArray
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The converter talks through warnings, loggers and, from C++, straight to file descriptor 2; errors it raises besides."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
     levels = [logger.level for logger in loggers]

@@ -84,7 +84,7 @@ def load_model(path: Path) -> Any:
     """
     config = _config_of(path)
     keras = import_keras()
-    _vet(config, path)
+    vet(config, path)
     with open_hdf5(path):
         pass  # the weights are looked through before Keras reads them
     try:
@@ -163,7 +163,7 @@ def _without_training(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key != "compile_config"}
 
 
-def _vet(config: dict[str, Any], path: Path) -> None:
+def vet(config: dict[str, Any], path: Path) -> None:
     """Raises UnsupportedLayer for the first object that is not on the lists."""
     try:
         for layer, problem in _problems(config, "the model"):

@@ -28,15 +28,8 @@ from edgekit.keras_models.layers.backend import tf_keras
 READERS: Mapping[str, Callable[..., Value]] = {**FUNCTIONS, **LAYERS}
 """ONNX op -> what reads it: a function (node, inputs) -> value."""
 OPSETS = range(11, 23)
-
-
 CONSTANT_VALUES_MAX = 1 << 26
 """A constant that nodes compute of constants is no larger than this."""
-
-
-def is_integer_graph(data: bytes) -> bool:
-    """Whether an ONNX file says of its tensors how they are quantized, as edgekit's integer graphs do. Raises EdgekitError."""
-    return bool(_parse(data, "the file").graph.quantization_annotation)
 
 
 def read_onnx_model(path: Path) -> Any:
@@ -44,7 +37,7 @@ def read_onnx_model(path: Path) -> Any:
 
     Raises:
         UnsupportedLayer: names the node and what of it is not read.
-        EdgekitError: no ONNX file, weights outside the file, another opset, several inputs, or sizes left open.
+        EdgekitError: no ONNX file, damaged, weights outside the file, another opset, several inputs, or sizes left open.
     """
     model = _parse(read_bounded(path, MODEL_BYTES_MAX), f"'{path}'")
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
@@ -58,10 +51,22 @@ def read_onnx_model(path: Path) -> Any:
     source = _source(inputs[0], graph.node, path)
     reading = Reading({**constants, inputs[0].name: source})
     for node in graph.node:
-        reading.values.update(_results(reading, node, opset))
+        try:
+            reading.values.update(_results(reading, node, opset))
+        except EdgekitError:
+            raise
+        except Exception as error:  # numpy and Keras raise errors of every type on attributes and shapes that do not fit
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise EdgekitError(f"node '{title(node)}' ({node.op_type}) of the ONNX file cannot be read: {reason}") from error
+    missing = [one.name for one in graph.output if one.name not in reading.values]
+    if missing:
+        raise EdgekitError(f"'{path}' has an output '{missing[0]}' that no node gives")
     outputs = [_settled(reading, reading.values[one.name], one.name) for one in graph.output]
     name = reading.names.unique(graph.name, "model")
-    return tf_keras.Model(source.tensor, outputs if len(outputs) > 1 else outputs[0], name=name)
+    try:
+        return tf_keras.Model(source.tensor, outputs if len(outputs) > 1 else outputs[0], name=name)
+    except (ValueError, TypeError) as error:
+        raise EdgekitError(f"the nodes of '{path}' are no network from its input to its outputs: {error}") from error
 
 
 def _parse(data: bytes, what: str) -> ModelProto:

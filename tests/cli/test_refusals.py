@@ -206,7 +206,10 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = (folder / "leaky.keras").read_bytes()
     (folder / "truncated.keras").write_bytes(content[: len(content) // 2])
     (folder / "junk.onnx").write_bytes(b"\x08\x07not a graph")
+    exported = Path(__file__).parents[1] / "golden" / "torch_exported_opset13.onnx"
+    (folder / "half.onnx").write_bytes(exported.read_bytes()[:5000])
     (folder / "model.tflite").write_bytes(b"    TFL3")
+    (folder / "model.pb").write_bytes(b"")
     return folder
 
 
@@ -224,7 +227,9 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("means.keras", "layer 'join' follows a mean over a number of cells that is no power of two"),
         ("truncated.keras", "'truncated.keras' is not a whole Keras file"),
         ("junk.onnx", "not an ONNX file"),
-        ("model.tflite", "'model.tflite' is no model"),
+        ("half.onnx", "not an ONNX file, or a truncated one"),
+        ("model.tflite", "the TFLite file is damaged"),
+        ("model.pb", "'model.pb' is no model"),
     ],
 )
 def test_models_that_cannot_be_exported(refused: Refused, model_files: Path, file: str, message: str) -> None:

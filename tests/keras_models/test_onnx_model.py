@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import tolerances
 from edgekit.errors import EdgekitError, UnsupportedLayer
-from edgekit.keras_models.files.onnx_model import READERS, is_integer_graph, read_onnx_model
+from edgekit.keras_models.files.onnx_model import READERS, read_onnx_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 RNG = np.random.default_rng(11)
@@ -212,7 +213,7 @@ def test_files_that_are_no_network(tmp_path: Path) -> None:
 def test_an_integer_graph_is_told_from_a_float_network(tmp_path: Path, rng: np.random.Generator) -> None:
     from random_graphs import random_graph
 
-    from edgekit.graph import write_onnx
+    from edgekit.graph import is_integer_graph, write_onnx
 
     assert is_integer_graph(write_onnx(random_graph(rng)))
     assert not is_integer_graph(file_of(tmp_path, [node("Relu", "x")], {}).read_bytes())
@@ -235,3 +236,29 @@ def test_a_network_that_pytorch_exported(opset: int) -> None:
     np.testing.assert_allclose(np.asarray(model(image.transpose(0, 2, 3, 1))), expected, rtol=0, atol=tolerances.FLOAT_KERNELS)
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("Activation") == 4 and "BatchNormalization" not in kinds  # the exporter folded it
+
+
+def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
+    """Bytes at random places, and values of its messages: what is not refused is a network still."""
+    whole = (Path(__file__).parents[1] / "golden" / "torch_exported_opset13.onnx").read_bytes()
+    rng, refused = np.random.default_rng(5), 0
+    for _ in range(24):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(content), int(rng.integers(1, 4))):
+            content[place] = int(rng.integers(256))
+        (tmp_path / "a.onnx").write_bytes(content)
+        try:
+            assert read_onnx_model(tmp_path / "a.onnx").inputs
+        except EdgekitError as error:
+            refused += bool(str(error))
+    assert 2 < refused < 22
+    for change, message in (
+        (lambda graph: graph.node[0].attribute.add(name="group", i=7, type=2), "node .* has a kernel"),
+        (lambda graph: graph.output[0].ClearField("name"), "has an output '' that no node gives"),
+        (lambda graph: graph.node[-1].attribute.add(name="transB", i=0, type=2), "node .* cannot be read: operands"),
+    ):
+        model = onnx.load_from_string(whole)
+        change(model.graph)
+        (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(EdgekitError, match=message):
+            read_onnx_model(tmp_path / "a.onnx")

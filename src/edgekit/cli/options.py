@@ -10,7 +10,10 @@ import typer
 
 Model = Annotated[
     str,
-    typer.Argument(help="A network that `edgekit models` lists, a .keras or .h5 file, or an integer graph as .onnx.", show_default=False),
+    typer.Argument(
+        help="A network that `edgekit models` lists, or a file (.keras, .h5, .tflite, .onnx) or SavedModel folder.",
+        show_default=False,
+    ),
 ]
 Alpha = Annotated[float | None, typer.Option(help="Width multiplier of a network.", show_default="the network's")]
 Size = Annotated[int | None, typer.Option(help="Rows and columns of the image.", show_default="the network's")]

@@ -37,10 +37,10 @@ from edgekit.graph.reference import quantize_input, run
 from edgekit.graph.requantize import Requantize, product_shift, requantize_of, shifts_of
 
 if TYPE_CHECKING:
-    from edgekit.graph.onnx_read import read_onnx
+    from edgekit.graph.onnx_read import is_integer_graph, read_onnx
     from edgekit.graph.onnx_write import write_onnx
 else:
-    __getattr__ = lazy(__name__, {"onnx_read": ("read_onnx",), "onnx_write": ("write_onnx",)})
+    __getattr__ = lazy(__name__, {"onnx_read": ("is_integer_graph", "read_onnx"), "onnx_write": ("write_onnx",)})
 
 __all__ = [
     "NO_PADDING",
@@ -68,6 +68,7 @@ __all__ = [
     "check",
     "clamp_range",
     "equal",
+    "is_integer_graph",
     "lowest",
     "op_inputs",
     "product_bound",

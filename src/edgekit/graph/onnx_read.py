@@ -60,6 +60,16 @@ STEP_MAX = 1 << 16
 """Kernel sizes, strides and the like above this are nonsense."""
 
 
+def is_integer_graph(data: bytes) -> bool:
+    """Whether an ONNX file says of its tensors how they are quantized, as edgekit's integer graphs do; what is no ONNX file does not."""
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError:
+        return False
+    return bool(model.graph.quantization_annotation)
+
+
 def read_onnx(data: bytes) -> IntegerGraph:
     """The graph in an ONNX file that write_onnx wrote. Whether it keeps the contract is for check to say.
 

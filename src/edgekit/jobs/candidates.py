@@ -21,7 +21,8 @@ from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.pixels import look_up, map_shape
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
-from edgekit.jobs.source import ASSUMED, KERAS_SUFFIXES, QuantizedModel, read_keras
+from edgekit.jobs.model_files import KERAS_SUFFIXES, is_graph_file, is_saved_model
+from edgekit.jobs.source import ASSUMED, QuantizedModel, read_keras
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
 from edgekit.targets import LOCAL, find_device
@@ -72,7 +73,7 @@ class _Model:
 
 
 def candidates_of(name: str, executors: Sequence[str] | None = None, on: str = LOCAL, note: Note = lambda _: None) -> list[Candidate]:
-    """A model on each of these executors, by default on its fastest; a Keras file always in Keras.
+    """A model on each of these executors, by default on its fastest; a Keras file, and a float network as ONNX, always in Keras.
 
     Args:
         name: a file or a folder, as in TAKES.
@@ -82,13 +83,20 @@ def candidates_of(name: str, executors: Sequence[str] | None = None, on: str = L
         EdgekitError: it cannot be read, or an executor cannot run it.
     """
     path = Path(name)
-    if path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir():
+    if _runs_in_keras(path):
         return [_in_keras(name, note)]
     note(f"reading {name}")
     model = _read(name, path)
     if on != LOCAL and model.bundle is not None and model.bundle.manifest.kind == "tflite":
         return list(_on_device(model, model.bundle, executors, on))
     return [_on_executor(model, executor) for executor in _executors(model, executors)]
+
+
+def _runs_in_keras(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return is_saved_model(path)
+    return suffix in KERAS_SUFFIXES or (suffix == ".onnx" and path.is_file() and not is_graph_file(path))
 
 
 def _read(name: str, path: Path) -> _Model:

@@ -1,4 +1,4 @@
-"""What the user named as MODEL: a network of the zoo, a Keras or QKeras file, or an integer graph as ONNX."""
+"""What the user named as MODEL: a network of the zoo, a float network in a file of any kind that is read, or an integer graph as ONNX."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from edgekit.errors import EdgekitError
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, as_taken
+from edgekit.jobs.model_files import FILE_SUFFIXES, digest_of_model, is_graph_file, is_model_file, read_model
 from edgekit.keras_models import NETWORKS, find_network
 from edgekit.progress import Note
 
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-FILE_SUFFIXES = (*KERAS_SUFFIXES, ".onnx")
 STATISTICS_COUNT = 16
 DEFAULT_SEED = 0
 ASSUMED = "the file does not say how images are normalized; assuming pixels / 127.5 - 1"
@@ -90,11 +89,12 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
         EdgekitError: a file that cannot be read, weights that do not fit, options that do not belong to this kind of model.
     """
     path = Path(request.model)
-    if request.model not in NETWORKS and path.suffix.lower() in FILE_SUFFIXES:
+    if request.model not in NETWORKS and is_model_file(path):
         _refuse_zoo_options(request)
-        return _read_graph(path) if path.suffix.lower() == ".onnx" else read_keras(path, note)
+        return _read_graph(path) if is_graph_file(path) else read_keras(path, note)
     if request.model not in NETWORKS and path.exists():
-        raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, or a file that ends in {', '.join(FILE_SUFFIXES)}")
+        kinds = f"a SavedModel folder, or a file that ends in {', '.join(FILE_SUFFIXES)}"
+        raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, {kinds}")
     find_network(request.model)
     return _build(request, note)
 
@@ -135,15 +135,16 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
 
 
 def read_keras(path: Path, note: Note) -> KerasSource:
-    """A Keras file. Raises EdgekitError where it cannot be read, or has not one input of a fixed size."""
-    from edgekit.keras_models import load_model
-    from edgekit.keras_models.files.model_files import read_notes
+    """A file with a network in Keras, or one that becomes a Keras model as it is read.
 
+    Raises EdgekitError where it cannot be read, or has not one input of a fixed size.
+    """
     note(f"reading {path}")
-    model, (preprocessing, accuracy) = load_model(path), read_notes(path)
+    read = read_model(path)
+    model, preprocessing = read.model, read.preprocessing
     from edgekit.keras_models import QFXModel  # TensorFlow comes with it: a file that cannot be read is refused before
 
-    weights = WeightsSource("file", file=path.name, sha256=digest_of_file(path), accuracy=accuracy)
+    weights = WeightsSource("file", file=path.name, sha256=digest_of_model(path), accuracy=read.accuracy)
     if len(model.inputs) != 1 or any(size is None for size in model.inputs[0].shape[1:]):
         raise EdgekitError(
             f"'{path}' takes inputs of shape {[tuple(i.shape[1:]) for i in model.inputs]}; one input of a fixed size is supported"

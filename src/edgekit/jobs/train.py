@@ -12,7 +12,8 @@ from edgekit.errors import EdgekitError
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.jobs.calibration import COUNT as CALIBRATION_COUNT
 from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
-from edgekit.jobs.source import KERAS_SUFFIXES, GraphFile, KerasSource, ModelRequest, load_source, read_keras
+from edgekit.jobs.model_files import is_graph_file, is_model_file
+from edgekit.jobs.source import GraphFile, KerasSource, ModelRequest, load_source, read_keras
 from edgekit.keras_models import NETWORKS, Precisions
 from edgekit.keras_models.training.images import SUFFIXES, Split
 from edgekit.keras_models.training.stored_images import split_as_taken
@@ -174,8 +175,8 @@ def _refuse(data: str, *, exact: bool, qfx: bool, precisions: Precisions | None,
         raise EdgekitError(
             f"'{data}' has images without classes; put them into a sub-folder for each class, or give --teacher FILE to learn its outputs"
         )
-    if teacher is not None and teacher.suffix.lower() not in KERAS_SUFFIXES:
-        raise EdgekitError(f"'{teacher}' cannot teach; give a trained model as a .keras or .h5 file")
+    if teacher is not None and (not is_model_file(teacher) or is_graph_file(teacher)):
+        raise EdgekitError(f"'{teacher}' cannot teach; give a trained float model, as a .keras or .h5 file for one")
     if exact and qfx:
         raise EdgekitError("the exact form is trained in float first, and then with --qfx, which takes it by itself; give one of them")
 

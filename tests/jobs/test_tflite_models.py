@@ -1,0 +1,211 @@
+"""TFLite files of others, float and quantized, read in again: the Keras model gives what the file gives on LiteRT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgekit import tolerances
+from edgekit.errors import EdgekitError, UnsupportedLayer
+from edgekit.images.preprocessing import Preprocessing
+from edgekit.jobs import ModelRequest, export_model
+from edgekit.jobs.model_files import read_model
+from edgekit.tflite import Precision, convert, parse, schema
+from edgekit.tflite.executors import outputs_of
+from edgekit.tflite.flatbuffer import pack
+
+Images = npt.NDArray[np.float32]
+INT8_ERROR = 0.1
+"""Largest distance of an 8-bit file's output from that of the float network that its integers stand for, relative to the largest:
+every layer rounds to 8 bits, some steps of 1 / 256 of its range."""
+
+
+def every_op() -> Any:
+    """Every op that is read from files, as TensorFlow's converter writes it, but those of TensorFlow 1."""
+    from edgekit.keras_models.layers.activations import CUSTOM_ACTIVATIONS
+    from edgekit.keras_models.layers.backend import tf_keras
+    from edgekit.keras_models.layers.custom_layers import ChannelSlice
+
+    tf_keras.utils.set_random_seed(3)
+    layers = tf_keras.layers
+    image = layers.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu6", name="stem")(layers.ZeroPadding2D(1)(image))
+    x = layers.Activation(CUSTOM_ACTIVATIONS["hard_swish"])(layers.DepthwiseConv2D(3, name="deep")(x))
+    y = layers.Conv2D(8, 1, activation="swish", name="swished")(x)
+    gate = layers.Conv2D(8, 1, activation=CUSTOM_ACTIVATIONS["relu6_sigmoid"], name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(y))
+    x = layers.Add()([x, layers.Multiply()([y, gate])])
+    x = layers.Concatenate()([layers.MaxPooling2D(2)(x), layers.AveragePooling2D(2)(layers.LeakyReLU(0.1)(x))])
+    x = layers.Conv2DTranspose(6, 2, strides=2, activation="tanh", name="wider")(layers.UpSampling2D(2)(x))
+    x = ChannelSlice(1, 4, name="some")(layers.MaxPooling2D(3, 2, padding="same")(layers.ReLU()(x)))
+    x = layers.BatchNormalization()(layers.Conv2D(6, 1, activation="elu", name="last")(x))
+    x = layers.Activation("sigmoid")(layers.Dense(12, name="hidden")(layers.Flatten()(x)))
+    return tf_keras.Model(image, layers.Softmax()(layers.Dense(5, name="head")(x)), name="every_op")
+
+
+def mobilenet() -> Any:
+    from edgekit.keras_models import build_model
+    from edgekit.keras_models.weights.random import randomize
+
+    model = build_model("mobilenet_v1", alpha=0.25, size=32, classes=10)
+    randomize(model, images(16), 1)
+    return model
+
+
+def images(count: int, size: int = 32) -> Images:
+    from edgekit.keras_models.training.images import photographs
+
+    return photographs(size, count, 7)
+
+
+MODELS = {"every op": (every_op, 16), "mobilenet_v1": (mobilenet, 32)}
+
+
+def on_litert(content: bytes, inputs: Images) -> tuple[Images, npt.NDArray[np.float64]]:
+    """Inputs as the file rounds them, and its outputs, both real."""
+    subgraph = parse(content).subgraphs[0]
+    source, result = (subgraph.tensors[int(indices[0])] for indices in (subgraph.inputs, subgraph.outputs))
+    stored: Any = inputs
+    if source.quantization.scale is not None:
+        limits = np.iinfo({9: np.int8, 3: np.uint8}[source.type])
+        integers = np.clip(np.rint(inputs / source.quantization.scale[0]) + source.quantization.zeroPoint[0], limits.min, limits.max)
+        inputs = ((integers - source.quantization.zeroPoint[0]) * source.quantization.scale[0]).astype(np.float32)
+        stored = integers.astype(limits.dtype)
+    outputs = outputs_of(content, stored, "xnnpack")[0].astype(np.float64)
+    if result.quantization.scale is not None:
+        outputs = (outputs - result.quantization.zeroPoint[0]) * result.quantization.scale[0]
+    return inputs, outputs
+
+
+def read(content: bytes, folder: Path) -> Any:
+    (folder / "net.tflite").write_bytes(content)
+    return read_model(folder / "net.tflite").model
+
+
+def assert_read(content: bytes, folder: Path, inputs: Images, tolerance: float) -> Any:
+    """The file read in, compared with what LiteRT computes with it."""
+    model = read(content, folder)
+    inputs, expected = on_litert(content, inputs)
+    np.testing.assert_allclose(np.asarray(model(inputs)), expected, rtol=0, atol=tolerance * float(np.abs(expected).max()))
+    return model
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_float_file_that_tensorflow_converted(name: str, tmp_path: Path) -> None:
+    make, size = MODELS[name]
+    assert_read(convert(make(), Precision.FLOAT32), tmp_path, images(24, size), tolerances.FLOAT_KERNELS)
+
+
+def test_an_8_bit_file_that_tensorflow_converted(tmp_path: Path) -> None:
+    inputs = images(24, 16)
+    content = convert(every_op(), Precision.INT8, inputs[:16])
+    model = assert_read(content, tmp_path, inputs, INT8_ERROR)
+    inputs, expected = on_litert(content, inputs)
+    assert (np.asarray(model(inputs)).argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.8
+
+
+def test_the_8_bit_file_of_a_deep_network(tmp_path: Path) -> None:
+    """28 random layers amplify what 8 bits round. The network that is read has the file's weights, so it is nearer than the original."""
+    model, inputs = mobilenet(), images(24)
+    content = convert(model, Precision.INT8, inputs[:16])
+    inputs, expected = on_litert(content, inputs)
+    distances = [np.abs(np.asarray(one(inputs)) - expected).mean() for one in (read(content, tmp_path), model)]
+    assert distances[0] < distances[1]
+
+
+def quantized(
+    kind: int, shape: tuple[int, ...], scale: float | list[float], zero_point: int, name: str, buffer: int = 0, axis: int = 0
+) -> Any:
+    scales = np.atleast_1d(np.asarray(scale, np.float32))
+    quantization = schema.QuantizationParametersT(
+        scale=scales, zeroPoint=np.full(len(scales), zero_point, np.int64), quantizedDimension=axis
+    )
+    return schema.TensorT(shape=np.array(shape, np.int32), type=kind, buffer=buffer, name=name.encode(), quantization=quantization)
+
+
+def tensorflow_1(clamped: float = 6.0) -> bytes:
+    """A file as TensorFlow 1 quantized: uint8 throughout, pixels as they are, weights with a zero point, ReLU6 told by the range alone."""
+    rng, types = np.random.default_rng(2), schema.TensorType
+    weights, biases = rng.integers(0, 256, (4, 3, 3, 3)).astype(np.uint8), rng.integers(-500, 500, 4).astype(np.int32)
+    tensors = [
+        quantized(types.UINT8, (1, 8, 8, 3), 1 / 128, 128, "input"),
+        quantized(types.UINT8, weights.shape, 0.01, 120, "conv/weights", 1),
+        quantized(types.INT32, (4,), 0.01 / 128, 0, "conv/biases", 2),
+        quantized(types.UINT8, (1, 4, 4, 4), clamped / 255, 0, "conv/Relu6"),
+    ]
+    options = schema.Conv2DOptionsT(padding=schema.Padding.SAME, strideW=2, strideH=2)
+    conv = schema.OperatorT(
+        opcodeIndex=0, inputs=np.array([0, 1, 2], np.int32), outputs=np.array([3], np.int32), builtinOptions=options, builtinOptionsType=1
+    )
+    code = schema.OperatorCodeT(builtinCode=schema.BuiltinOperator.CONV_2D, deprecatedBuiltinCode=3, version=1)
+    buffers = [schema.BufferT(), *(schema.BufferT(data=np.frombuffer(one.tobytes(), np.uint8)) for one in (weights, biases))]
+    graph = schema.SubGraphT(
+        tensors=tensors, inputs=np.array([0], np.int32), outputs=np.array([3], np.int32), operators=[conv], name=b"toco"
+    )
+    return pack(schema.ModelT(version=3, operatorCodes=[code], subgraphs=[graph], buffers=buffers, description=b""))
+
+
+@pytest.mark.parametrize(("clamped", "kind"), [(6.0, "relu6"), (4.0, "relu")])
+def test_a_file_that_tensorflow_1_quantized(clamped: float, kind: str, tmp_path: Path) -> None:
+    """Converters drop an activation where the output's range clamps alike; it comes back. uint8 inputs say what pixels mean."""
+    model = assert_read(tensorflow_1(clamped), tmp_path, images(8, 8) if clamped == 6.0 else images(8, 8) * 0.3, 0.01)
+    assert model.layers[-1].name.endswith(kind)
+    assert read_model(tmp_path / "net.tflite").preprocessing == Preprocessing((128.0,), (128.0,))
+
+
+def test_what_is_not_read_is_refused_by_name_and_place(tmp_path: Path) -> None:
+    def changed(change: Callable[[Any], None]) -> Path:
+        model = parse(tensorflow_1())
+        change(model)
+        (tmp_path / "net.tflite").write_bytes(pack(model))
+        return tmp_path / "net.tflite"
+
+    def custom(model: Any) -> None:
+        model.operatorCodes[0] = schema.OperatorCodeT(builtinCode=32, deprecatedBuiltinCode=32, customCode=b"EdgeTpu", version=1)
+
+    def options(**values: Any) -> Callable[[Any], None]:
+        return lambda model: vars(model.subgraphs[0].operators[0].builtinOptions).update(values)
+
+    refused: list[tuple[Callable[[Any], None], type[EdgekitError], str]] = [
+        (custom, UnsupportedLayer, r"op 'conv/Relu6' \(EdgeTpu\) of the TFLite file is not read; supported are ADD, "),
+        (
+            options(fusedActivationFunction=2),
+            UnsupportedLayer,
+            r"op 'conv/Relu6' \(CONV_2D\) of the TFLite file has the activation RELU_N1_TO_1",
+        ),
+        (options(strideW=0), UnsupportedLayer, "has kernel .* strides"),
+        (options(strideW=1), EdgekitError, r"gives shape \(4, 8, 4\), where the file says \(4, 4, 4\)"),
+        (lambda model: setattr(model.subgraphs[0], "outputs", np.array([1], np.int32)), EdgekitError, "that no op gives"),
+        (lambda model: setattr(model.subgraphs[0].tensors[0], "shape", np.array([2, 8, 8, 3], np.int32)), EdgekitError, "batch 1"),
+        (lambda model: setattr(model.subgraphs[0].tensors[1].quantization, "scale", np.array([-1], np.float32)), EdgekitError, "damaged"),
+        (lambda model: model.subgraphs.append(model.subgraphs[0]), EdgekitError, "2 subgraphs"),
+    ]
+    for change, error, message in refused:
+        with pytest.raises(error, match=message):
+            read_model(changed(change))
+
+
+def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
+    whole, rng, refused = tensorflow_1(), np.random.default_rng(5), 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(content), int(rng.integers(1, 4))):
+            content[place] = int(rng.integers(256))
+        (tmp_path / "net.tflite").write_bytes(content)
+        try:
+            assert read_model(tmp_path / "net.tflite").model.inputs
+        except EdgekitError as error:
+            refused += bool(str(error))
+    assert 5 < refused < 55
+
+
+def test_the_exact_file_of_a_bundle_is_told_from_a_model(tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(tensorflow_1())
+    done = export_model(ModelRequest(str(tmp_path / "net.tflite")), target="rpi4", output=tmp_path / "out")
+    assert not any("assuming" in note for note in done.notes)
+    with pytest.raises(EdgekitError, match=r"belongs to an exact bundle; its network is the integer graph beside it: give '.*model\.onnx'"):
+        read_model(tmp_path / "out" / "model.tflite")
