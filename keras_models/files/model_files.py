@@ -18,6 +18,7 @@ from edgekit.accuracy import Accuracy, parse_accuracy
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.keras_models.files.hdf5 import open_hdf5, read_member, require_file
+from edgekit.keras_models.files.keras3 import as_keras_2, is_of_keras_3, load_keras_3_weights
 from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.plan import write_file
 
@@ -76,23 +77,31 @@ def custom_objects() -> dict[str, Any]:
 
 
 def load_model(path: Path) -> Any:
-    """The tf_keras.Model in a .keras or .h5 file, without its training state.
+    """The tf_keras.Model in a .keras or .h5 file of Keras 2 or 3, without its training state.
 
     Raises:
         UnsupportedLayer: a layer, or a part of one, of a class that is not on the lists here (Lambda, for one); it is named.
         EdgekitError: no such file, truncated, not a Keras model, or refused for what it reaches outside itself.
     """
-    config = _config_of(path)
+    written = config = _config_of(path)
+    of_keras_3 = is_of_keras_3(path)
+    if of_keras_3:
+        config = as_keras_2(written)
     keras = import_keras()
     vet(config, path)
     with open_hdf5(path):
         pass  # the weights are looked through before Keras reads them
     try:
-        if is_zipfile(path):
+        if is_zipfile(path) and not of_keras_3:
             model = keras.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)
         else:
             model = keras.models.model_from_json(json.dumps(config), custom_objects())
-        model.load_weights(path)
+        if of_keras_3:
+            load_keras_3_weights(model, written, path)
+        else:
+            model.load_weights(path)
+    except EdgekitError:
+        raise
     except Exception as error:  # Keras and its layers raise errors of every type on a configuration that does not fit
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EdgekitError(f"cannot build the model in '{path}': {reason}") from error
