@@ -17,7 +17,8 @@ from edgekit.keras_models.files.float_op import Op, Reading
 from edgekit.keras_models.files.float_ops import OPS
 from edgekit.keras_models.layers.backend import tf_keras
 
-INPUT_VALUES_MAX = 1 << 26
+VALUES_MAX = 1 << 26
+"""A tensor with more values is in no network for images; a file that claims one is broken or means harm."""
 
 
 def float_model(network: FloatNetwork) -> Any:
@@ -30,7 +31,7 @@ def float_model(network: FloatNetwork) -> Any:
     if len(network.inputs) != 1 or not network.outputs:
         raise EdgekitError(f"the TFLite file has {len(network.inputs)} inputs and {len(network.outputs)} outputs; one input is supported")
     shape = network.tensors[network.inputs[0]].shape
-    if len(shape) not in (2, 4) or min(shape) < 1 or shape[0] != 1 or prod(shape) > INPUT_VALUES_MAX:
+    if len(shape) not in (2, 4) or min(shape) < 1 or shape[0] != 1 or prod(shape) > VALUES_MAX:
         raise EdgekitError(f"the TFLite file takes inputs of shape {shape}; batch 1 and fixed sizes are supported")
     values: dict[int, Any] = {index: one.values for index, one in enumerate(network.tensors) if one.values is not None}
     source = tf_keras.Input(shape[1:], name="input")
@@ -54,6 +55,8 @@ def _read(reading: Reading, op: FloatOp) -> None:
     for index in op.inputs:
         if index is not None and index not in reading.values:
             raise EdgekitError(f"{one.place} reads '{reading.network.tensors[index].name}', which nothing before it gives")
+    if prod(one.shape) > VALUES_MAX:
+        raise EdgekitError(f"{one.place} gives shape {one.shape}, more than {VALUES_MAX} values")
     try:
         made = OPS[op.kind](one)
     except EdgekitError:

@@ -181,6 +181,7 @@ def test_what_is_not_read_is_refused_by_name_and_place(tmp_path: Path) -> None:
         (options(strideW=1), EdgekitError, r"gives shape \(4, 8, 4\), where the file says \(4, 4, 4\)"),
         (lambda model: setattr(model.subgraphs[0], "outputs", np.array([1], np.int32)), EdgekitError, "that no op gives"),
         (lambda model: setattr(model.subgraphs[0].tensors[0], "shape", np.array([2, 8, 8, 3], np.int32)), EdgekitError, "batch 1"),
+        (lambda model: setattr(model.subgraphs[0].tensors[3], "shape", np.array([1, 4096, 4096, 9], np.int32)), EdgekitError, "more than"),
         (lambda model: setattr(model.subgraphs[0].tensors[1].quantization, "scale", np.array([-1], np.float32)), EdgekitError, "damaged"),
         (lambda model: model.subgraphs.append(model.subgraphs[0]), EdgekitError, "2 subgraphs"),
     ]
