@@ -160,7 +160,7 @@ def _reconstruct_layer(layer: Any, seen: _Seen, requantize: QFXActivation | None
     kernel, *bias = layer.get_weights()
     bias = [(one * gain.reshape(-1)).astype(np.float32) for one in bias]
     layer.set_weights([ungrouped_kernel(layer, chosen * gain[:, np.newaxis, :], kernel.shape).astype(np.float32), *bias])
-    own = float(np.mean(np.take_along_axis(errors, best[np.newaxis], 0))) / (1 if start.ndim else errors[0].size)
+    own = float(np.mean(error(chosen, target, seen.moments)))  # without the ridge, which counts what no input shows
     return None if requantize is None else gain.reshape(-1), own
 
 
