@@ -27,7 +27,18 @@ NOTES = "edgekit.json"
 MODELS = {"Functional", "Model", "QFXModel", "Sequential"}
 LAYERS = {
     *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose"),
-    *("Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer"),
+    *(
+        "Cropping2D",
+        "Dense",
+        "DepthwiseConv2D",
+        "Dropout",
+        "ELU",
+        "Flatten",
+        "GaussianNoise",
+        "GlobalAveragePooling2D",
+        "GlobalMaxPooling2D",
+        "InputLayer",
+    ),
     *("LayerNormalization", "LeakyReLU", "MaxPooling2D", "Multiply", "Permute", "ReLU", "Rescaling", "Reshape", "SeparableConv2D"),
     *("Softmax", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D"),
 }
@@ -80,7 +91,8 @@ def load_model(path: Path) -> Any:
     """The tf_keras.Model in a .keras or .h5 file of Keras 2 or 3, without its training state.
 
     Raises:
-        UnsupportedLayer: a layer, or a part of one, of a class that is not on the lists here (Lambda, for one); it is named.
+        UnsupportedLayer: a layer, or a part of one, of a class that is not on the lists here (Lambda, for one); it is named. Or the
+            model has more outputs than one.
         EdgekitError: no such file, truncated, not a Keras model, or refused for what it reaches outside itself.
     """
     written = config = _config_of(path)
@@ -105,6 +117,10 @@ def load_model(path: Path) -> Any:
     except Exception as error:  # Keras and its layers raise errors of every type on a configuration that does not fit
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EdgekitError(f"cannot build the model in '{path}': {reason}") from error
+    outputs = model.outputs or ()
+    if len(outputs) > 1:
+        names = ", ".join(model.output_names)
+        raise UnsupportedLayer(f"'{path}': the model has {len(outputs)} outputs ({names}); one is supported. Save a model of one of them")
     return model
 
 

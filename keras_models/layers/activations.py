@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import isinf
 from typing import Any
 
+from edgekit.keras_models.layers.formulas import Clipped, Elu, Formula, parse
 from edgekit.keras_models.layers.legacy_keras import import_keras
 
 tf_keras = import_keras()
@@ -25,5 +27,19 @@ CUSTOM_ACTIVATIONS: dict[str, Any] = {function.__name__: function for function i
 
 
 def activation_function(kind: str) -> Any:
-    """The function of that name. Keras' `gelu` is the exact one, of erf."""
+    """The function of that name, or of a formula's text. Keras' `gelu` is the exact one, of erf."""
+    formula = parse(kind)
+    if formula is not None:
+        return lambda x: _computed(formula, x)
     return CUSTOM_ACTIVATIONS.get(kind) or tf_keras.activations.get(kind)
+
+
+def _computed(formula: Formula, x: Any) -> Any:
+    if isinstance(formula, Elu):
+        return tf_keras.activations.elu(x, formula.alpha)
+    if not isinstance(formula, Clipped):
+        high = None if isinf(formula.high) else formula.high
+        return tf_keras.activations.relu(x, formula.slope, high, formula.threshold)
+    x = formula.factor * x + formula.shift
+    x = x if formula.slope == 1.0 else tf_keras.activations.relu(x, formula.slope)
+    return tf_keras.backend.clip(x, formula.low, formula.high)

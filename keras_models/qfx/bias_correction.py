@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgekit.keras_models.qfx.model import QFXModel, quantizers_of, switched_off
 from edgekit.keras_models.qfx.quantizers import QFXBias
-from edgekit.keras_models.reading.replay import key_of, nodes_of
+from edgekit.keras_models.reading.nodes import key_of, nodes_of
 from edgekit.progress import Note
 
 IMAGES = 32

@@ -26,7 +26,7 @@ from edgekit.graph import Activation
 from edgekit.keras_models.layers.backend import tf, tf_keras
 from edgekit.keras_models.qfx.model import QFXModel, unquantized
 from edgekit.keras_models.qfx.quantizers import QFXActivation
-from edgekit.keras_models.reading.replay import key_of, nodes_of
+from edgekit.keras_models.reading.nodes import key_of, nodes_of
 
 IMAGES = 32
 MOST_DOUBLINGS = 4

@@ -33,7 +33,7 @@ from edgekit.graph import (
 from edgekit.graph.ir import ProductOp, WeightedOp
 from edgekit.keras_models.qfx.integers import integers_at
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXLookup, QFXTable, QFXWeight
-from edgekit.keras_models.reading.replay import key_of, nodes_of
+from edgekit.keras_models.reading.nodes import key_of, nodes_of
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Activation, Padding, Window
 from edgekit.keras_models.layers.backend import qkeras, tf_keras
 from edgekit.keras_models.layers.custom_layers import CUSTOM_LAYERS
+from edgekit.keras_models.layers.formulas import Clipped
 from edgekit.keras_models.layers.padding import keras_padding
 from edgekit.keras_models.qfx.binary_point import BinaryPoint
 from edgekit.keras_models.qfx.model import QActivation, QFXModel
@@ -83,8 +84,8 @@ class QKerasLayers:
         return self._weighted(replace(x, tensor=tensor), name, layer, None, np.float32(0.0), activation)
 
     def add(self, x: QValue, y: QValue, name: str, activation: Act = LINEAR) -> QValue:
-        gain = self._common_gain(name, x, y)
-        if gain != 1.0 and activation.kind is Activation.RELU6:  # its 6 is not that of the values
+        gain, ending = self._common_gain(name, x, y), _carried(activation)
+        if gain != 1.0 and ending.kind is Activation.RELU6:  # its 6 is not that of the values
             raise self._unabsorbed(activation.name)
         if y.attended and id(x.point.root) not in self._apart:
             # An attention can be a hundred times the map that it is added to, and the tensors before the map are of the map's range: with
@@ -93,9 +94,9 @@ class QKerasLayers:
             self._apart.add(id(x.point.root))
         y.point.share(x.point)
         total = tf_keras.layers.Add(name=name)([x.tensor, y.tensor])
-        clamp = activation.clamp
+        clamp = ending.clamp
         signed = clamp is Activation.NONE and (x.signed or y.signed)
-        layer_name = activation.name if clamp is not Activation.NONE else f"{name}_quantize"
+        layer_name = ending.name if clamp is not Activation.NONE else f"{name}_quantize"
         result = QActivation(QFXActivation(x.point, signed, clamp), name=layer_name)(total)
         return self._looked_up(QValue(result, x.point, signed, gain), activation)
 
@@ -169,6 +170,9 @@ class QKerasLayers:
         """A convolution and a sum: with the identity in its kernel, the small weights around it would be lost in 6 bits."""
         return self.add(x, self.depthwise(x, name, window), add_name, activation)
 
+    def never_negative(self, x: QValue) -> bool:
+        return not x.signed
+
     def softmax(self, x: QValue, name: str) -> QValue:
         return x
 
@@ -228,9 +232,10 @@ class QKerasLayers:
         accumulator = layer(weight, QFXBias(kernel, x.point, target))(x.tensor)
         if x.gain != 1.0 and not keeps_sign:
             self.weight_gains[name] = 1.0 / x.gain
-        clamp = activation.clamp
+        ending = _carried(activation)
+        clamp = ending.clamp
         signed = x.signed if keeps_sign else clamp is Activation.NONE
-        layer_name = activation.name if clamp is not Activation.NONE else f"{name}_quantize"
+        layer_name = ending.name if clamp is not Activation.NONE else f"{name}_quantize"
         result = QActivation(QFXActivation(target, signed, clamp), name=layer_name)(accumulator)
         return self._looked_up(QValue(result, target, signed, attended=x.attended), activation)
 
@@ -248,7 +253,8 @@ class QKerasLayers:
         if x.gain != 1.0:
             raise self._unabsorbed(activation.name)
         point = BinaryPoint(activation.name)
-        signed = activation.kind not in NEVER_NEGATIVE
+        kind = activation.kind
+        signed = kind not in NEVER_NEGATIVE if isinstance(kind, Function) else not kind.never_negative
         table = QFXLookup(point, signed, activation.kind.value)
         return QValue(QActivation(table, name=activation.name)(x.tensor), point, signed)
 
@@ -264,6 +270,14 @@ class QKerasLayers:
             f"layer '{name}' follows a mean over a number of cells that is no power of two; put a layer with weights between them, "
             "which can absorb the factor."
         )
+
+
+def _carried(activation: Act) -> Act:
+    """The clamp that an op carries before a table does the rest: it keeps out what the table would make 0, and so leaves finer steps."""
+    kind = activation.kind
+    if isinstance(kind, Clipped) and (kind.slope, kind.factor, kind.shift) == (0.0, 1.0, 0.0):
+        return Act(Activation.RELU6 if kind.high <= 6.0 else Activation.RELU, f"{activation.name}_relu")
+    return activation
 
 
 def _no_exact_form(name: str, what: str) -> UnsupportedLayer:

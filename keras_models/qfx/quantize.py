@@ -19,6 +19,7 @@ from edgekit.keras_models.qfx.model import QFXModel
 from edgekit.keras_models.qfx.precision import Precisions
 from edgekit.keras_models.qfx.reconstruct import reconstruct
 from edgekit.keras_models.qfx.sensitivity import LayerLoss
+from edgekit.keras_models.reading.nested import flattened
 from edgekit.keras_models.reading.replay import replay
 from edgekit.keras_models.reading.vocabulary import AttentionBiases, Folded
 from edgekit.keras_models.zoo.build import build_model
@@ -57,7 +58,7 @@ def quantize(
     if not len(images):
         raise EdgekitError("calibration needs at least one image")
     note("reading the layers")
-    model, changes = bn_form(model, images)
+    model, changes = bn_form(flattened(model), images)
     layers = QKerasLayers(precisions)
     twin, weights, found = replay(model, layers)
     layers.precisions.check_names(weights)

@@ -29,7 +29,7 @@ from edgekit.keras_models.qfx.layer_inputs import grouped_kernel, is_depthwise, 
 from edgekit.keras_models.qfx.model import QFXModel, quantizers_of, switched_off
 from edgekit.keras_models.qfx.quantizers import STEP_BITS, QFXActivation, QFXBias, QFXWeight, legal_weight_point
 from edgekit.keras_models.qfx.sensitivity import LayerLoss
-from edgekit.keras_models.reading.replay import key_of, nodes_of
+from edgekit.keras_models.reading.nodes import key_of, nodes_of
 from edgekit.progress import Note
 
 Reals: TypeAlias = npt.NDArray[np.float64]

@@ -1,21 +1,21 @@
-"""Activations, as an argument of a layer or as a layer of their own: clamps, functions that become tables, a last softmax."""
+"""Activations, as an argument or as a layer: each is the function that it computes, a clamp or what becomes a table; a last softmax."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from edgekit.graph import Activation
+from edgekit.keras_models.layers.formulas import Clipped, Elu, Thresholded
 from edgekit.keras_models.reading.keras_layer import as_map, refuse
 from edgekit.keras_models.reading.pending import Depthwise, Pending, Reading
 from edgekit.keras_models.reading.vocabulary import FoldedWeights
-from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act, Function
+from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act, Function, Kind
 
-OF_QKERAS = {"quantized_relu": "relu", "quantized_bits": "linear", "quantized_tanh": "tanh", "quantized_sigmoid": "sigmoid"}
-"""qkeras quantizers, and the functions that they quantize."""
-KINDS: dict[str, Activation | Function] = {
+KINDS: dict[str, Kind] = {
     "relu": Activation.RELU,
     "relu6": Activation.RELU6,
     **{function.value: function for function in Function},
@@ -28,23 +28,34 @@ def end(reading: Reading, layer: Any, pending: Pending) -> Any:
     function = _function_name(layer.activation)
     if function == "softmax":
         return _softmax(reading, layer, pending)
-    activation = _act(layer, function, f"{layer.name}_{function}")
+    activation = act_of(layer, layer.activation, f"{layer.name}_{function}")
     return pending if activation is LINEAR else reading.settle(pending, activation)
 
 
 def _relu(reading: Reading, layer: Any, x: Any) -> Any:
-    if layer.negative_slope or layer.threshold or layer.max_value not in (None, 6, 6.0):
-        raise refuse(layer, f"max_value={layer.max_value}, negative_slope={layer.negative_slope}, threshold={layer.threshold}")
-    return _activated(reading, layer, x, Act(Activation.RELU if layer.max_value is None else Activation.RELU6, layer.name))
+    high = inf if layer.max_value is None else float(layer.max_value)
+    slope, threshold = float(layer.negative_slope), float(layer.threshold)
+    kind: Kind = Thresholded(threshold, high, slope) if threshold else Clipped(-inf if slope else 0.0, high, slope)
+    return _activated(reading, layer, x, Act(_clamp_of(kind), layer.name))
+
+
+def _leaky_relu(reading: Reading, layer: Any, x: Any) -> Any:
+    return _activated(reading, layer, x, Act(_clamp_of(Clipped(slope=float(layer.alpha))), layer.name))
+
+
+def _elu(reading: Reading, layer: Any, x: Any) -> Any:
+    return _activated(reading, layer, x, Act(Elu(float(np.asarray(layer.alpha))), layer.name))
 
 
 def _activation_layer(reading: Reading, layer: Any, x: Any) -> Any:
-    function = _function_name(getattr(layer, "quantizer", None) or layer.activation)
-    return _softmax(reading, layer, x) if function == "softmax" else _activated(reading, layer, x, _act(layer, function, layer.name))
+    function = getattr(layer, "quantizer", None) or layer.activation
+    if _function_name(function) == "softmax":
+        return _softmax(reading, layer, x)
+    return _activated(reading, layer, x, act_of(layer, function, layer.name))
 
 
 def _activated(reading: Reading, layer: Any, x: Any, activation: Act) -> Any:
-    if activation is LINEAR:
+    if activation.kind is Activation.NONE:
         return x
     if not isinstance(x, Pending) and activation.clamp is not Activation.NONE:
         x = as_map(reading.layers, layer, reading.settle(x))  # a clamp on its own needs an op that carries it
@@ -60,14 +71,99 @@ def _function_name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _act(layer: Any, function: str, name: str) -> Act:
-    """The activation of that name, of Keras or of a qkeras quantizer, as the vocabulary's."""
-    function = OF_QKERAS.get(function, function)
-    if function == "linear":
+def act_of(layer: Any, function: Any, name: str) -> Act:
+    """What a function of Keras or a qkeras quantizer computes, as the vocabulary's activation of that name."""
+    kind = _function_name(function)
+    if kind == "linear" or function is None:
         return LINEAR
-    if function not in KINDS:
-        raise refuse(layer, f"the activation '{function}'")
-    return Act(KINDS[function], name)
+    if kind in QKERAS:
+        return Act(QKERAS[kind](layer, function), name)
+    if kind in ("hard_tanh", "smooth_tanh", "smooth_sigmoid") or (kind == "hard_sigmoid" and "qkeras" in function.__module__):
+        low, factor = (-1.0, 2.0) if kind.endswith("tanh") else (0.0, 1.0)
+        factor *= 0.1875 if kind.startswith("smooth") else 0.5
+        return Act(Clipped(low, 1.0, factor=factor, shift=(low + 1) / 2), name)
+    if kind not in KINDS:
+        raise refuse(layer, f"the activation '{kind}'")
+    return Act(KINDS[kind], name)
+
+
+def _clamp_of(kind: Kind) -> Kind:
+    """A clamp that an op carries, where the function is one."""
+    clamps: dict[Kind, Kind] = {
+        Clipped(): Activation.NONE,
+        Clipped(0.0, inf, 0.0): Activation.RELU,
+        Clipped(0.0, 6.0, 0.0): Activation.RELU6,
+        Clipped(-inf, inf, 0.0): Activation.RELU,
+        Clipped(-inf, 6.0, 0.0): Activation.RELU6,
+    }
+    return clamps.get(kind, kind)
+
+
+# --- what qkeras' quantizers compute, but for their rounding: every tensor is quantized anew ----------------------------------
+
+
+def _bounds(quantizer: Any) -> tuple[float, float]:
+    low, high = np.asarray(quantizer(np.array([-1e9, 1e9], np.float32)), np.float64)
+    return float(low), float(high)
+
+
+def _quantized_relu(layer: Any, quantizer: Any) -> Kind:
+    _plain(layer, quantizer, use_sigmoid=0, qnoise_factor=1.0)
+    low, high = _bounds(quantizer)
+    return _clamp_of(Clipped(low, high, float(quantizer.negative_slope)))
+
+
+def _quantized_bits(layer: Any, quantizer: Any) -> Kind:
+    if getattr(quantizer.alpha, "dtype", None) is str or isinstance(quantizer.alpha, str):
+        raise refuse(layer, f"the activation 'quantized_bits' with alpha={quantizer.alpha}")
+    _plain(layer, quantizer, qnoise_factor=1.0)
+    if quantizer.bits == 1:
+        raise refuse(layer, "the activation 'quantized_bits' of one bit, a sign")
+    return Clipped(*_bounds(quantizer))
+
+
+def _quantized_sigmoid(layer: Any, quantizer: Any) -> Kind:
+    """qkeras' own is a hard one unless it is told otherwise, for a quantizer or for all of them."""
+    if quantizer.use_real_sigmoid:
+        return Function.SIGMOID
+    factor = _slope(layer, quantizer)
+    low, high = _bounds(quantizer)
+    return Clipped(low, high, factor=factor, shift=0.5)
+
+
+def _quantized_tanh(layer: Any, quantizer: Any) -> Kind:
+    if quantizer.use_real_tanh:
+        return Function.TANH
+    factor = 2 * _slope(layer, quantizer)
+    low, high = _bounds(quantizer)
+    return Clipped(low, high, factor=factor)
+
+
+def _slope(layer: Any, quantizer: Any) -> float:
+    """Of the line that qkeras takes for a sigmoid: 1/2, or 3/16 where `set_internal_sigmoid` said "smooth"."""
+    from qkeras import quantizers
+
+    slopes = {"hard_sigmoid": 0.5, "smooth_sigmoid": 0.1875}
+    name = quantizers._sigmoid.__name__
+    if name not in slopes:
+        raise refuse(layer, f"the activation '{type(quantizer).__name__}' of qkeras' internal sigmoid '{name}'")
+    return slopes[name]
+
+
+def _plain(layer: Any, quantizer: Any, **options: Any) -> None:
+    for name, value in options.items():
+        found = getattr(quantizer, name)
+        if float(np.asarray(found)) != value:
+            raise refuse(layer, f"the activation '{type(quantizer).__name__}' with {name}={found}")
+
+
+QKERAS: dict[str, Callable[[Any, Any], Kind]] = {
+    "quantized_relu": _quantized_relu,
+    "quantized_bits": _quantized_bits,
+    "quantized_sigmoid": _quantized_sigmoid,
+    "quantized_tanh": _quantized_tanh,
+}
+"""By the quantizer's class: what it computes."""
 
 
 def _softmax(reading: Reading, layer: Any, x: Any) -> Any:
@@ -88,6 +184,8 @@ def _softmax_layer(reading: Reading, layer: Any, x: Any) -> Any:
 
 ACTIVATION_READERS: dict[str, Callable[..., Any]] = {
     "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "ELU": _elu,
     "Activation": _activation_layer,
     "QActivation": _activation_layer,
     "Softmax": _softmax_layer,

@@ -168,5 +168,9 @@ class InferenceLayers(CommonKerasLayers):
     def activate(self, x: KerasTensor, activation: Act) -> KerasTensor:
         return self._activated(x, activation)
 
+    def never_negative(self, x: KerasTensor) -> bool:
+        layer = x._keras_history.layer
+        return isinstance(layer, self._layers.ReLU) and not layer.negative_slope and layer.threshold >= 0
+
     def softmax(self, x: KerasTensor, name: str) -> KerasTensor:
         return self._layers.Softmax(name=name)(x)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from edgekit.arrays import Floats
-from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Padding, Window
 from edgekit.keras_models.reading.keras_layer import as_map, refuse
 from edgekit.keras_models.reading.vocabulary import Folded, FoldedLayers, FoldedWeights
@@ -27,7 +28,7 @@ class Reading:
     def settle(self, value: Any, activation: Act = LINEAR) -> Value:
         """A tensor of the vocabulary, ended by `activation`."""
         if isinstance(value, Padded):
-            raise UnsupportedLayer(f"layer '{value.name}' (ZeroPadding2D) is supported in front of a convolution or pooling only.")
+            value = self._zeros_around(value)
         if isinstance(value, Normed):
             value = self._layer_norm(value)
         if isinstance(value, Pending):
@@ -38,6 +39,13 @@ class Reading:
         """Without scale and shift, for a layer that takes them in."""
         name = f"{norm.name}_normalize"
         return self._once(name, lambda: self.layers.normalize(norm.input, name, norm.epsilon))
+
+    def _zeros_around(self, padded: Padded) -> Value:
+        """A 1x1 depthwise convolution that changes nothing takes the zeros in."""
+        channels = self.layers.shape(padded.value)[-1]
+        self.weights[padded.name] = FoldedWeights(np.ones((1, 1, channels, 1), np.float32), np.zeros(channels, np.float32))
+        window = Window((1, 1), padding=padded.padding)
+        return self._once(padded.name, lambda: self.layers.depthwise(padded.value, padded.name, window))
 
     def _layer_norm(self, norm: Normed) -> Value:
         self.weights[norm.name] = FoldedWeights(norm.scale, norm.shift)

@@ -16,6 +16,8 @@ from edgekit.keras_models.reading.attention import ATTENTION_READERS
 from edgekit.keras_models.reading.convolutions import CONVOLUTION_READERS
 from edgekit.keras_models.reading.heads import HEAD_READERS
 from edgekit.keras_models.reading.joins import JOIN_READERS
+from edgekit.keras_models.reading.nested import flattened
+from edgekit.keras_models.reading.nodes import key_of, nodes_of
 from edgekit.keras_models.reading.norms import NORM_READERS
 from edgekit.keras_models.reading.pending import Pending, Reading
 from edgekit.keras_models.reading.vocabulary import Folded, FoldedLayers
@@ -33,18 +35,19 @@ def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, Folded], li
     Raises:
         UnsupportedLayer: names the layer, its class and what is supported.
     """
+    if len(model.inputs or ()) != 1 or len(model.outputs) != 1:
+        raise UnsupportedLayer(
+            f"model '{model.name}' has {len(model.inputs or ())} inputs and {len(model.outputs)} outputs; one of each is supported."
+        )
+    model = flattened(model)
     nodes = nodes_of(model)
+    _require_readable(nodes)
     reading = Reading(layers)
     slices = "ChannelSlice"  # a part of a convolution's channels is a convolution: it does not need the whole
     uses = Counter(key_of(tensor) for node in nodes if type(node.layer).__name__ != slices for tensor in node.keras_inputs)
     uses.update(key_of(tensor) for tensor in model.outputs)
     values: dict[Any, Any] = {}
     source: Any = None
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UnsupportedLayer(
-            f"model '{model.name}' has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported."
-        )
-    _require_readable(nodes)
     for node in nodes:
         layer, output = node.layer, key_of(node.outputs)
         if not node.keras_inputs:
@@ -73,22 +76,3 @@ def _require_readable(nodes: list[Any]) -> None:
             raise UnsupportedLayer(f"layer '{layer.name}' is a {kind}. Supported: {', '.join(sorted(READERS))}.")
         require_readable_arguments(layer)
         require_inference(layer, node.call_kwargs)
-
-
-def nodes_of(model: Any) -> list[Any]:
-    depths = getattr(model, "_nodes_by_depth", None)
-    if not depths:
-        raise UnsupportedLayer(
-            f"model '{getattr(model, 'name', model)}' is neither functional nor a built Sequential; make it one of them."
-        )
-    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
-    calls = Counter(id(node.layer) for node in nodes)
-    for node in nodes:
-        if calls[id(node.layer)] > 1:
-            raise UnsupportedLayer(f"layer '{node.layer.name}' is used {calls[id(node.layer)]} times; give each place a layer of its own.")
-    return nodes
-
-
-def key_of(tensor: Any) -> tuple[str, int, int]:
-    history = tensor._keras_history
-    return history.layer.name, history.node_index, history.tensor_index

@@ -71,6 +71,10 @@ class FoldedLayers(CommonLayers, Protocol):
 
     def activate(self, x: Value, activation: Act) -> Value: ...
 
+    def never_negative(self, x: Value) -> bool:
+        """Whether it is known that no value of x is below zero."""
+        ...
+
     def softmax(self, x: Value, name: str) -> Value:
         """Returns x itself where the vocabulary leaves a last softmax out."""
         ...

@@ -45,8 +45,20 @@ def _average_pool(reading: Reading, layer: Any, x: Any) -> Any:
 
 
 def _max_pool(reading: Reading, layer: Any, x: Any) -> Any:
+    if isinstance(x, Padded):
+        x = _zeros_that_count(reading, layer, x)
     x, window = window_of(reading, layer, x, layer.pool_size)
     return reading.layers.max_pool(x, layer.name, window)
+
+
+def _zeros_that_count(reading: Reading, layer: Any, x: Padded) -> Any:
+    """In Keras a ZeroPadding2D puts zeros in front of a max-pool; padding of the pool itself takes no part. Where no value is below zero
+    both are one."""
+    around, (rows, columns) = x.padding, layer.pool_size
+    some_cell = max(around.top, around.bottom) < rows and max(around.left, around.right) < columns
+    if some_cell and layer.padding == "valid" and reading.layers.never_negative(x.value):
+        return x
+    return reading.settle(x)
 
 
 def _global_max_pool(reading: Reading, layer: Any, x: Any) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, TypeAlias
 
 from edgekit.graph import NO_PADDING, Activation, Padding, Window, same_padding
+from edgekit.keras_models.layers.formulas import Clipped, Elu, Formula, Thresholded
 from edgekit.keras_models.layers.legacy_keras import import_keras
-from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN, LINEAR, Act, BatchNorm, Convention, Form, symmetric
+from edgekit.keras_models.zoo.vocabulary import AS_WRITTEN, LINEAR, Act, BatchNorm, Convention, Form, Function, symmetric
 
 KerasTensor: TypeAlias = Any
 
@@ -80,7 +82,37 @@ class CommonKerasLayers:
             return x
         if isinstance(kind, Activation):
             return self._layers.ReLU(6.0 if kind is Activation.RELU6 else None, name=activation.name)(x)
-        return self._layers.Activation(self._function(kind.value), name=activation.name)(x)
+        if isinstance(kind, Function):
+            return self._layers.Activation(self._function(kind.value), name=activation.name)(x)
+        return self._formula(x, kind, activation.name)
+
+    def _formula(self, x: KerasTensor, formula: Formula, name: str) -> KerasTensor:
+        """In layers that Keras has, so that any reader of the model knows them; all but the last bear the name and what they do."""
+        if isinstance(formula, Elu):
+            return self._layers.ELU(formula.alpha, name=name)(x)
+        if isinstance(formula, Thresholded):
+            high = None if formula.high == inf else formula.high
+            return self._layers.ReLU(high, formula.slope, formula.threshold, name=name)(x)
+        return self._clipped(x, formula, name)
+
+    def _clipped(self, x: KerasTensor, formula: Clipped, name: str) -> KerasTensor:
+        low = max(formula.low, 0.0) if formula.slope == 0.0 else formula.low
+        high = None if formula.high == inf else formula.high
+        if (formula.factor, formula.shift) != (1.0, 0.0):
+            x = self._layers.Rescaling(formula.factor, formula.shift, name=f"{name}_affine")(x)
+        if formula.slope not in (0.0, 1.0):
+            bounded = (low, high) != (-inf, None)
+            x = self._layers.LeakyReLU(formula.slope, name=f"{name}_leaky" if bounded else name)(x)
+            if not bounded:
+                return x
+        if low == 0.0:
+            return self._layers.ReLU(high, name=name)(x)
+        if low == -inf:  # min(t, high) = high - relu(high - t)
+            turned = self._layers.Rescaling(-1.0, high, name=f"{name}_turned")(x)
+            return self._layers.Rescaling(-1.0, high, name=name)(self._layers.ReLU(name=f"{name}_relu")(turned))
+        lifted = self._layers.Rescaling(1.0, -low, name=f"{name}_lifted")(x)
+        clipped = self._layers.ReLU(None if high is None else high - low, name=f"{name}_relu")(lifted)
+        return self._layers.Rescaling(1.0, low, name=name)(clipped)
 
 
 class KerasLayers(CommonKerasLayers):

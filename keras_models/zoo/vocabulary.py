@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from edgekit.graph import Activation, Padding, Window, same_padding
 from edgekit.graph.ir import Pair
+from edgekit.keras_models.layers.formulas import Formula
 
 Value: TypeAlias = Any
 """A vocabulary's own handle of a tensor."""
@@ -48,7 +49,7 @@ class Function(str, enum.Enum):
     MISH = "mish"
 
 
-Kind: TypeAlias = Activation | Function
+Kind: TypeAlias = Activation | Function | Formula
 
 
 @dataclass(frozen=True)

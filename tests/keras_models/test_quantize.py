@@ -221,9 +221,7 @@ def unsupported(layers: Any, image: Any) -> dict[str, tuple[Any, str]]:
     """Layer or tensor, and the message that names it."""
     conv = layers.Conv2D(4, 3, padding="same")
     return {
-        "leaky": (layers.LeakyReLU(name="leaky")(conv(image)), "layer 'leaky' is a LeakyReLU"),
         "strange": (layers.Activation("softsign", name="s")(conv(image)), ""),
-        "half": (layers.ReLU(max_value=3.0, name="half")(conv(image)), r"layer 'half' \(ReLU\) has max_value=3.0"),
         "three": (layers.Add(name="three")([image, image, image]), r"layer 'three' \(Add\) has 3 inputs"),
         "rows": (layers.Concatenate(axis=1, name="rows")([image, image]), r"layer 'rows' \(Concatenate\) has axis 1"),
         "same": (
@@ -237,10 +235,6 @@ def unsupported(layers: Any, image: Any) -> dict[str, tuple[Any, str]]:
         "mixed": (
             layers.Concatenate(name="mixed")([conv(image), layers.ReLU()(layers.Conv2D(4, 1)(image))]),
             "layer 'mixed' joins tensors",
-        ),
-        "padded": (
-            layers.Activation("tanh")(layers.ZeroPadding2D(name="padded")(image)),
-            r"layer 'padded' \(ZeroPadding2D\) is supported in",
         ),
     }
 

@@ -11,14 +11,16 @@ import pytest
 from folded_twin import folded_twin
 
 from edgekit.errors import UnsupportedLayer
-from edgekit.keras_models.files.model_files import custom_objects
+from edgekit.keras_models.files.model_files import custom_objects, load_model, save_model
+from edgekit.keras_models.layers.formulas import Clipped, Elu, Thresholded, parse
 from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.qfx.model import unquantized
+from edgekit.keras_models.qfx.quantize import quantize
 from edgekit.keras_models.reading.arguments import ENDINGS, HONOURED, ONLY, WITHOUT_EFFECT
 from edgekit.keras_models.reading.inference import inference_form
 from edgekit.keras_models.reading.replay import READERS
 from edgekit.keras_models.weights.random import randomize
-from edgekit.tolerances import FLOAT32_FOLDED
+from edgekit.tolerances import FLOAT32_FOLDED, QUANTIZED_COSINE
 
 keras = import_keras()
 layers = keras.layers
@@ -101,3 +103,159 @@ def test_a_layer_that_trains_in_inference_is_refused() -> None:
     with pytest.raises(UnsupportedLayer, match=r"'norm' .* has training=True where the model calls it"):
         inference_form(model)
     both_forms_agree(keras.Model(image, layers.Conv2D(2, 1)(layers.BatchNormalization()(image, training=False))))
+
+
+# --- an activation is the function that it computes -------------------------------------------------------------------------
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "leaky": lambda x: layers.LeakyReLU(0.2)(x),
+    "elu": lambda x: layers.ELU(0.7)(x),
+    "relu of a bound": lambda x: layers.ReLU(0.6)(x),
+    "relu of a slope": lambda x: layers.ReLU(None, 0.125)(x),
+    "relu of all": lambda x: layers.ReLU(0.9, 0.25, 0.1)(x),
+    "relu of a low threshold": lambda x: layers.ReLU(threshold=-0.5)(x),
+}
+OF_QKERAS = {
+    "quantized_relu(20,0)": lambda x: np.clip(x, 0, 1),
+    "quantized_relu(20,1,negative_slope=0.25)": lambda x: np.clip(np.where(x < 0, x / 4, x), -0.5, 2),
+    "quantized_bits(20,0,alpha=1)": lambda x: np.clip(x, -1, 1),
+    "quantized_bits(20,0,keep_negative=0,alpha=1)": lambda x: np.clip(x, 0, 1),
+    "quantized_sigmoid(20)": lambda x: np.clip(x / 2 + 0.5, 0, 1),
+    "quantized_sigmoid(20,use_real_sigmoid=1)": lambda x: 1 / (1 + np.exp(-x)),
+    "quantized_tanh(20)": lambda x: np.clip(x, -1, 1),
+    "quantized_tanh(20,use_real_tanh=1)": np.tanh,
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+}
+"""qkeras' quantizers, of so many bits that their rounding is nothing, and what they compute as qkeras documents it."""
+
+
+def activated(activate: Callable[[Any], Any]) -> Any:
+    """The function behind a convolution, behind a pool, and at the end."""
+    image = layers.Input((5, 5, 3))
+    x = layers.MaxPooling2D(2, 1)(activate(layers.Conv2D(4, 3, padding="same")(image)))
+    return keras.Model(image, activate(layers.Dense(5)(layers.Flatten()(activate(x)))))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_activations_of_keras(name: str) -> None:
+    both_forms_agree(activated(FUNCTIONS[name]))
+
+
+@pytest.mark.parametrize("text", OF_QKERAS)
+def test_activations_of_qkeras(text: str) -> None:
+    import qkeras
+
+    both_forms_agree(activated(lambda x: qkeras.QActivation(text)(x)))
+    image = layers.Input((1, 1, 1))
+    model = keras.Model(image, qkeras.QActivation(text)(layers.DepthwiseConv2D(1, depthwise_initializer="ones")(image)))
+    values = np.linspace(-4, 4, 81, dtype=np.float32).reshape(-1, 1, 1, 1)
+    agree(inference_form(model)(values).numpy(), OF_QKERAS[text](values.astype(np.float64)))
+
+
+def test_the_bound_of_few_bits_is_in_the_table() -> None:
+    import qkeras
+
+    image = layers.Input((4, 4, 1))
+    x = layers.DepthwiseConv2D(1, depthwise_initializer="ones", name="wide")(image)
+    model = keras.Model(image, layers.Conv2D(1, 1, kernel_initializer="ones")(qkeras.QActivation("quantized_relu(6,0)")(x)))
+    images = np.linspace(-3, 3, 64, dtype=np.float32).reshape(4, 4, 4, 1)
+    predicted = quantize(model, images).model.predict_on_batch(images)
+    assert np.abs(predicted - np.clip(images, 0, 63 / 64)).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("quantized_bits(1,0,alpha=1)", "of one bit"),
+        ("quantized_bits(4,0,alpha='auto')", "with alpha=auto"),
+        ("ternary()", "the activation 'ternary'"),
+        ("quantized_relu(6,0,use_sigmoid=1)", "with use_sigmoid=1"),
+    ],
+)
+def test_activations_that_depend_on_more_are_refused(text: str, message: str) -> None:
+    import qkeras
+
+    image = layers.Input((4, 4, 3))
+    model = keras.Model(image, qkeras.QActivation(text, name="act")(layers.Conv2D(2, 1)(image)))
+    with pytest.raises(UnsupportedLayer, match=rf"layer 'act' \(QActivation\) has .*{message}"):
+        inference_form(model)
+
+
+@pytest.mark.parametrize("formula", [Clipped(), Clipped(0.0, 63 / 64, 0.0), Thresholded(0.1, slope=1e-9), Elu(0.3)])
+def test_a_formula_is_read_from_its_text(formula: Any) -> None:
+    assert parse(formula.value) == formula
+    assert parse("relu") is None and parse("clipped(a)") is None and parse("elu(1,2)") is None
+
+
+# --- cells of zeros ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [5, 6])
+@pytest.mark.parametrize("between", ["nothing", "relu", "too much"])
+def test_zeros_in_front_of_a_max_pool_count(between: str, size: int) -> None:
+    image = layers.Input((size, size, 3))
+    x = layers.Conv2D(4, 1, activation="relu" if between == "relu" else None)(image)
+    x = layers.ZeroPadding2D(3 if between == "too much" else ((0, 1), (0, 1)))(x)
+    both_forms_agree(keras.Model(image, layers.MaxPooling2D(3, 2)(x)))
+
+
+def test_zeros_in_front_of_anything() -> None:
+    image = layers.Input((5, 5, 3))
+    x = layers.ZeroPadding2D(1)(image)
+    both_forms_agree(keras.Model(image, layers.Add()([layers.Conv2D(3, 1)(x), layers.Activation("tanh")(x)])))
+
+
+# --- models inside models ---------------------------------------------------------------------------------------------------
+
+
+def base(name: str) -> Any:
+    image = layers.Input((8, 8, 3))
+    x = layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, name="conv")(image))
+    x = layers.ReLU(6.0, name="relu")(x)
+    return keras.Model(image, layers.Add(name="add")([x, layers.Conv2D(4, 1, name="side")(x)]), name=name)
+
+
+def transfer_learning() -> Any:
+    image = layers.Input((8, 8, 3), name="image")
+    x = base("base")(image, training=False)
+    return keras.Model(image, layers.Dense(3, name="conv")(layers.GlobalAveragePooling2D()(layers.Conv2D(5, 2)(x))))
+
+
+def teachable_machine() -> Any:
+    features = keras.Sequential([base("base"), layers.GlobalAveragePooling2D()])
+    head = keras.Sequential([layers.Dense(10, activation="relu"), layers.Dense(3, use_bias=False, activation="softmax")])
+    return keras.Sequential([features, head])
+
+
+@pytest.mark.parametrize("make", [transfer_learning, teachable_machine])
+def test_models_inside_models_are_flattened(make: Callable[[], Any]) -> None:
+    model = make()
+    images = images_for(model)
+    exported = inference_form(model)
+    agree(exported(images).numpy(), model(images).numpy())
+    names = [layer.name for layer in exported.layers]
+    assert {"conv", "side", "add"} <= set(names) and len(set(names)) == len(names)
+    predicted = quantize(model, images).model.predict_on_batch(images)
+    logits = np.log(model(images).numpy()) if make is teachable_machine else model(images).numpy()
+    centred = [one - one.mean(axis=-1, keepdims=True) for one in (predicted.reshape(logits.shape), logits)]
+    cosine = np.sum(centred[0] * centred[1]) / np.prod([np.linalg.norm(one) for one in centred])
+    assert cosine > QUANTIZED_COSINE
+
+
+def test_a_model_that_is_used_twice_is_named() -> None:
+    inside = keras.Sequential([layers.Input((4, 4, 3)), layers.Conv2D(3, 1)], name="inside")
+    image = layers.Input((4, 4, 3))
+    with pytest.raises(UnsupportedLayer, match="layer 'inside' is used 2 times"):
+        inference_form(keras.Model(image, inside(inside(image))))
+
+
+def test_two_outputs_are_refused_by_name(tmp_path: Any) -> None:
+    image = layers.Input((4, 4, 3))
+    x = layers.Conv2D(3, 1, name="map")(image)
+    model = keras.Model(image, [x, layers.Flatten(name="flat")(x)], name="two")
+    with pytest.raises(UnsupportedLayer, match="model 'two' has 1 inputs and 2 outputs"):
+        inference_form(model)
+    save_model(model, tmp_path / "two.keras")
+    with pytest.raises(UnsupportedLayer, match=r"has 2 outputs \(map, flat\)"):
+        load_model(tmp_path / "two.keras")
