@@ -20,12 +20,16 @@ from edgekit.images.preprocessing import Preprocessing
 from edgekit.keras_models.files.hdf5 import open_hdf5, read_member, require_file
 from edgekit.keras_models.files.keras3 import as_keras_2, is_of_keras_3, load_keras_3_weights
 from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.reading.arithmetic import OPERATORS
 from edgekit.plan import write_file
 
 NOTES = "edgekit.json"
 """The member of a .keras archive that holds what edgekit adds; Keras passes it over."""
 MODELS = {"Functional", "Model", "QFXModel", "Sequential"}
 LAYERS = {
+    *("AveragePooling1D", "Conv1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "MaxPooling1D"),
+    *("ActivityRegularization", "AlphaDropout", "GaussianDropout", "PReLU", "RandomBrightness", "RandomContrast", "RandomCrop"),
+    *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "SpatialDropout1D", "Subtract"),
     *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose"),
     *(
         "Cropping2D",
@@ -40,7 +44,7 @@ LAYERS = {
         "InputLayer",
     ),
     *("LayerNormalization", "LeakyReLU", "MaxPooling2D", "Multiply", "Permute", "ReLU", "Rescaling", "Reshape", "SeparableConv2D"),
-    *("Softmax", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D"),
+    *("Softmax", "SpatialDropout2D", "TFOpLambda", "UpSampling2D", "ZeroPadding2D"),
 }
 PARTS = {
     *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones"),
@@ -229,6 +233,8 @@ def _object_problem(node: dict[str, Any]) -> str | None:
         function = str(node.get("config")).removeprefix(REGISTERED)
         fine = module == "builtins" and function in FUNCTIONS and registered in (None, "function", function)
         return None if fine else f"has a function '{function}' of module '{module}'"
+    if name == "TFOpLambda" and (node.get("config") or {}).get("function") not in OPERATORS:
+        return f"is or has a TFOpLambda of '{(node.get('config') or {}).get('function')}'"
     custom = custom_objects().get(name)
     if custom is not None:
         ours = bool(OWN_MODULE.fullmatch(custom.__module__) and OWN_MODULE.fullmatch(str(module)))

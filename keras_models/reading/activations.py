@@ -11,7 +11,7 @@ import numpy as np
 from edgekit.graph import Activation
 from edgekit.keras_models.layers.formulas import Clipped, Elu, Thresholded
 from edgekit.keras_models.reading.keras_layer import as_map, refuse
-from edgekit.keras_models.reading.pending import Depthwise, Pending, Reading
+from edgekit.keras_models.reading.pending import Depthwise, Pending, Reading, Sum
 from edgekit.keras_models.reading.vocabulary import FoldedWeights
 from edgekit.keras_models.zoo.vocabulary import LINEAR, ONE_CELL, Act, Function, Kind
 
@@ -36,25 +36,25 @@ def _relu(reading: Reading, layer: Any, x: Any) -> Any:
     high = inf if layer.max_value is None else float(layer.max_value)
     slope, threshold = float(layer.negative_slope), float(layer.threshold)
     kind: Kind = Thresholded(threshold, high, slope) if threshold else Clipped(-inf if slope else 0.0, high, slope)
-    return _activated(reading, layer, x, Act(_clamp_of(kind), layer.name))
+    return activated(reading, layer, x, Act(_clamp_of(kind), layer.name))
 
 
 def _leaky_relu(reading: Reading, layer: Any, x: Any) -> Any:
-    return _activated(reading, layer, x, Act(_clamp_of(Clipped(slope=float(layer.alpha))), layer.name))
+    return activated(reading, layer, x, Act(_clamp_of(Clipped(slope=float(layer.alpha))), layer.name))
 
 
 def _elu(reading: Reading, layer: Any, x: Any) -> Any:
-    return _activated(reading, layer, x, Act(Elu(float(np.asarray(layer.alpha))), layer.name))
+    return activated(reading, layer, x, Act(Elu(float(np.asarray(layer.alpha))), layer.name))
 
 
 def _activation_layer(reading: Reading, layer: Any, x: Any) -> Any:
     function = getattr(layer, "quantizer", None) or layer.activation
     if _function_name(function) == "softmax":
         return _softmax(reading, layer, x)
-    return _activated(reading, layer, x, act_of(layer, function, layer.name))
+    return activated(reading, layer, x, act_of(layer, function, layer.name))
 
 
-def _activated(reading: Reading, layer: Any, x: Any, activation: Act) -> Any:
+def activated(reading: Reading, layer: Any, x: Any, activation: Act) -> Any:
     if activation.kind is Activation.NONE:
         return x
     if not isinstance(x, Pending) and activation.clamp is not Activation.NONE:
@@ -103,7 +103,9 @@ def _clamp_of(kind: Kind) -> Kind:
 
 
 def _bounds(quantizer: Any) -> tuple[float, float]:
-    low, high = np.asarray(quantizer(np.array([-1e9, 1e9], np.float32)), np.float64)
+    alpha = getattr(quantizer, "alpha", None)  # far out, but not so far that qkeras' x + (q(x) - x) would lose q(x)
+    far = 4.0 * 2.0 ** float(np.asarray(getattr(quantizer, "integer", 0))) * max(1.0, float(np.max(np.abs(alpha or 1.0))))
+    low, high = np.asarray(quantizer(np.array([-far, far], np.float32)), np.float64)
     return float(low), float(high)
 
 
@@ -114,7 +116,7 @@ def _quantized_relu(layer: Any, quantizer: Any) -> Kind:
 
 
 def _quantized_bits(layer: Any, quantizer: Any) -> Kind:
-    if getattr(quantizer.alpha, "dtype", None) is str or isinstance(quantizer.alpha, str):
+    if isinstance(quantizer.alpha, str):
         raise refuse(layer, f"the activation 'quantized_bits' with alpha={quantizer.alpha}")
     _plain(layer, quantizer, qnoise_factor=1.0)
     if quantizer.bits == 1:
@@ -182,10 +184,26 @@ def _softmax_layer(reading: Reading, layer: Any, x: Any) -> Any:
     return _softmax(reading, layer, x)
 
 
+def _prelu(reading: Reading, layer: Any, x: Any) -> Any:
+    """relu(x) - alpha * relu(-x), with an alpha a channel."""
+    alpha = np.asarray(layer.alpha, np.float32)
+    if alpha.size != alpha.shape[-1]:
+        raise refuse(layer, f"an alpha a cell, {alpha.shape}; give it shared_axes=[1, 2]")
+    x = as_map(reading.layers, layer, reading.settle(x))
+    ones, zeros = np.ones((1, 1, alpha.size, 1), np.float32), np.zeros(alpha.size, np.float32)
+    parts = []
+    for name, sign in (("positive", 1.0), ("negative", -1.0)):
+        part = Depthwise(f"{layer.name}_{name}", x, FoldedWeights((sign * ones).astype(np.float32), zeros), ONE_CELL)
+        parts.append(reading.settle(part, Act(Activation.RELU, f"{layer.name}_{name}_relu")))
+    scaled = Depthwise(f"{layer.name}_alpha", parts[1], FoldedWeights(-alpha.reshape(1, 1, -1, 1), zeros), ONE_CELL)
+    return Sum(layer.name, parts[0], reading.settle(scaled))
+
+
 ACTIVATION_READERS: dict[str, Callable[..., Any]] = {
     "ReLU": _relu,
     "LeakyReLU": _leaky_relu,
     "ELU": _elu,
+    "PReLU": _prelu,
     "Activation": _activation_layer,
     "QActivation": _activation_layer,
     "Softmax": _softmax_layer,

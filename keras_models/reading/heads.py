@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.keras_models.reading.activations import end
 from edgekit.keras_models.reading.convolutions import bias_of, kernel_of
-from edgekit.keras_models.reading.keras_layer import refuse
+from edgekit.keras_models.reading.keras_layer import as_map, refuse
 from edgekit.keras_models.reading.norms import take_in
 from edgekit.keras_models.reading.pending import Convolution, DenseLayer, Reading
 from edgekit.keras_models.reading.vocabulary import FoldedWeights
@@ -20,10 +20,13 @@ def _dense(reading: Reading, layer: Any, x: Any) -> Any:
     own = FoldedWeights(kernel_of(layer, "kernel", "kernel_quantizer_internal"), bias_of(layer, layer.units))
     x, weights = take_in(reading, x, own)
     x = reading.settle(x)
-    if len(layer.input_shape) == 4 and reading.layers.shape(x)[:2] != (1, 1):  # a Dense of a map is a 1x1 convolution
+    if len(layer.input_shape) == 3:
+        x = as_map(reading.layers, layer, x)
+    cells = reading.layers.shape(x)[:-1]
+    if len(layer.input_shape) in (3, 4) and len(cells) == 2 and cells != (1, 1):  # a Dense of a map is a 1x1 convolution
         pointwise = FoldedWeights(weights.kernel.reshape(1, 1, *weights.kernel.shape), weights.bias)
         return end(reading, layer, Convolution(layer.name, x, pointwise, ONE_CELL))
-    if len(layer.input_shape) not in (2, 4):
+    if len(layer.input_shape) not in (2, 3, 4):
         raise refuse(layer, f"an input of shape {layer.input_shape}")
     return end(reading, layer, DenseLayer(layer.name, x, weights))
 
@@ -54,6 +57,13 @@ def _same(reading: Reading, layer: Any, x: Any) -> Any:
     return x
 
 
+def _same_size(reading: Reading, layer: Any, x: Any) -> Any:
+    """A random crop is one of the middle in inference, and nothing where it has the image's size."""
+    if tuple(layer.input_shape) != tuple(layer.output_shape):
+        raise refuse(layer, f"another size than its input, {layer.output_shape} of {layer.input_shape}")
+    return x
+
+
 HEAD_READERS: dict[str, Callable[..., Any]] = {
     "Dense": _dense,
     "QDense": _dense,
@@ -61,6 +71,17 @@ HEAD_READERS: dict[str, Callable[..., Any]] = {
     "Flatten": _reshape,
     "Reshape": _reshape,
     "Dropout": _same,
+    "SpatialDropout1D": _same,
     "SpatialDropout2D": _same,
+    "AlphaDropout": _same,
+    "GaussianDropout": _same,
     "GaussianNoise": _same,
+    "ActivityRegularization": _same,
+    "RandomBrightness": _same,
+    "RandomContrast": _same,
+    "RandomCrop": _same_size,
+    "RandomFlip": _same,
+    "RandomRotation": _same,
+    "RandomTranslation": _same,
+    "RandomZoom": _same,
 }

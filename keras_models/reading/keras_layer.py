@@ -1,4 +1,4 @@
-"""What all readers ask of a Keras layer: options that are supported, and a vector as a map."""
+"""What all readers ask of a Keras layer: how it is refused, and a vector as a map."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ def refuse(layer: Any, what: str) -> UnsupportedLayer:
     return UnsupportedLayer(f"layer '{layer.name}' ({type(layer).__name__}) has {what}, which is not supported.")
 
 
-def require(layer: Any, **options: Any) -> None:
-    """Raises UnsupportedLayer for an option with another value."""
-    for name, value in options.items():
-        if getattr(layer, name) != value:
-            raise refuse(layer, f"{name}={getattr(layer, name)}")
-
-
 def as_map(layers: FoldedLayers, layer: Any, x: Value) -> Value:
-    """A vector as one cell, which a convolution can take."""
+    """A vector as one cell, a sequence (steps, channels) as one column of cells, which a convolution can take."""
     shape = layers.shape(x)
+    if len(shape) == 2:
+        return layers.reshape(x, f"{layer.name}_map", (shape[0], 1, shape[1]))
     return layers.reshape(x, f"{layer.name}_map", (1, 1, *shape)) if len(shape) == 1 else x

@@ -25,6 +25,18 @@ def flattened(model: Any) -> Any:
     return keras.Model(inputs, _called(model, inputs, taken), name=model.name)
 
 
+def in_float32(model: Any) -> Any:
+    """The model itself, or where layers of it compute in 16 bits (mixed_float16) a copy of it that computes in float32."""
+    flat = flattened(model)
+    if not any(layer.compute_dtype in ("float16", "bfloat16") for layer in flat.layers):
+        return model
+    twin = import_keras().models.clone_model(
+        flat, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+    )
+    twin.set_weights(flat.get_weights())
+    return twin
+
+
 def is_model(layer: Any) -> bool:
     return bool(getattr(layer, "_nodes_by_depth", None))
 

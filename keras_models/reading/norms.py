@@ -54,6 +54,21 @@ def _batch_norm(reading: Reading, layer: Any, x: Any) -> Any:
     return affine(reading, layer, x, scale, shift)
 
 
+def _quantized_batch_norm(reading: Reading, layer: Any, x: Any) -> Any:
+    """As `_batch_norm`, of what the layer's quantizers give."""
+    if list(layer.axis) != [len(layer.input_shape) - 1]:
+        raise refuse(layer, f"axis {list(layer.axis)}")
+
+    def quantized(name: str, values: Any) -> Any:
+        quantize = getattr(layer, f"{name}_quantizer_internal")
+        return np.asarray(values if quantize is None else quantize(values), np.float64)
+
+    mean, variance = quantized("mean", layer.moving_mean), quantized("variance", layer.moving_variance)
+    scale = (quantized("gamma", layer.gamma) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
+    shift = (quantized("beta", layer.beta) if layer.center else 0.0) - mean * scale
+    return affine(reading, layer, x, scale, shift)
+
+
 def _rescaling(reading: Reading, layer: Any, x: Any) -> Any:
     channels = layer.input_shape[-1]
     return affine(
@@ -87,6 +102,7 @@ def _layer_scale(reading: Reading, layer: Any, x: Any) -> Any:
 
 NORM_READERS: dict[str, Callable[..., Any]] = {
     "BatchNormalization": _batch_norm,
+    "QBatchNormalization": _quantized_batch_norm,
     "Rescaling": _rescaling,
     "LayerNormalization": _layer_norm,
     "ProgressiveNorm": _progressive_norm,

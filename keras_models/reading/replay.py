@@ -7,11 +7,13 @@ sequential model of the supported layers gets a quantized twin and an inference 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from edgekit.errors import UnsupportedLayer
 from edgekit.keras_models.reading.activations import ACTIVATION_READERS
 from edgekit.keras_models.reading.arguments import require_inference, require_readable_arguments
+from edgekit.keras_models.reading.arithmetic import ARITHMETIC_READERS
 from edgekit.keras_models.reading.attention import ATTENTION_READERS
 from edgekit.keras_models.reading.convolutions import CONVOLUTION_READERS
 from edgekit.keras_models.reading.heads import HEAD_READERS
@@ -20,12 +22,14 @@ from edgekit.keras_models.reading.nested import flattened
 from edgekit.keras_models.reading.nodes import key_of, nodes_of
 from edgekit.keras_models.reading.norms import NORM_READERS
 from edgekit.keras_models.reading.pending import Pending, Reading
+from edgekit.keras_models.reading.sequences import SEQUENCE_READERS
 from edgekit.keras_models.reading.vocabulary import Folded, FoldedLayers
 from edgekit.keras_models.reading.windows import WINDOW_READERS
 
-READERS = (
-    CONVOLUTION_READERS | NORM_READERS | ACTIVATION_READERS | WINDOW_READERS | JOIN_READERS | HEAD_READERS | ATTENTION_READERS
-)  # fmt: skip
+READERS: dict[str, Callable[..., Any]] = {
+    **(CONVOLUTION_READERS | NORM_READERS | ACTIVATION_READERS | WINDOW_READERS | JOIN_READERS),
+    **(HEAD_READERS | ATTENTION_READERS | ARITHMETIC_READERS | SEQUENCE_READERS),
+}
 """What each Keras layer becomes in verbs of the vocabulary: a function (reading, layer, *inputs) -> value, by the layer's class."""
 
 
@@ -75,4 +79,5 @@ def _require_readable(nodes: list[Any]) -> None:
         if kind not in READERS:
             raise UnsupportedLayer(f"layer '{layer.name}' is a {kind}. Supported: {', '.join(sorted(READERS))}.")
         require_readable_arguments(layer)
-        require_inference(layer, node.call_kwargs)
+        if kind not in ARITHMETIC_READERS:
+            require_inference(layer, node.call_kwargs)

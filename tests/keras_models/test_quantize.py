@@ -222,15 +222,10 @@ def unsupported(layers: Any, image: Any) -> dict[str, tuple[Any, str]]:
     conv = layers.Conv2D(4, 3, padding="same")
     return {
         "strange": (layers.Activation("softsign", name="s")(conv(image)), ""),
-        "three": (layers.Add(name="three")([image, image, image]), r"layer 'three' \(Add\) has 3 inputs"),
         "rows": (layers.Concatenate(axis=1, name="rows")([image, image]), r"layer 'rows' \(Concatenate\) has axis 1"),
         "same": (
             layers.AveragePooling2D(padding="same", pool_size=3, name="same")(image),
             r"layer 'same' \(AveragePooling2D\) has padding",
-        ),
-        "wide": (
-            layers.DepthwiseConv2D(3, depth_multiplier=2, name="wide")(image),
-            r"layer 'wide' \(DepthwiseConv2D\) has depth_multiplier=2",
         ),
         "mixed": (
             layers.Concatenate(name="mixed")([conv(image), layers.ReLU()(layers.Conv2D(4, 1)(image))]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ import pytest
 from folded_twin import folded_twin
 
 from edgekit.errors import UnsupportedLayer
-from edgekit.keras_models.files.model_files import custom_objects, load_model, save_model
+from edgekit.keras_models.files.model_files import LAYERS, QKERAS_LAYERS, custom_objects, load_model, save_model
 from edgekit.keras_models.layers.formulas import Clipped, Elu, Thresholded, parse
 from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.qfx.model import unquantized
 from edgekit.keras_models.qfx.quantize import quantize
-from edgekit.keras_models.reading.arguments import ENDINGS, HONOURED, ONLY, WITHOUT_EFFECT
+from edgekit.keras_models.reading.arguments import DROPPED, ENDINGS, HONOURED, ONLY, WITHOUT_EFFECT
 from edgekit.keras_models.reading.inference import inference_form
+from edgekit.keras_models.reading.nested import in_float32
 from edgekit.keras_models.reading.replay import READERS
+from edgekit.keras_models.reading.table import ROWS, table
 from edgekit.keras_models.weights.random import randomize
 from edgekit.tolerances import FLOAT32_FOLDED, QUANTIZED_COSINE
 
@@ -28,14 +31,18 @@ layers = keras.layers
 
 def images_for(model: Any) -> Any:
     """Random inputs, and random weights in every tensor of the model."""
-    images = np.random.default_rng(5).normal(0, 1, (6, *model.input_shape[1:])).astype(np.float32)
+    rng = np.random.default_rng(5)
+    images = rng.normal(0, 1, (6, *model.input_shape[1:])).astype(np.float32)
     randomize(model, images, seed=1)
+    for layer in model.layers:  # what that leaves at zero: means, alphas, pointwise kernels
+        drawn = [rng.normal(0, 0.5, w.shape) if w.dtype == np.float32 and not w.any() else w for w in layer.get_weights()]
+        layer.set_weights(drawn)
     return images
 
 
 def agree(actual: Any, expected: Any) -> None:
     assert actual.shape == expected.shape
-    assert np.ptp(expected) > 0
+    assert (np.ptp(expected, axis=0) > 0).any()
     assert np.abs(actual - expected).max() <= FLOAT32_FOLDED * max(1.0, np.abs(expected).max())
 
 
@@ -50,7 +57,9 @@ def both_forms_agree(model: Any) -> None:
 
 
 def keras_class(name: str) -> Any:
-    return custom_objects().get(name) or getattr(layers, name)
+    from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
+
+    return TFOpLambda if name == "TFOpLambda" else custom_objects().get(name) or getattr(layers, name)
 
 
 @pytest.mark.parametrize("name", sorted(READERS))
@@ -58,7 +67,7 @@ def test_every_argument_is_honoured_or_without_effect_or_has_one_value(name: str
     for argument in list(inspect.signature(keras_class(name).__init__).parameters)[1:]:
         lists = (
             argument in HONOURED[name],
-            argument in WITHOUT_EFFECT or argument.endswith(ENDINGS),
+            argument in WITHOUT_EFFECT or argument.endswith(ENDINGS) or argument in DROPPED.get(name, ()),
             argument in ONLY and argument not in HONOURED[name],
         )
         assert sum(lists) == 1, f"{name}({argument}) is in {sum(lists)} lists"
@@ -114,7 +123,6 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "relu of a bound": lambda x: layers.ReLU(0.6)(x),
     "relu of a slope": lambda x: layers.ReLU(None, 0.125)(x),
     "relu of all": lambda x: layers.ReLU(0.9, 0.25, 0.1)(x),
-    "relu of a low threshold": lambda x: layers.ReLU(threshold=-0.5)(x),
 }
 OF_QKERAS = {
     "quantized_relu(20,0)": lambda x: np.clip(x, 0, 1),
@@ -243,6 +251,20 @@ def test_models_inside_models_are_flattened(make: Callable[[], Any]) -> None:
     assert cosine > QUANTIZED_COSINE
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_mixed_float16_is_read_and_converted_in_float32(outside: bool) -> None:
+    image = layers.Input((6, 6, 3))
+    x = layers.Conv2D(4, 3, activation="relu", dtype="mixed_float16")(image)
+    x = layers.Permute((2, 1, 3), dtype="mixed_float16")(x) if outside else x
+    model = keras.Model(image, layers.Dense(3, dtype="mixed_float16")(layers.Flatten(dtype="mixed_float16")(x)))
+    images = images_for(model)
+    exported = in_float32(model) if outside else inference_form(model)
+    assert {layer.compute_dtype for layer in exported.layers} == {"float32"}
+    assert in_float32(exported) is exported
+    expected = model(images).numpy().astype(np.float32)
+    np.testing.assert_allclose(exported(images).numpy(), expected, rtol=0, atol=1e-2 * np.abs(expected).max())
+
+
 def test_a_model_that_is_used_twice_is_named() -> None:
     inside = keras.Sequential([layers.Input((4, 4, 3)), layers.Conv2D(3, 1)], name="inside")
     image = layers.Input((4, 4, 3))
@@ -259,3 +281,136 @@ def test_two_outputs_are_refused_by_name(tmp_path: Any) -> None:
     save_model(model, tmp_path / "two.keras")
     with pytest.raises(UnsupportedLayer, match=r"has 2 outputs \(map, flat\)"):
         load_model(tmp_path / "two.keras")
+
+
+# --- common layers that have no verb of their own ---------------------------------------------------------------------------
+
+
+SIMPLE: dict[str, Callable[[Any], Any]] = {
+    "augmentation": lambda x: layers.RandomFlip()(layers.RandomRotation(0.1)(layers.RandomZoom(0.1)(layers.RandomContrast(0.1)(x)))),
+    "noise": lambda x: layers.GaussianNoise(0.5)(layers.AlphaDropout(0.2)(layers.GaussianDropout(0.2)(x))),
+    "crop of the same size": lambda x: layers.RandomCrop(6, 7)(x),
+    "prelu": lambda x: layers.PReLU(shared_axes=[1, 2], alpha_initializer="random_normal")(x),
+    "prelu of a vector": lambda x: layers.PReLU()(layers.Dense(6)(layers.GlobalMaxPooling2D()(x))),
+    "upsampling": lambda x: layers.UpSampling2D(3)(x),
+    "cropping": lambda x: layers.Cropping2D(((1, 2), (0, 3)))(x),
+    "sum of three": lambda x: layers.Add()([x, layers.Conv2D(4, 1)(x), layers.ReLU()(x)]),
+    "difference": lambda x: layers.Subtract()([x, layers.Conv2D(4, 1)(x)]),
+    "bias of a vector": lambda x: layers.Add()([x, layers.Dense(4)(layers.GlobalMaxPooling2D()(x))]),
+    "bias of one cell": lambda x: layers.Add()([layers.Dense(4)(layers.GlobalMaxPooling2D(keepdims=True)(x)), x]),
+    "depthwise of two": lambda x: layers.DepthwiseConv2D(3, depth_multiplier=2, strides=2, padding="same")(x),
+    "separable of two": lambda x: layers.SeparableConv2D(5, 3, depth_multiplier=2)(x),
+    "groups": lambda x: layers.Conv2D(6, 3, groups=2, activation="relu")(x),
+    **{
+        f"transposed {kernel}, {stride}, {padding}": lambda x, kernel=kernel, stride=stride, padding=padding: layers.Conv2DTranspose(
+            3, kernel, stride, padding
+        )(x)
+        for kernel, stride in ((2, 2), (3, 1), (3, 2), (4, 2), (2, 3), ((3, 4), 2))
+        for padding in ("same", "valid")
+    },
+}
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_common_layers(name: str) -> None:
+    image = layers.Input((6, 7, 3))
+    both_forms_agree(keras.Model(image, SIMPLE[name](layers.Conv2D(4, 1)(image))))
+
+
+def test_layers_of_qkeras() -> None:
+    import qkeras
+
+    weights = {"kernel_quantizer": "quantized_bits(5,1,alpha=1)", "bias_quantizer": "quantized_bits(8,2,alpha=1)"}
+    image = layers.Input((8, 8, 3))
+    x = qkeras.QConv2DBatchnorm(4, 3, **weights)(image)
+    x = qkeras.QBatchNormalization()(layers.ReLU()(x))
+    x = qkeras.QSeparableConv2D(5, 3, depthwise_quantizer="quantized_bits(5,1,alpha=1)", pointwise_quantizer="quantized_bits(5,1,alpha=1)")(
+        x
+    )
+    x = qkeras.QAveragePooling2D(2, average_quantizer="quantized_bits(4,0,alpha=1)", activation="quantized_bits(20,4,alpha=1)")(x)
+    x = layers.Flatten()(qkeras.QGlobalAveragePooling2D(average_quantizer="quantized_bits(3,0,alpha=1)")(x))
+    both_forms_agree(keras.Model(image, layers.Dense(3)(x)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: layers.Add(name="named")([x, layers.Conv2D(1, 1)(x)]), r"inputs of shape \(6, 6, 4\) and \(6, 6, 1\)"),
+        (lambda x: layers.UpSampling2D((2, 1), name="named")(x), r"size=\(2, 1\)"),
+        (lambda x: layers.UpSampling2D(2, interpolation="bilinear", name="named")(x), "interpolation=bilinear"),
+        (lambda x: layers.RandomCrop(4, 4, name="named")(x), "another size"),
+        (lambda x: layers.PReLU(name="named")(x), "an alpha a cell"),
+        (lambda x: layers.Conv2DTranspose(2, 3, (1, 2), name="named")(x), r"strides=\(1, 2\)"),
+        (lambda x: layers.Conv2DTranspose(2, 3, 2, output_padding=1, name="named")(x), r"output_padding=\(1, 1\)"),
+        (lambda x: layers.AveragePooling2D(3, 2, padding="same", name="named")(x), "padding"),
+    ],
+)
+def test_what_they_cannot_be_is_named(make: Callable[[Any], Any], message: str) -> None:
+    image = layers.Input((6, 6, 3))
+    model = keras.Model(image, make(layers.Conv2D(4, 1)(image)))
+    for read in (inference_form, folded_twin):
+        with pytest.raises(UnsupportedLayer, match=rf"layer 'named' \(\w+\) has .*{message}"):
+            read(model)
+
+
+# --- sequences --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pool", [layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D, layers.Flatten])
+def test_sequences(pool: Any) -> None:
+    x = source = layers.Input((16, 3))
+    x = layers.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="relu")(x)
+    x = layers.Conv1D(6, 3, strides=2, padding="same", groups=2)(layers.MaxPooling1D(2, 1, padding="same")(x))
+    x = layers.Dense(4)(layers.SpatialDropout1D(0.2)(layers.ReLU()(layers.BatchNormalization()(x))))
+    x = layers.Concatenate()([layers.AveragePooling1D(2)(x), layers.Conv1D(4, 2, 2)(x)])
+    both_forms_agree(keras.Model(source, layers.Dense(3)(pool()(x))))
+
+
+def test_a_sequence_ends_as_one() -> None:
+    both_forms_agree(keras.Sequential([layers.Input((7, 3)), layers.Dense(4, activation="relu"), layers.Conv1D(2, 3)]))
+
+
+# --- docs/layers.md ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_layers_is_the_readers_table() -> None:
+    named = [name for classes, _ in ROWS for name in classes]
+    assert sorted(named) == sorted(READERS)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "layers.md").read_text()
+    assert table() in page, "print it with `python -m edgekit.keras_models.reading.table`"
+
+
+def test_every_layer_that_is_read_may_be_in_a_file() -> None:
+    ours = {"DepthwiseUpsampling2D", "LayerScale", "ProgressiveNorm", "OffsetAttention", "ReluAttention", "ChannelSlice"}
+    assert set(READERS) - ours <= LAYERS | QKERAS_LAYERS
+
+
+# --- arithmetic -------------------------------------------------------------------------------------------------------------
+
+
+def with_arithmetic(image: Any) -> Any:
+    x = (image / 127.5 - 1.0) * np.array([1.0, 2.0, 0.5], np.float32)
+    x = layers.Conv2D(3, 1)(2.0 - x)
+    return x + layers.Conv2D(3, 1)(x) + np.float32(0.25)
+
+
+@pytest.mark.parametrize("mode", ["tf", "torch", "by hand"])
+@pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize")
+def test_arithmetic_with_constants_comes_from_a_file(mode: str, tmp_path: Path) -> None:
+    image = layers.Input((6, 6, 3))
+    x = with_arithmetic(image) if mode == "by hand" else keras.applications.imagenet_utils.preprocess_input(image, mode=mode)
+    model = keras.Model(image, layers.Conv2D(4, 3)(x))
+    both_forms_agree(model)
+    for suffix in (".keras", ".h5"):
+        model.save(tmp_path / f"model{suffix}")
+        loaded = load_model(tmp_path / f"model{suffix}")
+        both_forms_agree(loaded)
+
+
+def test_other_functions_of_tensorflow_are_not_loaded(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    image = layers.Input((6, 6, 3))
+    keras.Model(image, layers.Conv2D(4, 3)(tf.math.sin(image))).save(tmp_path / "model.keras")
+    with pytest.raises(UnsupportedLayer, match=r"is or has a TFOpLambda of 'math.sin'"):
+        load_model(tmp_path / "model.keras")

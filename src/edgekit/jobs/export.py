@@ -169,8 +169,9 @@ def _read_labels(path: Path) -> list[str]:
 def _as_exported(model: Any) -> tuple[Any, tuple[str, ...]]:
     """The inference form, or the model itself where a layer cannot be read; TensorFlow's converter folds what it can."""
     from edgekit.keras_models import inference_form
+    from edgekit.keras_models.reading.nested import in_float32
 
     try:
         return inference_form(model), ()
     except UnsupportedLayer as error:
-        return model, (f"converted as it is, without edgekit's inference form: {error}",)
+        return in_float32(model), (f"converted as it is, without edgekit's inference form: {error}",)
