@@ -14,7 +14,7 @@ from edgekit.cli.main import main
 from edgekit.digest import CHUNK_BYTES, digest_of, digest_of_file, digest_of_parts
 from edgekit.errors import EdgekitError
 from edgekit.files import JSON_BYTES_MAX, MODEL_BYTES_MAX, read_bounded, read_json_object
-from edgekit.jobs.export import LABELS_BYTES_MAX
+from edgekit.jobs.labels import LABELS_BYTES_MAX
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, read_mark
 
 

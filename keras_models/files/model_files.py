@@ -43,7 +43,8 @@ LAYERS = {
         "GlobalMaxPooling2D",
         "InputLayer",
     ),
-    *("LayerNormalization", "LeakyReLU", "MaxPooling2D", "Multiply", "Permute", "ReLU", "Rescaling", "Reshape", "SeparableConv2D"),
+    *("LayerNormalization", "LeakyReLU", "MaxPooling2D", "Multiply", "Normalization", "Permute", "ReLU", "Rescaling", "Reshape"),
+    *("SeparableConv2D",),
     *("Softmax", "SpatialDropout2D", "TFOpLambda", "UpSampling2D", "ZeroPadding2D"),
 }
 PARTS = {

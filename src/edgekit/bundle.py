@@ -76,6 +76,7 @@ class Manifest:
     """`target` is a device for kind "tflite" and a board for "hls"; `files` holds the SHA-256, in hex, of each file but the manifest.
 
     `command` is what the user typed, as a list of words; `runtimes` are those that the model was made for, with their versions.
+    `assumed`: nothing said what the preprocessing is, and -1..1 was taken.
     `versions` and `files` are filled in when the bundle is written.
     """
 
@@ -91,6 +92,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     runtimes: tuple[str, ...] = ()
     golden: Golden | None = None
+    assumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,17 @@ def bundle_plan(files: Mapping[str, bytes], manifest: Manifest) -> Plan:
     """The files and their manifest, ready to write; what `manifest` says of files and versions is filled in here."""
     hashes = {name: digest_of(content) for name, content in sorted(files.items())}
     filled = dataclasses.replace(manifest, files=hashes, versions=versions())
-    text = json.dumps({"schema": SCHEMA, **dataclasses.asdict(filled)}, indent=2) + "\n"
+    text = json.dumps({"schema": SCHEMA, **_as_json(filled)}, indent=2) + "\n"
     parse_manifest(text.encode())  # what is written can be read
     return Plan({**files, MANIFEST: text.encode()})
+
+
+def _as_json(manifest: Manifest) -> dict[str, Any]:
+    """`assumed` stands with the preprocessing, and only where it is so."""
+    fields = dataclasses.asdict(manifest)
+    if fields.pop("assumed"):
+        fields["preprocessing"]["assumed"] = True
+    return fields
 
 
 def versions() -> dict[str, str]:
@@ -175,6 +185,7 @@ def parse_manifest(text: bytes) -> Manifest:
         files=_map(data, "files", str),
         runtimes=tuple(_list(data, "runtimes", str)),
         golden=_golden(data),
+        assumed=_field({"assumed": False} | preprocessing, "assumed", bool, "preprocessing."),
     )
     if 0.0 in manifest.preprocessing.std or not manifest.preprocessing.mean:
         raise _wrong("preprocessing", "needs a mean, and a std that is not 0")

@@ -50,7 +50,7 @@ def test_side_by_side(folder: Path) -> None:
         ("bundle/model.onnx", "tflite-xnnpack", True, 0),
     ]
     assert found["images"] == 60 and all(row["values"] == 600 for row in rows)
-    assert rows[1]["top1"] == rows[2]["top1"] and "alone.tflite" in found["notes"][0], "the same file; its preprocessing was assumed"
+    assert rows[1]["top1"] == rows[2]["top1"] and "alone.tflite" in found["warnings"][0], "the same file; its preprocessing was assumed"
     assert all(0 <= row["top1"] <= row["top5"] <= 1 for row in rows)
 
 

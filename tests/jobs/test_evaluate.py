@@ -108,7 +108,7 @@ def test_files_alone_say_what_was_assumed(make_bundle: Callable[..., str], color
     found = evaluate_models([str(tmp_path / "a.tflite"), str(tmp_path / "a.onnx")], data=colors)
     # Six classes now, by number: black blue green grey red white are 0 to 5, and no image is of what the outputs 0 to 2 add up.
     assert [row.exact for row in found.rows] == [False, True] and found.rows[0].top1 == found.rows[1].top1 < 0.5
-    assert len(found.notes) == 2 and all("pixels / 127.5 - 1" in note for note in found.notes)
+    assert len(found.warnings) == 2 and all("pixels / 127.5 - 1" in text for text in found.warnings)
 
 
 def test_a_file_of_another_network_under_the_graphs_name_differs(make_bundle: Callable[..., str], colors: str) -> None:
@@ -117,6 +117,29 @@ def test_a_file_of_another_network_under_the_graphs_name_differs(make_bundle: Ca
     found = evaluate_models([good, wrong], data=colors)
     assert not found.passed and found.rows[1].differing == 36 and found.rows[1].top1 < 0.5, "half of 72: the others are constants"
     assert evaluate_models([good, make_bundle("other", color_graph(-1))], data=colors).passed, "another network may differ"
+
+
+def test_labels_of_a_file_name_the_classes_of_a_model_without(make_bundle: Callable[..., str], colors: str, tmp_path: Path) -> None:
+    """The data has three of the six classes, in another order; a bundle that has names keeps its own."""
+    folder, labels = make_bundle(), tmp_path / "labels.txt"
+    (tmp_path / "a.onnx").write_bytes((Path(folder) / GRAPH).read_bytes())
+    labels.write_text("".join(f"{name}\n" for name in NAMES))
+    found = evaluate_models([str(tmp_path / "a.onnx"), folder], data=colors, labels=labels)
+    assert [row.top1 for row in found.rows] == [11 / 12, 11 / 12] and found.passed
+    with pytest.raises(EdgekitError, match=r"has 6 classes.*has 3; they must be as many.*--labels FILE"):
+        evaluate_models([str(tmp_path / "a.onnx")], data=colors)
+    labels.write_text("red\ngreen\nbleu\ngrey\nblack\nwhite\n")
+    with pytest.raises(EdgekitError, match="its labels have no 'blue'"):
+        evaluate_models([str(tmp_path / "a.onnx")], data=colors, labels=labels)
+    labels.write_text("red\n")
+    with pytest.raises(EdgekitError, match=r"names 1 classes, .* has 6"):
+        evaluate_models([str(tmp_path / "a.onnx")], data=colors, labels=labels)
+
+
+def test_one_class_alone_is_enough_where_its_name_is_known(make_bundle: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "data" / "green").mkdir(parents=True)
+    Image.new("RGB", (4, 4), COLORS["green"]).save(tmp_path / "data" / "green" / "0.png")
+    assert evaluate_models([make_bundle()], data=str(tmp_path / "data")).rows[0].top1 == 1.0
 
 
 def test_limit_takes_images_evenly(make_bundle: Callable[..., str], colors: str) -> None:
@@ -137,7 +160,7 @@ def test_of_equal_scores_the_first_counts() -> None:
 
 def test_refusals(make_bundle: Callable[..., str], colors: str, tmp_path: Path) -> None:
     folder = make_bundle()
-    with pytest.raises(EdgekitError, match="has 6 classes, 'digits' has 10"):
+    with pytest.raises(EdgekitError, match=r"has 6 classes, 'digits' has 10"):
         evaluate_models([folder], data=DIGITS)
     with pytest.raises(EdgekitError, match="no sub-folders with images"):
         evaluate_models([folder], data=str(Path(colors) / "red"))

@@ -26,7 +26,7 @@ def check(folder: Path, executors: tuple[str, ...]) -> None:
 def test_a_float_or_qkeras_model_is_the_same_everywhere(name: str, tmp_path: Path) -> None:
     file = saved(name, tmp_path / f"{name}.keras")
     done = export_model(ModelRequest(str(file)), target="rpi4", output=tmp_path / "out")
-    assert any("assuming pixels / 127.5 - 1" in note for note in done.notes)
+    assert any("assuming pixels / 127.5 - 1" in text for text in done.warnings) and open_bundle(tmp_path / "out").manifest.assumed
     check(tmp_path / "out", KERNELS)
 
 

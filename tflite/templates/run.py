@@ -40,6 +40,10 @@ Result = dict[str, Any]
 Golden = tuple[Result, bytes, bytes]
 Array = Any
 PIXELS_MAX = 1 << 28
+ASSUMED = (
+    "when this model was exported, nothing said how its images are normalized; -1..1 was assumed. If it was trained on anything else, "
+    "the classes below are wrong: export again with --preprocessing"
+)
 
 
 class Failed(Exception):
@@ -129,7 +133,8 @@ def classify(options: argparse.Namespace) -> Result:
     best = np.argsort(-scores, kind="stable")[:BEST]
     classes = [{"class": int(i), "label": names[i] if i < len(names) else str(i), "score": float(scores[i])} for i in best]
     crc = zlib.crc32(np.ascontiguousarray(values, runner.source["dtype"].newbyteorder("<")).tobytes())
-    return {**result, "image": str(options.image), "input_crc32": f"{crc:08x}", "classes": classes}
+    assumed = bool(manifest.get("preprocessing", {}).get("assumed"))
+    return {**result, "image": str(options.image), "input_crc32": f"{crc:08x}", "classes": classes, "preprocessing_assumed": assumed}
 
 
 def measure(options: argparse.Namespace) -> Result:
@@ -411,6 +416,8 @@ def show(result: Result) -> None:
     if golden:
         distance = f", by up to {golden['largest_distance']}" if golden["differing_values"] else ""
         print(f"golden vectors: {golden['differing_values']} of {golden['values']} values differ from {golden['from']}{distance}")
+    if result.get("preprocessing_assumed"):
+        print("WARNING: " + ASSUMED, file=sys.stderr)
     for one in result.get("classes", ()):
         print(f"  {one['score']:10.4f}  {one['label']}")
     latency = result.get("latency_ms")

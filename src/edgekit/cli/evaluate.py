@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import On
+from edgekit.cli.options import ChannelOrder, On, Preprocessing, check_channel_order, read_preprocessing
 from edgekit.cli.output import Json, as_plain, executor_progress, print_json, print_warnings, status
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ def evaluate(
     executor: Annotated[
         list[str] | None, typer.Option(help="Run on this one; may be repeated.", show_default="the fastest of each model")
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Names of the classes, a line each, for models that have none.", show_default="their numbers"),
+    ] = None,
+    preprocessing: Preprocessing = None,
+    channel_order: ChannelOrder = "rgb",
     on: On = "local",
     json: Json = False,
 ) -> None:
@@ -37,12 +44,24 @@ def evaluate(
 
     from edgekit.jobs import evaluate_models
 
+    taken, order = read_preprocessing(preprocessing), check_channel_order(channel_order)
     with status(shown=not json) as note, executor_progress(shown=not json) as progress:
-        done = evaluate_models(models, data=data, limit=limit, executors=executor or None, on=on, note=note, progress=progress)
+        done = evaluate_models(
+            models,
+            data=data,
+            limit=limit,
+            executors=executor or None,
+            on=on,
+            preprocessing=taken,
+            channel_order=order,
+            labels=labels,
+            note=note,
+            progress=progress,
+        )
     if json:
         print_json({"schema": "edgekit/1", "passed": done.passed, **as_plain(done)})
     else:
-        print_warnings((), done.notes)
+        print_warnings(done.warnings, done.notes)
         Console().print(_table(done))
         for line in _equality(done):
             print(line)

@@ -7,13 +7,31 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import Alpha, Calibration, Classes, Effort, Model, Output, Seed, Sensitivity, Size, Weights, command_line
+from edgekit.cli.options import (
+    Alpha,
+    Calibration,
+    ChannelOrder,
+    ChosenModel,
+    Classes,
+    Effort,
+    Output,
+    Preprocessing,
+    Seed,
+    Sensitivity,
+    Size,
+    Weights,
+    check_channel_order,
+    chosen_model,
+    command_line,
+    read_preprocessing,
+)
 from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status
 from edgekit.cli.sensitivity import print_sensitivity
 
 
 def export(
-    model: Model,
+    model: ChosenModel = None,
+    *,
     target: Annotated[str, typer.Option(help="The device, such as rpi4.", show_default=False)],
     precision: Annotated[str, typer.Option(help="qfx (exact everywhere), float32, float16, dynamic, int8 or int16x8.")] = "qfx",
     alpha: Alpha = None,
@@ -23,6 +41,8 @@ def export(
     calibration: Calibration = None,
     effort: Effort = "quick",
     sensitivity: Sensitivity = False,
+    preprocessing: Preprocessing = None,
+    channel_order: ChannelOrder = "rgb",
     runtime: Annotated[
         str | None, typer.Option(help="The one runtime that the file has to run on.", show_default="all that the device has")
     ] = None,
@@ -37,7 +57,16 @@ def export(
     from edgekit.jobs import ModelRequest, export_model
 
     request = ModelRequest(
-        model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed, effort=effort
+        chosen_model(model, alpha, size, classes, weights),
+        alpha=alpha,
+        size=size,
+        classes=classes,
+        weights=weights,
+        calibration=calibration,
+        seed=seed,
+        preprocessing=read_preprocessing(preprocessing),
+        channel_order=check_channel_order(channel_order),
+        effort=effort,
     )
     with status(shown=not json) as note:
         done = export_model(

@@ -7,7 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import Alpha, Calibration, Classes, Effort, Model, Output, Seed, Sensitivity, Size, Weights, command_line
+from edgekit.cli.options import (
+    Alpha,
+    Calibration,
+    ChannelOrder,
+    ChosenModel,
+    Classes,
+    Effort,
+    Output,
+    Preprocessing,
+    Seed,
+    Sensitivity,
+    Size,
+    Weights,
+    check_channel_order,
+    chosen_model,
+    command_line,
+    read_preprocessing,
+)
 from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status
 from edgekit.cli.sensitivity import print_sensitivity
 from edgekit.targets import AXI_MASTER
@@ -17,7 +34,8 @@ if TYPE_CHECKING:
 
 
 def hls(
-    model: Model,
+    model: ChosenModel = None,
+    *,
     board: Annotated[str, typer.Option(help="The board, such as ultra96.", show_default=False)],
     alpha: Alpha = None,
     size: Size = None,
@@ -26,6 +44,8 @@ def hls(
     calibration: Calibration = None,
     effort: Effort = "quick",
     sensitivity: Sensitivity = False,
+    preprocessing: Preprocessing = None,
+    channel_order: ChannelOrder = "rgb",
     seed: Seed = 0,
     fps: Annotated[float | None, typer.Option(help="Frames a second to reach with the least resources.", show_default="all it can")] = None,
     clock: Annotated[float | None, typer.Option(metavar="MHZ", help="The fabric's clock.", show_default="the board's")] = None,
@@ -43,7 +63,16 @@ def hls(
     from edgekit.jobs import ModelRequest, synthesize_project, write_hls_project
 
     request = ModelRequest(
-        model, alpha=alpha, size=size, classes=classes, weights=weights, calibration=calibration, seed=seed, effort=effort
+        chosen_model(model, alpha, size, classes, weights),
+        alpha=alpha,
+        size=size,
+        classes=classes,
+        weights=weights,
+        calibration=calibration,
+        seed=seed,
+        preprocessing=read_preprocessing(preprocessing),
+        channel_order=check_channel_order(channel_order),
+        effort=effort,
     )
     if synthesize:
         from edgekit.tools import VITIS_HLS, require

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import Alpha, Classes, Model, Seed, Size, Weights
+from edgekit.cli.options import (
+    Alpha,
+    ChannelOrder,
+    Classes,
+    Model,
+    Preprocessing,
+    Seed,
+    Size,
+    Weights,
+    check_channel_order,
+    read_preprocessing,
+)
 from edgekit.cli.output import Json, as_plain, print_json, print_warnings, status, training_progress
 
 
@@ -52,6 +63,8 @@ def train(
     size: Size = None,
     classes: Classes = None,
     weights: Weights = None,
+    preprocessing: Preprocessing = None,
+    channel_order: ChannelOrder = "rgb",
     seed: Seed = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="The .keras file to write.", show_default="named after the model")
@@ -67,7 +80,16 @@ def train(
     if weight_bits is not None or k_hot is not None or precisions is not None:
         default = WeightPrecision(weight_bits or 6, k_hot)
         chosen = read_precisions(precisions, default) if precisions is not None else Precisions(default)
-    request = ModelRequest(model, alpha=alpha, size=size, classes=classes, weights=weights, seed=seed)
+    request = ModelRequest(
+        model,
+        alpha=alpha,
+        size=size,
+        classes=classes,
+        weights=weights,
+        seed=seed,
+        preprocessing=read_preprocessing(preprocessing),
+        channel_order=check_channel_order(channel_order),
+    )
     with status(shown=not json) as note, training_progress(shown=not json) as progress:
         done = train_model(
             request,
@@ -87,7 +109,7 @@ def train(
     if json:
         print_json(as_plain(done))
         return
-    print_warnings((), done.notes)
+    print_warnings(done.warnings, done.notes)
     print(f"{done.name}{', QFX' if done.qfx else ''}: {done.path}")
     kept = "" if done.kept == done.epochs else f", the weights of epoch {done.kept}"
     print(f"  {done.epochs} epochs over {done.train_images} images{kept}")

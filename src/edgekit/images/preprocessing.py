@@ -5,10 +5,11 @@ Sizes are settled before, in edgekit.images.pixels. docs/numerics.md, "Preproces
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import floor
+from math import floor, isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +30,56 @@ class Preprocessing:
     std: tuple[float, ...]
 
 
+RAW = Preprocessing((0.0,), (1.0,))
+"""0..255, the pixels themselves."""
+ZERO_TO_ONE = Preprocessing((0.0,), (255.0,))
+"""0..1."""
 MINUS_ONE_TO_ONE = Preprocessing((127.5,), (127.5,))
 """-1..1, of the TensorFlow networks."""
 LITE = Preprocessing((127.0,), (128.0,))
 """What EfficientNet-Lite takes (tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py)."""
 IMAGENET = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """Mean and deviation of ImageNet's pixels, of torchvision and timm: 255 times (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)."""
+
+NAMED = {"-1..1": MINUS_ONE_TO_ONE, "0..1": ZERO_TO_ONE, "0..255": RAW, "imagenet": IMAGENET}
+FORMS = f"{', '.join(NAMED)}, or (pixel - mean) / std in numbers as MEAN/STD or R,G,B/R,G,B, such as 127.5/127.5"
+CHANNEL_ORDERS = RGB, BGR = ("rgb", "bgr")
+DIGITS = 12
+"""Significant digits of a mean or deviation that is computed: 1 / (1 / 255) is 255."""
+
+
+def parse_preprocessing(text: str) -> Preprocessing:
+    """A name of NAMED, or numbers in the form MEAN/STD, each one number or three, of red, green and blue, between commas.
+
+    Raises EdgekitError, which lists what is accepted.
+    """
+    if text in NAMED:
+        return NAMED[text]
+    try:
+        mean, std = (tuple(float(number) for number in part.split(",")) for part in text.split("/"))
+    except ValueError:
+        mean, std = (), ()
+    counts, values = {len(mean), len(std)}, (*mean, *std)
+    if not counts <= {1, 3} or not all(isfinite(value) for value in values) or 0.0 in std:
+        raise EdgekitError(f"'{text}' does not say what becomes of pixels; --preprocessing takes {FORMS}")
+    return Preprocessing(mean, std)
+
+
+def then(preprocessing: Preprocessing, scale: Sequence[float], offset: Sequence[float]) -> Preprocessing:
+    """What `preprocessing` gives, times `scale` (not 0) plus `offset`, one number each or one a channel, as a preprocessing again."""
+    channels = max(len(values) for values in (preprocessing.mean, preprocessing.std, scale, offset))
+    rows = zip(*(_each(values, channels) for values in (preprocessing.mean, preprocessing.std, scale, offset)), strict=True)
+    both = [(_short(mean - shift * std / factor), _short(std / factor)) for mean, std, factor, shift in rows]
+    both = both[:1] if len(set(both)) == 1 else both
+    return Preprocessing(tuple(mean for mean, _ in both), tuple(std for _, std in both))
+
+
+def _each(values: Sequence[float], channels: int) -> list[Fraction]:
+    return [Fraction(float(value)) for value in (list(values) * channels)[:channels]]
+
+
+def _short(value: Fraction) -> float:
+    return float(f"{float(value):.{DIGITS}g}")
 
 
 def normalized(preprocessing: Preprocessing, channels: int) -> list[list[Fraction]]:

@@ -20,7 +20,7 @@ from edgekit.executor import Artifact, Executor
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.pixels import look_up, map_shape
-from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, float_table
+from edgekit.images.preprocessing import BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing, float_table
 from edgekit.jobs.model_files import KERAS_SUFFIXES, is_graph_file, is_saved_model
 from edgekit.jobs.source import ASSUMED, QuantizedModel, read_keras
 from edgekit.plan import MANIFEST
@@ -45,7 +45,7 @@ class Candidate:
     """`model` as it was named. `shape` of the input without batch. `labels` of the outputs, where they are known.
 
     `graph`: SHA-256 of the integer graph that it computes, None where it is not exact. `values`: roughly how many an image takes in
-    memory.
+    memory. `assumed`: nothing says what it takes of pixels.
     """
 
     model: str
@@ -57,26 +57,42 @@ class Candidate:
     values: int
     open: Callable[[Note], AbstractContextManager[Score]]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    assumed: bool = False
     on: str = LOCAL
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What the user says that the input of a file takes, which is no part of a bundle: `preprocessing` in the order red, green, blue."""
+
+    preprocessing: Preprocessing | None = None
+    channel_order: str = RGB
+
+
+@dataclass(frozen=True)
 class _Model:
-    """An artifact with what was recorded of it. `bundle`: where it lies in one."""
+    """An artifact with what was recorded of it. `bundle`: where it lies in one. `assumed`: nothing says what it takes
+    of pixels. `turned`: it takes blue first."""
 
     name: str
     artifact: Artifact
     preprocessing: Preprocessing
     labels: tuple[str, ...] = ()
     bundle: Bundle | None = None
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    assumed: bool = False
+    turned: bool = False
 
 
-def candidates_of(name: str, executors: Sequence[str] | None = None, on: str = LOCAL, note: Note = lambda _: None) -> list[Candidate]:
+def candidates_of(
+    name: str, executors: Sequence[str] | None = None, on: str = LOCAL, note: Note = lambda _: None, taken: Taken = Taken()
+) -> list[Candidate]:
     """A model on each of these executors, by default on its fastest; a Keras file, and a float network as ONNX, always in Keras.
 
     Args:
         name: a file or a folder, as in TAKES.
+        taken: of a file; a bundle says itself what it takes.
         on: as in edgekit.connections.address; what is no bundle for a device stays on this machine.
 
     Raises:
@@ -84,12 +100,13 @@ def candidates_of(name: str, executors: Sequence[str] | None = None, on: str = L
     """
     path = Path(name)
     if _runs_in_keras(path):
-        return [_in_keras(name, note)]
+        return [_in_keras(name, taken, note)]
     note(f"reading {name}")
-    model = _read(name, path)
+    model = _read(name, path, taken)
     if on != LOCAL and model.bundle is not None and model.bundle.manifest.kind == "tflite":
         return list(_on_device(model, model.bundle, executors, on))
-    return [_on_executor(model, executor) for executor in _executors(model, executors)]
+    found = [_on_executor(model, executor) for executor in _executors(model, executors)]
+    return [_turned(one) for one in found] if model.turned else found
 
 
 def _runs_in_keras(path: Path) -> bool:
@@ -99,7 +116,18 @@ def _runs_in_keras(path: Path) -> bool:
     return suffix in KERAS_SUFFIXES or (suffix == ".onnx" and path.is_file() and not is_graph_file(path))
 
 
-def _read(name: str, path: Path) -> _Model:
+def _turned(one: Candidate) -> Candidate:
+    """A candidate that is given blue first."""
+
+    @contextmanager
+    def open_(note: Note) -> Iterator[Score]:
+        with one.open(note) as score:
+            yield lambda pixels: score(pixels[..., ::-1])
+
+    return replace(one, open=open_)
+
+
+def _read(name: str, path: Path, taken: Taken) -> _Model:
     if path.is_dir():
         return _of_bundle(name, open_bundle(path))
     if not path.is_file():
@@ -111,21 +139,30 @@ def _read(name: str, path: Path) -> _Model:
         artifact = found.artifact if path.name == TFLITE else Artifact(graph=found.artifact.graph)
         return replace(found, artifact=replace(artifact, hls_project=None))
     content = read_bounded(path, MODEL_BYTES_MAX)
-    notes = (f"{name}: {ASSUMED}",)
     if path.suffix.lower() == ".tflite":
-        return _Model(name, Artifact(tflite=content), MINUS_ONE_TO_ONE, notes=notes)
-    from edgekit.graph import read_onnx
+        artifact = Artifact(tflite=content)
+    else:
+        from edgekit.graph import read_onnx
 
-    graph = read_onnx(content)
-    check(graph)
-    return _Model(name, Artifact(graph), MINUS_ONE_TO_ONE, notes=notes)
+        graph = read_onnx(content)
+        check(graph)
+        artifact = Artifact(graph)
+    assumed = taken.preprocessing is None
+    return _Model(
+        name,
+        artifact,
+        taken.preprocessing or MINUS_ONE_TO_ONE,
+        warnings=(f"{name}: {ASSUMED}",) if assumed else (),
+        assumed=assumed,
+        turned=taken.channel_order == BGR,
+    )
 
 
 def _of_bundle(name: str, bundle: Bundle) -> _Model:
     for file, problem in bundle.changed.items():
         raise EdgekitError(f"{bundle.folder}: {file} {problem}; export again, its accuracy would be that of something else")
     labels = (bundle.folder / LABELS).read_text(encoding="utf-8").splitlines() if LABELS in bundle.manifest.files else []
-    return _Model(name, bundle.artifact, bundle.manifest.preprocessing, tuple(labels), bundle)
+    return _Model(name, bundle.artifact, bundle.manifest.preprocessing, tuple(labels), bundle, assumed=bundle.manifest.assumed)
 
 
 def _executors(model: _Model, wanted: Sequence[str] | None) -> Iterator[Executor]:
@@ -170,7 +207,8 @@ def _on_executor(model: _Model, executor: Executor) -> Candidate:
         graph=graph_digest(graph),
         values=sum(prod(tensor.shape) for tensor in graph.tensors.values()),
         open=open_,
-        notes=model.notes,
+        warnings=model.warnings,
+        assumed=model.assumed,
     )
 
 
@@ -248,12 +286,13 @@ def _of_tflite(model: _Model, executor: str, tflite: bytes, load: Callable[[Note
         graph=None if graph is None else graph_digest(graph),
         values=prod(kind.shape) + output.values,
         open=open_,
-        notes=model.notes,
+        warnings=model.warnings,
+        assumed=model.assumed,
     )
 
 
-def _in_keras(name: str, note: Note) -> Candidate:
-    source = read_keras(Path(name), note)
+def _in_keras(name: str, taken: Taken, note: Note) -> Candidate:
+    source = read_keras(Path(name), note, taken.preprocessing, taken.channel_order)
     model = source.keras
     shape = tuple(int(size) for size in model.inputs[0].shape[1:])
     table = float_table(source.preprocessing, map_shape(shape)[2])
@@ -282,6 +321,8 @@ def _in_keras(name: str, note: Note) -> Candidate:
         values=prod(shape) * KERAS_GROWTH,
         open=open_,
         notes=tuple(f"{name}: {text}" for text in source.notes),
+        warnings=tuple(f"{name}: {text}" for text in source.warnings),
+        assumed=source.assumed,
     )
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,8 +17,11 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import quantize_input
 from edgekit.images.pixels import fit
-from edgekit.jobs.candidates import Candidate, candidates_of
+from edgekit.images.preprocessing import RGB, Preprocessing
+from edgekit.jobs.candidates import Candidate, Taken, candidates_of
 from edgekit.jobs.dataset import DIGITS
+from edgekit.jobs.labels import are_numbers, read_labels
+from edgekit.jobs.model_files import is_saved_model
 from edgekit.progress import Note, Progress
 from edgekit.targets import LOCAL
 
@@ -29,6 +32,8 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 Shape: TypeAlias = tuple[int, ...]
 
 TOP = 5
+CHANCE_IMAGES_MIN = 20
+"""Of fewer images it cannot be told whether a model guesses."""
 CHUNK_MAX, CHUNK_VALUES = 64, 1 << 25
 """Images that all candidates see before the next are read, and values of one candidate that are in memory at a time."""
 
@@ -56,6 +61,7 @@ class Evaluation:
     images: int
     classes: int
     rows: tuple[Evaluated, ...]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
@@ -75,9 +81,10 @@ class _Labelled:
 
 @dataclass
 class _Tally:
-    """What is counted while images go by."""
+    """What is counted while images go by. `named`: the classes were found by their names, not by their numbers."""
 
     columns: Labels
+    named: bool
     top1: int = 0
     top5: int = 0
     differing: int = 0
@@ -92,6 +99,9 @@ def evaluate_models(
     limit: int | None = None,
     executors: Sequence[str] | None = None,
     on: str = LOCAL,
+    preprocessing: Preprocessing | None = None,
+    channel_order: str = RGB,
+    labels: Path | None = None,
     note: Note = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> Evaluation:
@@ -103,17 +113,23 @@ def evaluate_models(
         limit: this many images at most, evenly spread.
         executors: names; by default the fastest of each model. Keras files always run in Keras.
         on: where bundles for devices run: local, emulated, ssh://user@host[:port], adb or adb:serial.
+        preprocessing: what the inputs of files take, in the order red, green, blue; None is what they say. Bundles say it themselves.
+        channel_order: "bgr" where the inputs of files take blue first.
+        labels: a text file with a line for each class, for models whose classes have no names.
 
     Raises:
         EdgekitError: a model or the data cannot be read, an executor cannot run, or the classes are not those of the data.
     """
+    class_names = () if labels is None else tuple(read_labels(labels))
     labelled = _labelled(data, limit)
-    found: list[Candidate] = []
+    taken, found = Taken(preprocessing, channel_order), list[Candidate]()
+    if taken != Taken() and all(Path(name).is_dir() and not is_saved_model(Path(name)) for name in models):
+        raise EdgekitError("what a bundle takes of pixels was settled at its export; --preprocessing and --channel-order belong there")
     for name in models:
-        found += candidates_of(name, executors, on, note)
+        found += [_named(one, class_names) for one in candidates_of(name, executors, on, note, taken)]
     if on not in {LOCAL, *(one.on for one in found)}:
         raise EdgekitError(f"none of these is a bundle for a device; --on {on} is for what 'edgekit export' wrote")
-    tallies = [_Tally(_columns(one, labelled, data)) for one in found]
+    tallies = [_tally(one, labelled, data) for one in found]
     chunk = max(1, min(CHUNK_MAX, CHUNK_VALUES // max(one.values for one in found)))
     total = len(labelled.labels)
     with ExitStack() as stack:
@@ -132,7 +148,8 @@ def evaluate_models(
         images=total,
         classes=len(labelled.classes),
         rows=tuple(_rows(found, tallies, total)),
-        notes=tuple(_notes(found)),
+        warnings=tuple(dict.fromkeys((*(text for one in found for text in one.warnings), *_near_chance(found, tallies, labelled)))),
+        notes=tuple(dict.fromkeys(text for one in found for text in one.notes)),
     )
 
 
@@ -166,8 +183,29 @@ def _rows(found: Sequence[Candidate], tallies: Sequence[_Tally], total: int) -> 
         )
 
 
-def _notes(found: Sequence[Candidate]) -> Iterator[str]:
-    yield from dict.fromkeys(note for one in found for note in one.notes)
+def _named(one: Candidate, class_names: tuple[str, ...]) -> Candidate:
+    """With these names of its classes where it has none. Raises EdgekitError where they are not as many as its classes."""
+    if not class_names or not are_numbers(one.labels):
+        return one
+    if len(class_names) != one.classes:
+        raise EdgekitError(f"--labels names {len(class_names)} classes, '{one.model}' has {one.classes}; a line for each is needed")
+    return replace(one, labels=class_names)
+
+
+def _near_chance(found: Sequence[Candidate], tallies: Sequence[_Tally], labelled: _Labelled) -> Iterator[str]:
+    """What the likely cause is where no more images are right than a guess gets, two standard deviations and all."""
+    total = len(labelled.labels)
+    for one, tally in zip(found, tallies, strict=True):
+        share = 1 / one.classes
+        if total < CHANCE_IMAGES_MIN or one.classes < 2 or tally.top1 > total * share + 2 * (total * share * (1 - share)) ** 0.5:
+            continue
+        pixels = (
+            "nothing said how its images are normalized, and -1..1 was assumed" if one.assumed else "its images are normalized otherwise"
+        )
+        causes = [f"{pixels} (--preprocessing, --channel-order)", "its weights are random"]
+        if not tally.named:
+            causes.insert(1, "its outputs are in another order than the sorted names of the sub-folders (--labels)")
+        yield f"{one.model}: {tally.top1 / total:.2%} is what guessing gets. Likely: {'; or '.join(causes)}"
 
 
 def _labelled(data: str, limit: int | None) -> _Labelled:
@@ -175,7 +213,7 @@ def _labelled(data: str, limit: int | None) -> _Labelled:
 
     if data != DIGITS:
         files = list_images(Path(data), limit)
-        if len(files.classes) < 2:
+        if not files.classes:
             raise EdgekitError(f"'{data}' has no sub-folders with images, so nothing says what they show; one for each class is needed")
         return _Labelled(files.labels, files.classes, lambda i: decode(files.files[i]))
     pixels, labels = small_digits()
@@ -185,15 +223,17 @@ def _labelled(data: str, limit: int | None) -> _Labelled:
     return _Labelled(labels[rows], DIGIT_CLASSES, lambda i: pixels[rows[i]])
 
 
-def _columns(one: Candidate, labelled: _Labelled, data: str) -> Labels:
+def _tally(one: Candidate, labelled: _Labelled, data: str) -> _Tally:
     """Which output each class of the data is: by name where the model's labels have them all, else by number."""
     if set(labelled.classes) <= set(one.labels):
-        return np.array([one.labels.index(name) for name in labelled.classes], np.int64)
+        return _Tally(np.array([one.labels.index(name) for name in labelled.classes], np.int64), named=True)
     if one.classes == len(labelled.classes):
-        return np.arange(one.classes)
+        return _Tally(np.arange(one.classes), named=False)
+    unknown = next(name for name in labelled.classes if name not in one.labels)
+    named = f"; its labels have no '{unknown}'" if not are_numbers(one.labels) else ""
     raise EdgekitError(
-        f"'{one.model}' has {one.classes} classes, '{data}' has {len(labelled.classes)}; they must be as many, "
-        "or the sub-folders must be named after lines of the bundle's labels.txt"
+        f"'{one.model}' has {one.classes} classes, '{data}' has {len(labelled.classes)}{named}; they must be as many, "
+        "or the sub-folders must be named after lines of the bundle's labels.txt or of --labels FILE"
     )
 
 

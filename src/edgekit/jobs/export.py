@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 from edgekit.bundle import GRAPH, LABELS, TFLITE, Manifest, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
-from edgekit.files import read_bounded
 from edgekit.jobs.calibration import calibration_images
 from edgekit.jobs.golden import GoldenVectors, exact_golden, labels_text, stock_golden
 from edgekit.jobs.integer_graph import ExactForm, integer_graph
+from edgekit.jobs.labels import read_labels
 from edgekit.jobs.source import FloatModel, ModelRequest, Source, load_source
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, worst_first
 from edgekit.plan import Plan, check_destination, write
@@ -19,7 +19,6 @@ from edgekit.progress import Note
 from edgekit.targets import Device, find_device, runtimes_for
 
 QFX = "qfx"
-LABELS_BYTES_MAX = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,7 @@ def export_model(
     runtimes = tuple(one.title for one in runtimes_for(device, runtime))
     if precision not in precisions():
         raise UnknownName("precision", precision, precisions())
-    class_names = None if labels is None else _read_labels(labels)
+    class_names = None if labels is None else read_labels(labels)
     if output is not None:
         check_destination(output)
     source = load_source(request, note)
@@ -96,6 +95,7 @@ def export_model(
         target=target,
         weights=source.weights,
         preprocessing=source.preprocessing,
+        assumed=source.assumed,
         command=command,
         runtimes=runtimes,
         golden=vectors.golden,
@@ -157,13 +157,6 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, target: 
     note("computing golden outputs")
     vectors = stock_golden(tflite, precision, source.preprocessing)
     return {TFLITE: tflite}, vectors, (*notes, *prove_runs(tflite, target, runtime, note))
-
-
-def _read_labels(path: Path) -> list[str]:
-    try:
-        return read_bounded(path, LABELS_BYTES_MAX).decode().splitlines()
-    except (EdgekitError, UnicodeDecodeError) as error:
-        raise EdgekitError(f"cannot read the labels in '{path}': {error}") from error
 
 
 def _as_exported(model: Any) -> tuple[Any, tuple[str, ...]]:

@@ -99,6 +99,7 @@ def write_hls_project(
         target=board,
         weights=source.weights,
         preprocessing=source.preprocessing,
+        assumed=source.assumed,
         command=command,
     )
     bundle = bundle_plan(files, manifest)

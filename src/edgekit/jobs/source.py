@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from edgekit.bundle import Option, WeightsSource
 from edgekit.digest import digest_of, digest_of_file
 from edgekit.errors import EdgekitError
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
-from edgekit.graph import IntegerGraph, check
-from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, as_taken
+from edgekit.graph import Conv2D, IntegerGraph, Op, check, op_inputs
+from edgekit.images.preprocessing import BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing, as_taken
 from edgekit.jobs.model_files import FILE_SUFFIXES, digest_of_model, is_graph_file, is_model_file, read_model
 from edgekit.keras_models import NETWORKS, find_network
+from edgekit.keras_models.reading.head import TURNED, take_off_head, turn_channels
 from edgekit.progress import Note
 
 STATISTICS_COUNT = 16
 DEFAULT_SEED = 0
-ASSUMED = "the file does not say how images are normalized; assuming pixels / 127.5 - 1"
+ASSUMED = (
+    "the file does not say how images are normalized; assuming pixels / 127.5 - 1, that is -1..1. If it was trained on anything else, its "
+    "answers are WRONG: say what with --preprocessing 0..1, 0..255, imagenet or numbers"
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,8 @@ class ModelRequest:
 
     `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, or None for
     crops of scikit-learn's two photographs. `effort`: "quick" or "full", how much is done for the accuracy of a float model that becomes
-    exact.
+    exact. `preprocessing`: what the model's input takes, in the order red, green, blue; None is what
+    the network, the file, or layers at its head say. `channel_order`: "bgr" where the model's input takes blue first.
     """
 
     model: str
@@ -38,19 +45,22 @@ class ModelRequest:
     calibration: str | None = None
     seed: int = DEFAULT_SEED
     effort: str = "quick"
+    preprocessing: Preprocessing | None = None
+    channel_order: str = RGB
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
     """What is known of a model of any kind. `options`: of a zoo network its width, size and classes, of a file its size.
 
-    `warnings` are what the user must know, `notes` what is good to know.
+    `assumed`: nothing said what the preprocessing is. `warnings` are what the user must know, `notes` what is good to know.
     """
 
     name: str
     options: dict[str, Option]
     weights: WeightsSource
     preprocessing: Preprocessing
+    assumed: bool = False
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -91,12 +101,15 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
     path = Path(request.model)
     if request.model not in NETWORKS and is_model_file(path):
         _refuse_zoo_options(request)
-        return _read_graph(path) if is_graph_file(path) else read_keras(path, note)
+        if is_graph_file(path):
+            return _read_graph(path, request)
+        return read_keras(path, note, request.preprocessing, request.channel_order)
     if request.model not in NETWORKS and path.exists():
         kinds = f"a SavedModel folder, or a file that ends in {', '.join(FILE_SUFFIXES)}"
         raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, {kinds}")
     find_network(request.model)
-    return _build(request, note)
+    source = _build(request, note)
+    return source if request.channel_order != BGR else _turned(source)
 
 
 def _build(request: ModelRequest, note: Note) -> FloatModel:
@@ -106,7 +119,7 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
     given: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
     wanted = make_request(find_network(request.model), **{name: value for name, value in given.items() if value is not None})
     options: dict[str, Option] = {"alpha": wanted.alpha, "size": wanted.size, "classes": wanted.classes}
-    preprocessing = NETWORKS[request.model].preprocessing
+    preprocessing = request.preprocessing or NETWORKS[request.model].preprocessing
     note(f"building {wanted.model_name}")
     model = build_model(request.model, alpha=wanted.alpha, size=wanted.size, classes=wanted.classes)
     if request.weights is not None:
@@ -115,7 +128,7 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
         note(f"loading weights from {request.weights}")
         imported = import_weights(model, request.weights)
         weights = WeightsSource("file", file=request.weights.name, sha256=digest_of_file(request.weights))
-        preprocessing = imported.preprocessing or preprocessing
+        preprocessing = request.preprocessing or imported.preprocessing or preprocessing
         return FloatModel(
             name=wanted.model_name, options=options, weights=weights, preprocessing=preprocessing, keras=model, notes=(imported.note,)
         )
@@ -134,8 +147,17 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
     )
 
 
-def read_keras(path: Path, note: Note) -> KerasSource:
-    """A file with a network in Keras, or one that becomes a Keras model as it is read.
+def _turned(source: FloatModel) -> FloatModel:
+    """A model of the zoo whose weights were trained on images with blue first, as one that takes red first."""
+    turn_channels(source.keras)
+    return replace(source, notes=(*source.notes, TURNED))
+
+
+def read_keras(path: Path, note: Note, stated: Preprocessing | None = None, channel_order: str = RGB) -> KerasSource:
+    """A file with a network in Keras, or one that becomes a Keras model as it is read; layers at its head that only normalize become part
+    of its preprocessing.
+
+    `stated` and `channel_order`: what the user says of the file's input, which counts before what the file says.
 
     Raises EdgekitError where it cannot be read, or has not one input of a fixed size.
     """
@@ -151,17 +173,20 @@ def read_keras(path: Path, note: Note) -> KerasSource:
         )
     options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
     kind = QuantizedModel if isinstance(model, QFXModel) else FloatModel
+    taken = take_off_head(model, stated or preprocessing, channel_order)
     return kind(
         name=model.name,
         options=options,
         weights=weights,
-        preprocessing=preprocessing or MINUS_ONE_TO_ONE,
-        keras=model,
-        notes=() if preprocessing else (ASSUMED,),
+        preprocessing=taken.preprocessing,
+        assumed=taken.assumed,
+        keras=taken.model,
+        warnings=(ASSUMED,) if taken.assumed else (),
+        notes=taken.notes,
     )
 
 
-def _read_graph(path: Path) -> GraphFile:
+def _read_graph(path: Path, request: ModelRequest) -> GraphFile:
     from edgekit.graph import read_onnx
 
     content = read_bounded(path, MODEL_BYTES_MAX)
@@ -169,7 +194,33 @@ def _read_graph(path: Path) -> GraphFile:
     check(graph)
     weights = WeightsSource("file", file=path.name, sha256=digest_of(content))
     options: dict[str, Option] = {"size": graph.tensors[graph.input].shape[0]}
-    return GraphFile(name=graph.name, options=options, weights=weights, preprocessing=MINUS_ONE_TO_ONE, graph=graph, notes=(ASSUMED,))
+    notes: tuple[str, ...] = ()
+    if request.channel_order == BGR:
+        graph, notes = _turned_graph(graph), (TURNED,)
+    assumed = request.preprocessing is None
+    return GraphFile(
+        name=graph.name,
+        options=options,
+        weights=weights,
+        preprocessing=request.preprocessing or MINUS_ONE_TO_ONE,
+        assumed=assumed,
+        graph=graph,
+        warnings=(ASSUMED,) if assumed else (),
+        notes=notes,
+    )
+
+
+def _turned_graph(graph: IntegerGraph) -> IntegerGraph:
+    """The graph whose input takes red first, of one that takes blue first. Raises EdgekitError where no convolution reads the image."""
+
+    def turned(op: Op) -> Op:
+        if graph.input not in op_inputs(op):
+            return op
+        if not isinstance(op, Conv2D):
+            raise EdgekitError(f"'{op.name}' is a {type(op).__name__}; --channel-order {BGR} needs a Conv2D that reads the image")
+        return replace(op, weights=np.ascontiguousarray(op.weights[:, :, ::-1]))
+
+    return replace(graph, ops=tuple(turned(op) for op in graph.ops))
 
 
 def _refuse_zoo_options(request: ModelRequest) -> None:

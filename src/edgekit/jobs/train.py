@@ -48,6 +48,7 @@ class Trained:
     held_out_images: int
     accuracy_before: float
     accuracy: float
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -60,6 +61,7 @@ class _Start:
     name: str
     preprocessing: Preprocessing
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def quantized(self) -> bool:
@@ -110,7 +112,7 @@ def train_model(
     from edgekit.keras_models.training.options import Options
 
     _refuse(data, exact=exact, qfx=qfx, precisions=precisions, teacher=teacher, output=output)
-    master = None if teacher is None else read_keras(teacher, note)
+    master = None if teacher is None else _teacher(teacher, request, note)
     start = _prepare(request, data, master, exact, note)
     if precisions is not None and start.quantized:
         raise EdgekitError(f"'{request.model}' is quantized already; the bits of its weights are chosen from the float model")
@@ -152,6 +154,7 @@ def train_model(
         held_out_images=len(split.held_out),
         accuracy_before=before,
         accuracy=after,
+        warnings=start.warnings,
         notes=(*start.notes, *resumed),
     )
 
@@ -201,7 +204,8 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         model, changes = bn_form(model, split.train.images[:CALIBRATION_COUNT])
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
-    return _Start(model=model, split=split, name=source.name, preprocessing=source.preprocessing, notes=notes)
+    warnings = source.warnings
+    return _Start(model=model, split=split, name=source.name, preprocessing=source.preprocessing, notes=notes, warnings=warnings)
 
 
 def _quantized(start: _Start, split: Split, precisions: Precisions | None, note: Note, *, taught: bool) -> _Start:
@@ -226,7 +230,7 @@ def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: 
     options: dict[str, Any] = {} if request.alpha is None else {"alpha": request.alpha}
     model = build_model(request.model, size=size, classes=classes, form="bn" if exact else "published", **options)
     set_norm_mix(model, 1)
-    preprocessing = NETWORKS[request.model].preprocessing
+    preprocessing = request.preprocessing or NETWORKS[request.model].preprocessing
     return _Start(model=model, split=split_as_taken(split, preprocessing), name=model.name, preprocessing=preprocessing, notes=())
 
 
@@ -239,6 +243,12 @@ def _is_unlabelled(data: str) -> bool:
     """A folder with images of its own, beside no sub-folders of classes."""
     folder = Path(data)
     return data != DIGITS and folder.is_dir() and any(file.suffix.lower() in SUFFIXES and file.is_file() for file in folder.iterdir())
+
+
+def _teacher(path: Path, request: ModelRequest, note: Note) -> KerasSource:
+    """What was said of the model's input also holds for the teacher's, where its file says nothing."""
+    master = read_keras(path, note)
+    return replace(master, preprocessing=request.preprocessing or master.preprocessing) if master.assumed else master
 
 
 def _class_count(split: Split, master: KerasSource | None) -> int:

@@ -74,7 +74,8 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if source.accuracy:
         yield "accuracy", f"{source.accuracy.top1:.2%} of {source.accuracy.images} held-out images of {source.accuracy.data}, when trained"
     mean, deviation = (", ".join(f"{value:g}" for value in values) for values in (manifest.preprocessing.mean, manifest.preprocessing.std))
-    yield "preprocessing", f"(pixel - {mean}) / {deviation}"
+    assumed = ". ASSUMED: nothing said how images are normalized; if it was trained on others, its answers are wrong"
+    yield "preprocessing", f"(pixel - {mean}) / {deviation}{assumed if manifest.assumed else ''}"
     yield "command", " ".join(manifest.command)
     yield "made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
 
