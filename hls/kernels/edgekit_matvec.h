@@ -13,20 +13,24 @@
 
 namespace nnet {
 
-struct matvec_config {
+// What every sum has that a requantize ends.
+struct sums_config {
     static const unsigned stage = 0;
-    static const unsigned positions = 1;
-    static const unsigned input_groups = 1;  // inputs / SIMD
-    static const unsigned output_groups = 1; // outputs / PE
-    static const unsigned pe = 1;
-    static const unsigned simd = 1;
-    static const unsigned lanes = 1; // PE * SIMD
-    static const unsigned n_wide = 32;
+    static const unsigned pe = 1;      // sums side by side
+    static const unsigned n_wide = 32; // bits of an accumulator while it is shifted
     static const int low = -128;
     static const int high = 127;
     static const int shift_low = 3; // the smallest and the largest shift
     static const int shift_high = 3;
     typedef multiply arithmetic;
+};
+
+struct matvec_config : sums_config {
+    static const unsigned positions = 1;
+    static const unsigned input_groups = 1;  // inputs / SIMD
+    static const unsigned output_groups = 1; // outputs / PE
+    static const unsigned simd = 1;
+    static const unsigned lanes = 1; // PE * SIMD
 };
 
 // The end of a sum: PE accumulators to a token.

@@ -19,19 +19,11 @@
 
 namespace nnet {
 
-struct depthwise_config {
-    static const unsigned stage = 0;
+struct depthwise_config : sums_config {
     static const unsigned positions = 1;
     static const unsigned groups = 1;
     static const unsigned taps = 1;
     static const unsigned weight_taps = 1; // 1 where a channel's weights are all alike, else taps; of map_sums only
-    static const unsigned pe = 1;
-    static const unsigned n_wide = 32;
-    static const int low = -128;
-    static const int high = 127;
-    static const int shift_low = 3;
-    static const int shift_high = 3;
-    typedef multiply arithmetic;
 };
 
 // Weights in ROM words of PE, in the order group, tap.

@@ -16,20 +16,12 @@
 
 namespace nnet {
 
-struct upsample_config {
-    static const unsigned stage = 0;
+struct upsample_config : sums_config {
     static const unsigned rows = 1;
     static const unsigned columns = 1;
     static const unsigned groups = 1; // tokens a cell
     static const unsigned kernel_rows = 1;
     static const unsigned kernel_columns = 1;
-    static const unsigned pe = 1;
-    static const unsigned n_wide = 32;
-    static const int low = -128;
-    static const int high = 127;
-    static const int shift_low = 3;
-    static const int shift_high = 3;
-    typedef multiply arithmetic;
 };
 
 // Weights in ROM words of PE, in the order kernel row, kernel column, group.
