@@ -65,4 +65,14 @@ def _line(layer: Any, function: str, constant: Any, first: bool) -> tuple[Any, A
     return one / constant, zero
 
 
+def line_of(node: Any) -> tuple[Any, Any]:
+    """The factor and the shift that an operator with one tensor and a constant is. Raises UnsupportedLayer for any other."""
+    layer = node.layer
+    function = layer.get_config()["function"]
+    if len(node.keras_inputs) != 1 or function not in OPERATORS:
+        raise refuse(layer, f"the function '{function}'")
+    first, constant = _operands(layer, node)
+    return _line(layer, function, constant, first)
+
+
 ARITHMETIC_READERS: dict[str, Callable[..., Any]] = {"TFOpLambda": _operator}

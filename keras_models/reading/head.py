@@ -66,6 +66,7 @@ def take_off_head(model: Any, stated: Preprocessing | None = None, channel_order
 
     Raises UnsupportedLayer: the order of channels cannot be turned around.
     """
+    model = _flattened(model)
     head = _head_of(model)
     base = stated or _inferred(model, head)
     turned = channel_order == BGR
@@ -80,6 +81,16 @@ def take_off_head(model: Any, stated: Preprocessing | None = None, channel_order
         turn_channels(model)
         notes = (*notes, TURNED)
     return Taken(model, preprocessing, base is None, notes)
+
+
+def _flattened(model: Any) -> Any:
+    """One model of all layers, so that the first of a model inside is at the head; the model itself where it cannot be flattened."""
+    from edgekit.keras_models.reading.nested import flattened
+
+    try:
+        return flattened(model)
+    except UnsupportedLayer:
+        return model
 
 
 def turn_channels(model: Any) -> None:
@@ -127,7 +138,7 @@ def _head_of(model: Any) -> _Head:
         if idle and end.shape == head.end.shape:
             head = replace(head, end=end)
             continue
-        step = _step_of(node.layer, end.shape[-1])
+        step = _step_of(node, end.shape[-1])
         if step is None or any(_same(end, one) for one in model.outputs):
             break
         scale, offset = step
@@ -136,11 +147,20 @@ def _head_of(model: Any) -> _Head:
     return found
 
 
-def _step_of(layer: Any, channels: int) -> tuple[Numbers, Numbers] | None:
+def _step_of(node: Any, channels: int) -> tuple[Numbers, Numbers] | None:
     """Factor and summand of a layer, one or one a channel; None where it is not one that only normalizes."""
-    if type(layer).__name__ == "Rescaling":
+    layer = node.layer
+    if type(layer).__name__ == "TFOpLambda":
+        from edgekit.keras_models.reading.arithmetic import line_of
+
+        try:
+            scale, offset = (np.asarray(value, np.float64).reshape(-1) for value in line_of(node))
+        except UnsupportedLayer:
+            return None
+    elif type(layer).__name__ == "Rescaling":
         scale, offset = (np.asarray(value, np.float64).reshape(-1) for value in (layer.scale, layer.offset))
     elif type(layer).__name__ == "Normalization" and not layer.invert:
+        layer.finalize_state()  # weights that were set count only then
         mean, variance = (np.asarray(value, np.float64) for value in (layer.mean, layer.variance))
         if any(size != 1 for size in (*mean.shape[:-1], *variance.shape[:-1])):
             return None

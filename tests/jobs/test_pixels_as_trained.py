@@ -53,6 +53,12 @@ def adapted() -> Any:
     return layer
 
 
+def operators() -> Any:
+    """As preprocess_input writes them."""
+    image = layers.Input(SHAPE)
+    return keras.Model(image, body(image / 127.5 - 1.0))
+
+
 HEADS: dict[str, Callable[[], Any]] = {
     "0..1": lambda: model_of(layers.Rescaling(1 / 255)),
     "-1..1": lambda: model_of(layers.Rescaling(1 / 127.5, offset=-1.0)),
@@ -66,6 +72,8 @@ HEADS: dict[str, Callable[[], Any]] = {
     "sequential": lambda: keras.Sequential(
         [layers.Input(SHAPE), layers.Rescaling(1 / 255), layers.Conv2D(12, 3, activation="relu"), layers.Flatten(), layers.Dense(10)]
     ),
+    "inside a model": lambda: keras.Sequential([layers.Input(SHAPE), model_of(layers.Rescaling(1 / 255)), layers.Dense(6)]),
+    "operators": operators,
     "nested": lambda: keras.Sequential([layers.Input(SHAPE), layers.Rescaling(1 / 127.5, offset=-1.0), model_of(), layers.Dense(6)]),
 }
 
