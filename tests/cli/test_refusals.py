@@ -184,11 +184,13 @@ def models() -> dict[str, Any]:
         pass
 
     return {
-        "leaky.keras": keras.Model(image, layers.LeakyReLU(name="leak")(mapped)),
+        "turned.keras": keras.Model(image, layers.Permute((2, 1, 3), name="turn")(mapped)),
         "lambda.keras": keras.Model(image, layers.Lambda(lambda x: x * 2, name="double")(mapped)),
         "lambda.h5": keras.Model(image, layers.Lambda(lambda x: x * 2, name="double")(mapped)),
         "mine.keras": keras.Model(image, Mine(name="mine")(mapped)),
-        "grouped.keras": keras.Model(image, layers.Conv2D(3, 3, groups=3, name="grouped")(image)),
+        "uneven.keras": keras.Model(
+            image, layers.DepthwiseConv2D(3, strides=2, padding="same", name="uneven", data_format="channels_first")(image)
+        ),
         "two.keras": keras.Model([image, other], layers.Add()([image, other])),
         "open.keras": keras.Model(open_image, layers.Conv2D(3, 3)(open_image)),
         "shared.keras": keras.Model(image, conv(conv(image))),
@@ -203,7 +205,7 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for name, model in models().items():
         model.save(folder / name)
-    content = (folder / "leaky.keras").read_bytes()
+    content = (folder / "turned.keras").read_bytes()
     (folder / "truncated.keras").write_bytes(content[: len(content) // 2])
     (folder / "junk.onnx").write_bytes(b"\x08\x07not a graph")
     exported = Path(__file__).parents[1] / "golden" / "torch_exported_opset13.onnx"
@@ -216,11 +218,11 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("leaky.keras", "layer 'leak' is a LeakyReLU. Supported: Activation, Add"),
+        ("turned.keras", "layer 'turn' is a Permute. Supported: Activation, ActivityRegularization, Add"),
         ("lambda.keras", "layer 'double' is or has a Lambda"),
         ("lambda.h5", "layer 'double' is or has a Lambda"),
         ("mine.keras", "layer 'mine' is or has a Mine"),
-        ("grouped.keras", "layer 'grouped' (Conv2D) has groups=3, which is not supported"),
+        ("uneven.keras", "layer 'uneven' (DepthwiseConv2D) has data_format"),
         ("two.keras", "one input of a fixed size is supported"),
         ("open.keras", "one input of a fixed size is supported"),
         ("shared.keras", "layer 'twice' is used 2 times"),
@@ -237,8 +239,8 @@ def test_models_that_cannot_be_exported(refused: Refused, model_files: Path, fil
 
 
 def test_options_that_belong_to_a_network_are_refused_for_a_file(refused: Refused, model_files: Path) -> None:
-    message = refused(model_files, "export", "leaky.keras", "--target", "rpi4", "--alpha", "1", "--size", "96")
-    assert "'leaky.keras' is a file, which settles --alpha, --size itself; leave them out" in message
+    message = refused(model_files, "export", "turned.keras", "--target", "rpi4", "--alpha", "1", "--size", "96")
+    assert "'turned.keras' is a file, which settles --alpha, --size itself; leave them out" in message
 
 
 def test_a_quantized_graph_has_no_stock_precision(refused: Refused, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_few_bits_taught_without_labels(trained: tuple[Path, str], unlabelled: P
         (("--patience", "0"), "Invalid value for '--patience'"),
         (("--qfx", "--precisions", "no.json"), "cannot read 'no.json': No such file"),
         (("--teacher", "no.keras"), "no file 'no.keras'"),
-        (("--teacher", "mobilenet_v1"), "'mobilenet_v1' cannot teach; give a trained model as a .keras or .h5 file"),
+        (("--teacher", "mobilenet_v1"), "'mobilenet_v1' cannot teach; give a trained float model, as a .keras or .h5 file for one"),
     ],
 )
 def test_options_that_are_refused(
