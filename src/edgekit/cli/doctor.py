@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from typing import Annotated, Any
 
@@ -41,6 +40,8 @@ def _make_emulators(shown: bool) -> None:
 
 def examine() -> dict[str, Any]:
     """What `--json` prints: {python, system, packages, tools, executors, emulators}."""
+    import platform
+
     from edgekit.bundle import versions
     from edgekit.connections.emulator import emulator_state
     from edgekit.targets import EMULATORS

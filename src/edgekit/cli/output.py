@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import sys
@@ -41,6 +40,8 @@ def claimed_stdout() -> Iterator[None]:
 
 def print_json(data: dict[str, Any]) -> None:
     """Prints `data`; NaN and infinity, which JSON has not, are a fault of the caller."""
+    import json
+
     stream = _claimed or sys.stdout
     print(json.dumps(data, indent=2, allow_nan=False), file=stream, flush=True)
 
