@@ -18,6 +18,15 @@ def test_ultra96_is_the_v2_and_the_v1_has_the_same_chip() -> None:
     assert find_board("ultra96").clock_period_ns == 10.0
 
 
+def test_the_aup_zu3_is_an_ultra96_with_faster_memory() -> None:
+    """Its overview has 71 K LUTs, 141 K flip-flops, 7.6 Mbit of block RAM, 360 DSPs; its preset DDR4-2400 of 32 bits."""
+    found = find_board("aup_zu3")
+    assert (found.part.name, found.board_part) == ("xczu3eg-sfvc784-2-e", "realdigital.org:aup-zu3-8gb:part0:1.0")
+    assert found.part.resources == find_board("ultra96").part.resources
+    assert round(found.part.resources.bram36 * 36 / 1024, 1) == 7.6
+    assert found.ddr_peak_bytes_per_s == 2400e6 * 32 / 8
+
+
 def test_planned_shares_are_rounded_down() -> None:
     """70 % of 70,560 LUTs, 50 % of 141,120 FFs, 80 % of 216 block RAMs (172.8) and of 360 DSPs."""
     planned = find_board("ultra96").part.planned

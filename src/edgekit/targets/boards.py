@@ -1,6 +1,8 @@
 """FPGA boards as data: a board has a part, a part has resources and the processors of its family.
 
-Sources: the vendors' data sheets, reference manuals and board files.
+Sources: the vendors' data sheets, reference manuals and board files. The AUP-ZU3's values are those of AMD's image for it
+(github.com/Xilinx/AUP-ZU3, its overview and the settings of its processors: DDR4-2400 of 32 bits) and of FINN, which was run on it
+(github.com/Xilinx/finn, pull requests 1410 and 1659: part and board file).
 """
 
 from __future__ import annotations
@@ -141,6 +143,7 @@ XC7Z020 = Part(
 LPDDR4_32 = 4.26e9  # 32 bits at 1066 MT/s
 DDR3_16 = 2.1e9  # 16 bits at 1050 MT/s
 DDR4_64 = 17.06e9  # 64 bits at 2133 MT/s
+DDR4_32 = 9.6e9  # 32 bits at 2400 MT/s
 
 ULTRA96 = Board(
     name="ultra96",
@@ -155,6 +158,13 @@ ULTRA96_V1 = replace(
     title="Avnet Ultra96-V1",
     part=replace(XCZU3EG, name="xczu3eg-sbva484-1-e"),
     board_part="avnet.com:ultra96v1:part0:1.2",
+)
+AUP_ZU3 = Board(
+    name="aup_zu3",
+    title="AMD AUP-ZU3 (8 GB)",
+    part=replace(XCZU3EG, name="xczu3eg-sfvc784-2-e"),
+    board_part="realdigital.org:aup-zu3-8gb:part0:1.0",
+    ddr_peak_bytes_per_s=DDR4_32,
 )
 PYNQ_Z2 = Board(
     name="pynq_z2",
@@ -187,7 +197,7 @@ KV260 = Board(
     carrier="som240_1_connector xilinx.com:kv260_carrier:som240_1_connector:1.3",
 )
 
-BOARDS: dict[str, Board] = {board.name: board for board in (ULTRA96, ULTRA96_V1, PYNQ_Z2, ZCU104, ZCU102, KV260)}
+BOARDS: dict[str, Board] = {board.name: board for board in (ULTRA96, ULTRA96_V1, AUP_ZU3, PYNQ_Z2, ZCU104, ZCU102, KV260)}
 """Every board that edgekit knows, by name."""
 
 
