@@ -1,7 +1,8 @@
 """Devices that run TFLite, as data: CPU, system, which runtimes it can install, and how it is reached.
 
 Sources: the makers' product briefs and the wheels of the runtimes. Raspberry Pi 5: BCM2712, four Cortex-A76 (Armv8.2 with int8 dot
-products) at 2.4 GHz with 512 KiB of L2 each and 2 MiB of L3, LPDDR4X-4267 (its product brief; arch/arm64/boot/dts/broadcom/bcm2712.dtsi of Linux).
+products) at 2.4 GHz with 512 KiB of L2 each and 2 MiB of L3, LPDDR4X-4267 (its product brief, and Linux'
+arch/arm64/boot/dts/broadcom/bcm2712.dtsi).
 """
 
 from __future__ import annotations
