@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.graph import IntegerGraph, Lookup, Tensor
 
-SIDE = (16, 16, 1)
+SIDE = (4, 4, 16)
 
 
 def gelu_table(source: Tensor, output: Tensor) -> np.ndarray:

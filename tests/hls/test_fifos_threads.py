@@ -24,6 +24,7 @@ from edgekit.targets.boards import find_board
 pytestmark = [pytest.mark.csim, needs_compiler]
 
 
+@pytest.mark.slow
 def test_a_residual_needs_its_rows_and_no_fewer(rng: np.random.Generator, tmp_path: Path) -> None:
     """The branch's window gives its first cell when two rows of four tokens are in: the skip has to hold them meanwhile."""
     graph = residual(rng)

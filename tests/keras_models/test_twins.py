@@ -29,9 +29,9 @@ from edgekit.keras_models.zoo.vocabulary import Form
 
 FAMILIES = [
     ("mnasnet_b1", 0.5, 32, ()),
-    ("rapidnet_ti", 1.0, 32, (Lookup,)),
+    pytest.param("rapidnet_ti", 1.0, 32, (Lookup,), marks=pytest.mark.slow),
     ("mobilenet_v3_small", 0.75, 32, (Lookup, Multiply)),
-    ("sbcformer_xs", 1.0, 64, (Lookup, Multiply, MatMul)),
+    pytest.param("sbcformer_xs", 1.0, 64, (Lookup, Multiply, MatMul), marks=pytest.mark.slow),  # in small, below
 ]
 
 
