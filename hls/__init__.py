@@ -8,6 +8,7 @@ dataflow    the stages and streams that a folded graph becomes
 plan        the folding that fits a board, with estimates and FIFO depths
 project     the C++ project, written through hls4ml
 simulation  the C simulation, and Vitis HLS
+rtl         the kernels as Verilog, without a vendor, and their simulation
 
 hls4ml_kernels is the same project with hls4ml's own kernels, to compare with.
 """

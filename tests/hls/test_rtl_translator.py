@@ -1,0 +1,222 @@
+"""The translator from LLVM IR to Verilog: loop nests made by hand, whose cycles are known, and what it refuses by name."""
+
+from __future__ import annotations
+
+import pytest
+from rtl_tools import SHAPES, compiled, needs_clang
+
+from edgekit.hls.rtl.control import control_of
+from edgekit.hls.rtl.expressions import literal, times
+from edgekit.hls.rtl.llvm import Module, Refused, element, read_function, read_module, size, split
+from edgekit.hls.rtl.memories import pointers_of
+from edgekit.hls.rtl.ranges import bits, full
+from edgekit.hls.rtl.verilog import StageRtl, translate
+from edgekit.hls.rtl.walk import walk
+
+NESTS = {
+    "a loop": ("for (unsigned i = 0; i < 10; i++) { out.write(in.read()); }", 1, 10),
+    "no loop": ("out.write(in.read());", 1, 1),
+    "a sum of each row": (
+        """for (unsigned r = 0; r < 3; r++) { ap_int<16> sum = 0;
+             for (unsigned c = 0; c < 4; c++) { one x = in.read(); sum = sum + x[0]; }
+             one y; y[0] = sum; out.write(y); }""",
+        1,
+        12,
+    ),
+    "fill and emit": (
+        """ap_int<8> kept[7];
+           for (unsigned i = 0; i < 7; i++) { kept[i] = in.read()[0]; }
+           for (unsigned i = 0; i < 5; i++) { one y; y[0] = kept[6 - i]; out.write(y); }""",
+        2,
+        12,
+    ),
+    "two loops in one": (
+        """for (unsigned r = 0; r < 3; r++) { int last = 0;
+             for (unsigned i = 0; i < 2; i++) { last = in.read()[0]; }
+             for (unsigned i = 0; i < 4; i++) { one y; y[0] = last; out.write(y); } }""",
+        2,
+        18,
+    ),
+    "a triangle": ("for (unsigned i = 0; i < 5; i++) { for (unsigned j = 0; j <= i; j++) { out.write(in.read()); } }", 1, 15),
+    "three deep": (
+        "for (int a = 0; a < 2; a++) for (int b = 0; b < 3; b++) for (int c = 0; c < 4; c++) { out.write(in.read()); }",
+        1,
+        24,
+    ),
+    "unrolled lanes": (
+        """for (unsigned i = 0; i < 6; i++) { two x = pairs.read(); int sum = 0;
+             for (unsigned c = 0; c < 2; c++) {
+                 #pragma HLS UNROLL
+                 sum += int(x[c]); }
+             one y; y[0] = sum; out.write(y); }""",
+        1,
+        6,
+    ),
+    "a choice by data": (
+        """for (unsigned i = 0; i < 8; i++) { one x = in.read(); int v = x[0];
+             if (v < 0) { v = v < -100 ? -7 : 3 * v; } else if (v > 50) { v = 50; }
+             x[0] = v; out.write(x); }""",
+        1,
+        8,
+    ),
+}
+
+
+MEMORIES = {
+    "fill and emit": [(7, 8, 1, 1)],
+    "tokens backwards": [(9, 16, 1, 1)],
+    "four read at once": [],
+}
+KEPT = {
+    "fill and emit": NESTS["fill and emit"][0],
+    "tokens backwards": """two kept[9];
+        for (unsigned i = 0; i < 9; i++) { kept[i] = pairs.read(); }
+        for (unsigned i = 0; i < 9; i++) { pairs.write(kept[8 - i]); }""",
+    "four read at once": """ap_int<8> kept[4];
+        for (unsigned i = 0; i < 9; i++) { kept[i & 3] = in.read()[0];
+          one y; y[0] = kept[0] + kept[1] + kept[2] + kept[3]; out.write(y); }""",
+}
+REFUSED = {
+    "a loop that data ends": ("for (int i = 0; i < 9; i++) { if (in.read()[0] == 3) break; }", "depends on data and on which a loop hangs"),
+    "a token that data asks for": (
+        "for (int i = 0; i < 9; i++) { one x = in.read(); if (x[0] > 3) out.write(x); }",
+        "on which edgekit_put hangs",
+    ),
+    "two tokens in a cycle": (
+        "for (int i = 0; i < 9; i++) { in.read(); out.write(in.read()); }",
+        "no second token of stream 0",
+    ),
+    "a division": (
+        "for (int i = 0; i < 9; i++) { one x = in.read(); x[0] = 100 / (int(x[0]) | 1); out.write(x); }",
+        "'sdiv'",
+    ),
+    "a fraction": ("for (int i = 0; i < 9; i++) { one x = in.read(); x[0] = int(int(x[0]) * 0.3f); out.write(x); }", "'sitofp'"),
+    "a bank that data chooses": (
+        """ap_int<8> kept[4][8];
+           for (int i = 0; i < 32; i++) { kept[i & 3][i >> 2] = in.read()[0]; }
+           for (int i = 0; i < 32; i++) { one y; y[0] = kept[i & 3][i >> 2]; out.write(y); }""",
+        "no bank that is chosen when it is read",
+    ),
+}
+
+
+BODIES = {
+    **{name: body for name, (body, _, _) in NESTS.items()},
+    **KEPT,
+    **{name: body for name, (body, _) in REFUSED.items()},
+}
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> Module:
+    return compiled(list(BODIES.values()), tmp_path_factory.mktemp("kernels"))
+
+
+def translated(module: Module, name: str) -> StageRtl:
+    return translate(module, f"stage{list(BODIES).index(name)}", SHAPES, {})
+
+
+@needs_clang
+@pytest.mark.parametrize("name", NESTS)
+def test_a_loop_nest_takes_its_iterations_and_a_state_for_each_innermost_loop(name: str, module: Module) -> None:
+    made, (_, states, iterations) = translated(module, name), NESTS[name]
+    assert (made.states, made.iterations) == (states, iterations)
+
+
+@needs_clang
+@pytest.mark.parametrize("name", MEMORIES)
+def test_arrays_are_memories_of_words_and_what_is_read_in_many_places_is_registers(name: str, module: Module) -> None:
+    made = translated(module, name)
+    assert [(one.words, one.width, one.reads, one.enables) for one in made.memories] == MEMORIES[name]
+
+
+@needs_clang
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_it_does_not_understand_it_refuses_by_name(name: str, module: Module) -> None:
+    with pytest.raises(Refused, match=REFUSED[name][1]):
+        translated(module, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%x = fadd float 1.0, 2.0", "does not know 'fadd', which stage0 has"),
+        ("switch i32 0, label %a [ i32 1, label %b ]", "does not know 'switch'"),
+        ("%x = call i32 @llvm.ctpop.i32(i32 3)", "no function 'llvm.ctpop.i32'"),
+        ("%x = load float, ptr @table", "no values of type 'float'"),
+        ("%x = select i1 true, ptr @a, ptr @b", "no values of type 'ptr'"),
+        ("%x = add i32 1, blockaddress", "operand 'blockaddress'"),
+    ],
+)
+def test_instructions_that_it_does_not_know_are_named(line: str, said: str) -> None:
+    module = read_module(f"define dso_local void @stage0() #0 {{\nentry:\n  {line}\n  ret void\n}}\n")
+    with pytest.raises(Refused, match=said):
+        read_function(module, "stage0")
+
+
+def test_counters_are_run_and_their_ranges_known() -> None:
+    module = read_module(
+        """define dso_local void @stage0() #0 {
+entry:
+  br label %loop
+
+loop:                                             ; preds = %entry, %loop
+  %place = phi i32 [ 0, %entry ], [ %next, %loop ]
+  %i = phi i32 [ 0, %entry ], [ %more, %loop ]
+  %end = icmp sgt i32 %place, 4
+  %step = select i1 %end, i32 -5, i32 1
+  %next = add nsw i32 %place, %step
+  %more = add nuw nsw i32 %i, 1
+  %done = icmp eq i32 %more, 20
+  br i1 %done, label %exit, label %loop, !llvm.loop !3
+
+exit:
+  ret void
+}
+"""
+    )
+    function = read_function(module, "stage0")
+    walked = walk(function, control_of(function))
+    assert walked.iterations == 20
+    assert walked.ranges == {"%place": (0, 5), "%i": (0, 19)}
+    assert not walked.data
+
+
+def test_addresses_are_sums_of_values() -> None:
+    module = read_module(
+        """%"struct.pair" = type { i8, i16 }
+define dso_local void @stage0() #0 {
+entry:
+  %kept = alloca [6 x [3 x %"struct.pair"]], align 2
+  %o = add i32 0, 0
+  %row = mul nuw nsw i32 %o, 3
+  %at = getelementptr inbounds [6 x [3 x %"struct.pair"]], ptr %kept, i32 0, i32 2, i32 %row, i32 1
+  ret void
+}
+"""
+    )
+    pointers = pointers_of(read_function(module, "stage0"), module)
+    found = pointers.of("%at")
+    assert (found.array, found.at.factors, found.at.constant) == ("%kept", (), 2)  # %o is known to be no more than its parts, 0
+    assert found.bank is not None and found.bank.constant == 2
+
+
+def test_memory_is_laid_out_as_the_compiler_does() -> None:
+    structs = {"%a": "{ i8, i16, i8 }", "%b": "[3 x %a]"}
+    assert [size(kind, structs) for kind in ("i1", "i13", "i33", "i128", "%a", "%b", "{ i64, i8 }")] == [1, 2, 8, 16, 6, 18, 12]
+    assert element("%a", 2, structs) == ("i8", 4)
+    assert split('i32 1, [2 x { i8, i8 }] %"a, b", i32 3') == ["i32 1", '[2 x { i8, i8 }] %"a, b"', "i32 3"]
+
+
+@pytest.mark.parametrize("factor", [0, 1, -1, 3, 7, -7, 49, 147, 255, -256, 1023, 12345])
+def test_a_product_with_a_constant_is_shifts_and_sums(factor: int) -> None:
+    text = times("x", factor)
+    assert eval(text.replace("<<<", "<<").replace("2'sh0", "0"), {"x": 37}) == 37 * factor
+    assert "*" not in text and text.count("x") <= 1 + bin(abs(factor) * 3).count("1")
+
+
+def test_literals_and_ranges_have_as_many_bits_as_they_need() -> None:
+    assert [literal(value, 32) for value in (0, 1, -1, -128, 127, 128)] == ["2'sh0", "2'sh1", "2'sh3", "8'sh80", "8'sh7f", "9'sh80"]
+    assert literal(-1, 1) == "1'b1"
+    assert [bits(one) for one in ((0, 0), (0, 1), (-1, 0), (-128, 127), (0, 255))] == [1, 2, 1, 8, 9]
+    assert full(1) == (0, 1) and full(8) == (-128, 127)
