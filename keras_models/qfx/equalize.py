@@ -69,20 +69,26 @@ def equalize(model: QFXModel, images: npt.NDArray[np.float32]) -> tuple[str, ...
 
 
 def _balance(pair: Neighbours, activations: npt.NDArray[Any]) -> bool:
-    kernel, bias = pair.first.get_weights()
-    following, *rest = pair.second.get_weights()
+    following = pair.second.get_weights()[0]
     axis = INPUT_AXES[type(pair.second).__name__]
     others = tuple(i for i in range(following.ndim) if i != axis)
     scale = factors(activations, None if type(pair.second).__name__ == "QDepthwiseConv2D" else np.abs(following).max(axis=others))
     if (scale == 1.0).all():
         return False
+    rescale(pair, 1.0 / scale)
+    return True
+
+
+def rescale(pair: Neighbours, factor: npt.NDArray[Any]) -> None:
+    """Multiplies the channels between two layers, which only changes these, by positive factors (channels,)."""
+    kernel, bias = pair.first.get_weights()
+    following, *rest = pair.second.get_weights()
     own = [1] * kernel.ndim
     own[2 if type(pair.first).__name__ == "QDepthwiseConv2D" else -1] = -1
-    pair.first.set_weights([kernel / scale.reshape(own), bias / scale])
+    pair.first.set_weights([kernel * factor.reshape(own), bias * factor])
     along = [1] * following.ndim
-    along[axis] = -1
-    pair.second.set_weights([following * scale.reshape(along), *rest])
-    return True
+    along[INPUT_AXES[type(pair.second).__name__]] = -1
+    pair.second.set_weights([following / factor.reshape(along), *rest])
 
 
 def factors(activations: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> npt.NDArray[np.float32]:

@@ -1,9 +1,10 @@
 """Rounds weights to the lattice so that a layer's outputs stay, not its weights: the mathematics, in numpy alone.
 
 For a layer y = W x + b whose inputs were X in float and are X_q in the quantized network, both with their means taken off, with the
-second moments A = X_q' X_q and C = X_q' X and a ridge l that keeps the answer near the float weights, the best real weights are
+second moments A = X_q' X_q and C = X_q' X and a ridge l that keeps the answer near the float weights, the best real weights are, where E
+is what the outputs should undo beside (nothing, if they are not added to another tensor),
 
-    T = (A + l I)^-1 (C + l I) W                    |X_q V - X W|^2 + l |V - W|^2  =  |V - T|^2_H + constant,  H = A + l I
+    T = (A + l I)^-1 ((C + l I) W + X_q' E)         |X_q V - X W - E|^2 + l |V - W|^2  =  |V - T|^2_H + constant,  H = A + l I
 
 so every choice V costs tr (V - T)' H (V - T) more. What is minimized over the lattice is this error, one column of V an output channel.
 
@@ -27,11 +28,12 @@ BLOCK = 64
 """Taps whose effect on each other is kept up to date one at a time; that on all others follows in one matrix product."""
 
 
-def best_real_weights(weights: Reals, moments: Reals, cross: Reals, ridge: float) -> tuple[Reals, Reals]:
+def best_real_weights(weights: Reals, moments: Reals, cross: Reals, ridge: float, undone: Reals | float = 0.0) -> tuple[Reals, Reals]:
     """T and H of the head of this file; l is `ridge` times the mean of A's diagonal in each group.
 
     Args:
         cross: (groups, taps, taps), C = X_q' X.
+        undone: (groups, taps, outputs), X_q' E.
     """
     taps = moments.shape[-1]
     mean = np.trace(moments, axis1=1, axis2=2) / taps
@@ -39,7 +41,7 @@ def best_real_weights(weights: Reals, moments: Reals, cross: Reals, ridge: float
     # a group that never saw anything but zeros keeps its weights: any H will do
     dead = np.where(mean > 0, 0.0, 1.0)[:, np.newaxis, np.newaxis] * np.eye(taps)
     hessian = moments + added + dead
-    return np.linalg.solve(hessian, (cross + added + dead) @ weights), hessian
+    return np.linalg.solve(hessian, (cross + added + dead) @ weights + undone), hessian
 
 
 def nearest(weights: Reals, steps: Reals, levels: Sequence[int]) -> Reals:

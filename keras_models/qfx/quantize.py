@@ -14,11 +14,13 @@ from edgekit.keras_models.qfx.bias_correction import correct_biases
 from edgekit.keras_models.qfx.calibrate import calibrate
 from edgekit.keras_models.qfx.effort import Effort
 from edgekit.keras_models.qfx.equalize import equalize
+from edgekit.keras_models.qfx.lattice_equalization import equalize_for_lattice
 from edgekit.keras_models.qfx.layers import QKerasLayers
 from edgekit.keras_models.qfx.model import QFXModel
 from edgekit.keras_models.qfx.precision import Precisions
 from edgekit.keras_models.qfx.reconstruct import reconstruct
 from edgekit.keras_models.qfx.sensitivity import LayerLoss
+from edgekit.keras_models.qfx.stream_equalization import equalize_streams
 from edgekit.keras_models.reading.nested import flattened
 from edgekit.keras_models.reading.replay import replay
 from edgekit.keras_models.reading.vocabulary import AttentionBiases, Folded
@@ -66,6 +68,9 @@ def quantize(
     transfer(weights, twin, layers.weight_gains)
     note("equalizing channels")
     equalize(twin, images)
+    if effort is Effort.FULL:
+        equalize_for_lattice(twin, images)
+        equalize_streams(twin, images)
     calibrate(twin, images, note)
     losses: tuple[LayerLoss, ...] = ()
     if effort is Effort.FULL:

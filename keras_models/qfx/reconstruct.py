@@ -3,10 +3,12 @@
 Layers are taken from the input on. Each sees what the quantized layers before it give, X_q, beside what the float network has there, X:
 
 1. The real weights that undo most of what was lost before, by least squares (lattice_rounding.best_real_weights; biases take the means).
+   Where a skip is added to what the layer gives, what was lost on the skip counts, too.
 2. Rounding with error feedback (GPTQ, arXiv 2210.17323), at the binary point that calibration chose and its neighbours.
 3. Where nothing but a clamp lies between the layer and the only one that reads it, each channel is multiplied by the gain with the least
    error, and what reads it divides by it (cross-layer equalization, arXiv 1906.04721, section 4.1, with any positive factor: a lattice
-   with binary points as scales misses a channel's largest weight by up to half). A gain must not move what the clamp at 6 does.
+   with binary points as scales misses a channel's largest weight by up to half). A gain must not move what the clamp at 6 does. Behind
+   a depthwise layer there are none: its nine taps lose little, and lattice_equalization has chosen for the layer that reads it.
 4. The mean error of the output goes into the bias (arXiv 1906.04721, section 4.2).
 
 Binary points of activations stay as they are. Nothing is random but which cells are looked at, which `seed` settles.
@@ -23,6 +25,7 @@ import numpy.typing as npt
 
 from edgekit.graph import Activation
 from edgekit.keras_models.layers.backend import tf
+from edgekit.keras_models.qfx.channels import SIX
 from edgekit.keras_models.qfx.equalize import neighbours
 from edgekit.keras_models.qfx.lattice_rounding import best_real_weights, error, round_with_feedback
 from edgekit.keras_models.qfx.layer_inputs import grouped_kernel, is_depthwise, sample_cells, ungrouped_kernel, windows
@@ -35,7 +38,7 @@ from edgekit.progress import Note
 Reals: TypeAlias = npt.NDArray[np.float64]
 Floats: TypeAlias = npt.NDArray[np.float32]
 
-RIDGE_MIN, RIDGE_PER_TAP = 0.01, 0.03
+RIDGE_MIN, RIDGE_PER_TAP = 0.02, 0.08
 """How much the float weights hold against the least squares, relative to the mean square of an input: more where a layer has many taps
 and there are few images to tell them apart. (Of a layer with 1152 taps and 96 images of 49 cells, 0.01 lost on other images half as much
 again as rounding to the nearest did; 0.3 lost less.)"""
@@ -45,8 +48,8 @@ POINTS = (-1, 0, 1)
 """Binary points that are tried, relative to the one that calibration chose."""
 GAINS = tuple(2.0 ** (k / 8) for k in range(-4, 5))
 """Factors of an output channel that are tried; beyond half an octave the next binary point is the same lattice."""
-SIX = 6.0
-"""Where ReLU6 clamps."""
+HALF_MAX = 32_768.0
+"""Tensors are kept in 16 bits, which hold what 8 bits do and the float network's values to 0.05 %, unless there are larger values."""
 NARROW = 0.05
 """The part of a layer's channels that is called narrow."""
 DECIBELS_MAX = 120.0
@@ -67,7 +70,9 @@ def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, se
         pair.first.name: pair.requantize.quantizer
         for pair in neighbours(model, tuple(Activation))
         if key_of(pair.second.input) == key_of(pair.requantize.output)  # a mean between them has a range of its own
+        and (is_depthwise(pair.second) or not is_depthwise(pair.first))  # what reads a depthwise layer loses more, and has been considered
     }
+    added = _added_to(nodes)
     left = Counter(key_of(tensor) for node in nodes for tensor in node.keras_inputs)
     real: dict[Any, Any] = {}
     quantized: dict[Any, Any] = {}
@@ -86,7 +91,8 @@ def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, se
             real[output] = _run(layer, [real[key] for key in keys])
         gain = gains.get(keys[0])
         if _is_reconstructed(layer):
-            seen = _see(layer, quantized[keys[0]], real[keys[0]], real[output], gain, rng)
+            beside = [(real[key], quantized[key]) for key in added.get(layer.name, ()) if key in real]
+            seen = _see(layer, quantized[keys[0]], real[keys[0]], real[output], gain, beside, rng)
             gain, own = _reconstruct_layer(layer, seen, requantizes.get(layer.name))
         if gain is not None:
             gains[output] = gain
@@ -110,18 +116,20 @@ class _Seen:
     """What a layer computes and what it is given, each layer's kernel and moments in the groups of layer_inputs.
 
     `kernel` is the float one, with the gains of its input channels divided out. `outputs` (cells, channels) are the float network's.
+    `undone` is X_q' E, with E what is missing of the tensors that are added to the outputs.
     """
 
     kernel: Reals
     moments: Reals
     cross: Reals
+    undone: Reals | float
     outputs: Floats
     ridge: float
 
 
-def _see(layer: Any, quantized: Any, real: Any, outputs: Any, gain: Reals | None, rng: np.random.Generator) -> _Seen:
+def _see(layer: Any, quantized: Any, real: Any, outputs: Any, gain: Reals | None, beside: list[Any], rng: np.random.Generator) -> _Seen:
     cells = sample_cells(layer, tuple(outputs.shape), rng)
-    given, wanted = (windows(layer, one, cells) for one in (quantized, real))
+    given, wanted = (windows(layer, one, cells).astype(np.float32) for one in (quantized, real))
     kernel = grouped_kernel(layer, layer.get_weights()[0].astype(np.float64))
     if gain is not None:
         each = gain[:, np.newaxis, np.newaxis] if is_depthwise(layer) else np.resize(gain, (1, kernel.shape[1], 1))
@@ -130,15 +138,19 @@ def _see(layer: Any, quantized: Any, real: Any, outputs: Any, gain: Reals | None
     given, wanted = (one - one.mean(axis=1, keepdims=True) for one in (given, wanted))
     turned = np.swapaxes(given, 1, 2)
     moments, cross = ((turned @ one).astype(np.float64) / given.shape[1] for one in (given, wanted))
+    undone: Reals | float = 0.0
+    for one, other in beside:
+        missing = one[cells].astype(np.float32) - other[cells]
+        undone = undone + (turned @ (missing - missing.mean(axis=0))).astype(np.float64) / given.shape[1]
     ridge = max(RIDGE_MIN, RIDGE_PER_TAP * kernel.shape[1] / len(outputs))
-    return _Seen(kernel, moments, cross, outputs[cells], ridge)
+    return _Seen(kernel, moments, cross, undone, outputs[cells].astype(np.float32), ridge)
 
 
 def _reconstruct_layer(layer: Any, seen: _Seen, requantize: QFXActivation | None) -> tuple[Reals | None, float]:
     """Sets weights and binary points; the bias only takes its gain. Returns the gain of each output channel, if there may be one, and the
     error of the layer's own, in mean square of its float outputs."""
     weight = next(quantizer for quantizer in quantizers_of(layer) if isinstance(quantizer, QFXWeight))
-    target, hessian = best_real_weights(seen.kernel, seen.moments, seen.cross, seen.ridge)
+    target, hessian = best_real_weights(seen.kernel, seen.moments, seen.cross, seen.ridge, seen.undone)
     groups, _, outputs = target.shape
     tried = [(gain, point) for gain in (GAINS if requantize is not None else (1.0,)) for point in POINTS]
     start = np.asarray(weight.point.rounded())
@@ -189,7 +201,7 @@ def _signal_and_noise(real: Floats, quantized: Floats, gain: Reals | None) -> tu
     factor = np.float32(1.0) if gain is None else gain.astype(np.float32)
     squares = total = noise = 0.0
     for start in range(0, len(real), BATCH):
-        wanted = real[start : start + BATCH] * factor
+        wanted = real[start : start + BATCH].astype(np.float32) * factor
         total += float(wanted.sum(dtype=np.float64))
         squares += float(np.vdot(wanted, wanted))
         apart = wanted - quantized[start : start + BATCH]
@@ -225,23 +237,48 @@ def _has_bias(layer: Any) -> bool:
 
 def _correct_bias(layer: Any, real: Floats, quantized: Floats, gain: Reals | None) -> None:
     """Gives every channel the float network's mean; `quantized` becomes what the layer then gives."""
-    axes = tuple(range(real.ndim - 1))
-    shift = real.mean(axis=axes, dtype=np.float64) * (1.0 if gain is None else gain) - quantized.mean(axis=axes, dtype=np.float64)
+    shift = _means(real) * (1.0 if gain is None else gain) - _means(quantized)
     kernel, bias = layer.get_weights()
     moved = (bias + shift).astype(np.float32)
     quantizer = next(one for one in quantizers_of(layer) if isinstance(one, QFXBias))
     layer.set_weights([kernel, moved])
-    quantized += np.asarray(quantizer(tf.constant(moved)) - quantizer(tf.constant(bias)))
+    quantized += np.asarray(quantizer(tf.constant(moved)) - quantizer(tf.constant(bias))).astype(quantized.dtype)
+
+
+def _added_to(nodes: list[Any]) -> dict[str, list[Any]]:
+    """The tensors that are added to what a layer gives, once that is requantized, by the layer's name."""
+    readers = Counter(key_of(tensor) for node in nodes for tensor in node.keras_inputs)
+    given = {key_of(node.outputs): node for node in nodes}
+    found: dict[str, list[Any]] = {}
+    for node in nodes:
+        if type(node.layer).__name__ == "Add":
+            for tensor in node.keras_inputs:
+                behind = given[key_of(tensor)]
+                if _requantizes(behind.layer) and readers[key_of(tensor)] == 1 and behind.layer.quantizer.clamp is Activation.NONE:
+                    first = given[key_of(behind.keras_inputs[0])]
+                    found[first.layer.name] = [key_of(other) for other in node.keras_inputs if other is not tensor]
+    return found
+
+
+def _means(values: Floats) -> Reals:
+    """Of each channel, (channels,)."""
+    total = np.zeros(values.shape[-1])
+    for start in range(0, len(values), BATCH):
+        flat = values[start : start + BATCH].astype(np.float32).reshape(-1, values.shape[-1])
+        total += np.ones(len(flat), np.float32) @ flat
+    return total / (values.size / values.shape[-1])
 
 
 def _run(layer: Any, inputs: list[Floats]) -> Floats:
     """What a layer gives, a few images at a time: what it needs on the way would be many times its output."""
     found: Floats | None = None
     for start in range(0, len(inputs[0]), BATCH):
-        batch = [tf.constant(one[start : start + BATCH]) for one in inputs]
+        batch = [tf.constant(one[start : start + BATCH], tf.float32) for one in inputs]
         part = np.asarray(layer(batch[0] if len(batch) == 1 else batch))
         if found is None:
-            found = np.empty((len(inputs[0]), *part.shape[1:]), np.float32)
+            found = np.empty((len(inputs[0]), *part.shape[1:]), np.float16)
+        if found.dtype == np.float16 and np.abs(part).max() > HALF_MAX:
+            found = found.astype(np.float32)
         found[start : start + BATCH] = part
     assert found is not None
     return found

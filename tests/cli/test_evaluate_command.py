@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models")
     source = load_source(ModelRequest("mobilenet_v1", alpha=0.25, size=32, classes=10))
     save_model(source.keras, path / "net.keras", source.preprocessing)
-    request = ModelRequest(str(path / "net.keras"), calibration="digits")
+    request = ModelRequest(str(path / "net.keras"), calibration="digits", effort="quick")
     export_model(request, target="linux-x86_64", output=path / "bundle")
     write_file(path / "alone.tflite", (path / "bundle" / "model.tflite").read_bytes())
     return path

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.bundle import SENSITIVITY, open_bundle
+from edgekit.bundle import SENSITIVITY, WeightsSource, open_bundle
 from edgekit.cli.sensitivity import NOT_MEASURED, print_sensitivity
 from edgekit.errors import UnknownName
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.jobs import ModelRequest, export_model
-from edgekit.jobs.integer_graph import find_effort
+from edgekit.jobs.integer_graph import effort_for, find_effort
+from edgekit.jobs.source import FloatModel
 from edgekit.keras_models import Effort
 from edgekit.keras_models.qfx.sensitivity import read_sensitivity
 from edgekit.report import render_page
@@ -19,9 +21,24 @@ from edgekit.verify import verify
 
 def test_efforts_have_names() -> None:
     assert [find_effort(effort.value) for effort in Effort] == list(Effort)
-    assert find_effort(ModelRequest("net").effort) is Effort.QUICK
     with pytest.raises(UnknownName, match="full"):
         find_effort("ful")
+
+
+@pytest.mark.parametrize(
+    ("origin", "calibration", "said", "effort"),
+    [
+        ("file", "digits", None, Effort.FULL),
+        ("file", "synthesized", None, Effort.FULL),
+        ("file", None, None, Effort.QUICK),
+        ("random", "digits", None, Effort.QUICK),
+        ("file", "digits", "quick", Effort.QUICK),
+        ("random", None, "full", Effort.FULL),
+    ],
+)
+def test_a_trained_model_with_images_is_worth_minutes(origin: str, calibration: str | None, said: str | None, effort: Effort) -> None:
+    source = FloatModel(name="net", options={}, weights=WeightsSource(origin), preprocessing=MINUS_ONE_TO_ONE, keras=None)
+    assert effort_for(ModelRequest("net", calibration=calibration, effort=said), source) is effort
 
 
 def test_the_table_is_in_the_bundle_in_the_answer_and_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

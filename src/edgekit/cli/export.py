@@ -39,7 +39,7 @@ def export(
     classes: Classes = None,
     weights: Weights = None,
     calibration: Calibration = None,
-    effort: Effort = "quick",
+    effort: Effort = None,
     sensitivity: Sensitivity = False,
     preprocessing: Preprocessing = None,
     channel_order: ChannelOrder = "rgb",

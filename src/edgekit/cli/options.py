@@ -52,7 +52,12 @@ Calibration = Annotated[
     ),
 ]
 Effort = Annotated[
-    str, typer.Option(help="For the accuracy of an exact network: quick, seconds; full, minutes, which also reconstructs every layer.")
+    str | None,
+    typer.Option(
+        metavar="quick|full",
+        help="For the accuracy of an exact network: quick, seconds; full, minutes, which also reconstructs every layer.",
+        show_default="full for a trained model with --calibration",
+    ),
 ]
 Sensitivity = Annotated[bool, typer.Option("--sensitivity", help="Show what each layer loses, the worst first; with --effort full.")]
 Preprocessing = Annotated[

@@ -14,12 +14,16 @@ from edgekit.jobs.dataset import DIGITS
 from edgekit.jobs.source import FloatModel, ModelRequest
 from edgekit.progress import Note
 
-COUNT, SEED = 64, 1
+IMAGES_QUICK, IMAGES_FULL = 64, 128
+"""So many of a folder's images, evenly spread, choose ranges; so many reconstruct layers, whose last ones have a thousand weights an output
+to tell apart by them."""
+SEED = 1
 SYNTHESIZED = "synthesized"
 
 
-def calibration_images(request: ModelRequest, source: FloatModel, note: Note) -> npt.NDArray[np.float32]:
-    """Images (count, *input shape), normalized as the model takes them, to choose binary points and ranges with. Raises EdgekitError."""
+def calibration_images(request: ModelRequest, source: FloatModel, note: Note, count: int = IMAGES_QUICK) -> npt.NDArray[np.float32]:
+    """Images (count, *input shape), normalized as the model takes them, to choose binary points and ranges with: `count` of those
+    there are; of synthesized ones as many as are made. Raises EdgekitError."""
     shape = tuple(source.keras.inputs[0].shape[1:])
     if request.calibration == SYNTHESIZED:
         from edgekit.keras_models.training.synthesize import synthesize
@@ -28,20 +32,20 @@ def calibration_images(request: ModelRequest, source: FloatModel, note: Note) ->
         return synthesize(source.keras, table[:, 0], table[:, -1], note=note)
     rows, columns, _ = map_shape(shape)
     side = max(rows, columns) if len(shape) == 3 else isqrt(columns) + 1
-    images = _square_images(request, side, note)
+    images = _square_images(request, side, note, count)
     if shape == (side, side, 3):
         return as_taken(images, source.preprocessing)
     fitted = np.stack([fit(pixels, shape) for pixels in as_pixels(images)])
     return look_up(fitted, float_table(source.preprocessing, fitted.shape[-1])).reshape(-1, *shape)
 
 
-def _square_images(request: ModelRequest, size: int, note: Note) -> npt.NDArray[np.float32]:
+def _square_images(request: ModelRequest, size: int, note: Note, count: int) -> npt.NDArray[np.float32]:
     """(count, size, size, 3) in -1..1."""
     from edgekit.keras_models.training import images as data
 
     if request.calibration is None:
-        note(f"calibrating with {COUNT} crops of two sample photographs")
-        return data.photographs(size, COUNT, SEED)
+        note(f"calibrating with {count} crops of two sample photographs")
+        return data.photographs(size, count, SEED)
     if request.calibration == DIGITS:
-        return data.digits(size).train.images[:COUNT]
-    return data.image_folder(Path(request.calibration), size, limit=COUNT).images
+        return data.digits(size).train.images[:count]
+    return data.image_folder(Path(request.calibration), size, limit=count).images

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from edgekit.bundle import SENSITIVITY
 from edgekit.errors import UnknownName
 from edgekit.graph import IntegerGraph
-from edgekit.jobs.calibration import calibration_images
-from edgekit.jobs.source import GraphFile, ModelRequest, QuantizedModel, Source
+from edgekit.jobs.calibration import IMAGES_FULL, IMAGES_QUICK, calibration_images
+from edgekit.jobs.source import FloatModel, GraphFile, ModelRequest, QuantizedModel, Source
 from edgekit.keras_models import Effort
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, sensitivity_json
 from edgekit.progress import Note
@@ -44,8 +44,8 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
         return ExactForm(freeze(source.keras, source.name))
     from edgekit.keras_models import quantize
 
-    effort = find_effort(request.effort)
-    images = calibration_images(request, source, note)
+    effort = effort_for(request, source)
+    images = calibration_images(request, source, note, IMAGES_FULL if effort is Effort.FULL else IMAGES_QUICK)
     quantized = quantize(source.keras, images, effort=effort, note=note)
     notes = list(quantized.notes)
     how = ", every layer reconstructed" if effort is Effort.FULL else ""
@@ -56,6 +56,14 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
         notes.append("calibrated with crops of two sample photographs; --calibration DIR takes images like yours")
     note("freezing")
     return ExactForm(freeze(quantized.model, source.name), tuple(notes), quantized.losses)
+
+
+def effort_for(request: ModelRequest, source: FloatModel) -> Effort:
+    """What the request says; else FULL for a model that was trained, with images that are said to be like its own. Random weights have no
+    accuracy to keep, and of two photographs' crops nothing but the two photographs is learned. Raises UnknownName."""
+    if request.effort is not None:
+        return find_effort(request.effort)
+    return Effort.FULL if source.weights.origin != "random" and request.calibration is not None else Effort.QUICK
 
 
 def find_effort(name: str) -> Effort:

@@ -32,9 +32,10 @@ class ModelRequest:
     """`model`: a zoo name or a file. `weights`, `alpha`, `size` and `classes` belong to a zoo name; None is the network's default.
 
     `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, or None for
-    crops of scikit-learn's two photographs. `effort`: "quick" or "full", how much is done for the accuracy of a float model that becomes
-    exact. `preprocessing`: what the model's input takes, in the order red, green, blue; None is what
-    the network, the file, or layers at its head say. `channel_order`: "bgr" where the model's input takes blue first.
+    crops of scikit-learn's two photographs. `effort`: "quick" or "full", how much is done for the accuracy of a float model that
+    becomes exact; None is full where the model was trained and there are images for it. `preprocessing`: what the model's input takes,
+    in the order red, green, blue; None is what the network, the file, or layers at its head say. `channel_order`: "bgr" where the
+    model's input takes blue first.
     """
 
     model: str
@@ -44,7 +45,7 @@ class ModelRequest:
     weights: Path | None = None
     calibration: str | None = None
     seed: int = DEFAULT_SEED
-    effort: str = "quick"
+    effort: str | None = None
     preprocessing: Preprocessing | None = None
     channel_order: str = RGB
 

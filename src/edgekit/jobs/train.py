@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit.accuracy import Accuracy
 from edgekit.errors import EdgekitError
 from edgekit.images.preprocessing import Preprocessing
-from edgekit.jobs.calibration import COUNT as CALIBRATION_COUNT
+from edgekit.jobs.calibration import IMAGES_QUICK
 from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
 from edgekit.jobs.model_files import is_graph_file, is_model_file
 from edgekit.jobs.source import GraphFile, KerasSource, ModelRequest, load_source, read_keras
@@ -201,7 +201,7 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
     if exact:
         from edgekit.keras_models import bn_form, set_norm_mix
 
-        model, changes = bn_form(model, split.train.images[:CALIBRATION_COUNT])
+        model, changes = bn_form(model, split.train.images[:IMAGES_QUICK])
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
     warnings = source.warnings
@@ -212,7 +212,7 @@ def _quantized(start: _Start, split: Split, precisions: Precisions | None, note:
     """The QFX model of a float one, calibrated with images of the training part. `taught`: the float model will teach it."""
     from edgekit.keras_models import quantize
 
-    made = quantize(start.model, split.train.images[:CALIBRATION_COUNT], precisions=precisions, note=note)
+    made = quantize(start.model, split.train.images[:IMAGES_QUICK], precisions=precisions, note=note)
     lesson = ("the float model that it came from teaches it",) if taught else ()
     return replace(start, model=made.model, notes=(*start.notes, *made.notes, *lesson))
 
