@@ -111,7 +111,7 @@ def teachable_machine() -> Any:
     """Two Sequential models in one, of which the first holds a functional one, and a head without biases."""
     last = tf_keras.layers.Dense(CLASSES, activation="softmax", use_bias=False)
     features = tf_keras.Sequential([backbone()])
-    classifier = tf_keras.Sequential([tf_keras.layers.Input((32,)), tf_keras.layers.Dense(40, activation="relu"), last])
+    classifier = tf_keras.Sequential([tf_keras.layers.Input((32,)), tf_keras.layers.Dense(100, activation="relu"), last])
     return tf_keras.Sequential([tf_keras.layers.Input(SHAPE), features, classifier])
 
 
