@@ -93,9 +93,14 @@ class Board:
         return 1000.0 / self.clock_mhz
 
     @property
+    def ddr_reached_bytes_per_s(self) -> float:
+        """What all ports together get of DDR, in bursts."""
+        return DDR_REACHED * self.ddr_peak_bytes_per_s
+
+    @property
     def ddr_bytes_per_s(self) -> float:
         """What one AXI HP port gets at this clock: DDR, or the port's width times the clock."""
-        return min(DDR_REACHED * self.ddr_peak_bytes_per_s, self.part.processing_system.hp_port_bits / 8 * self.clock_mhz * 1e6)
+        return min(self.ddr_reached_bytes_per_s, self.part.processing_system.hp_port_bits / 8 * self.clock_mhz * 1e6)
 
 
 ZYNQ_ULTRASCALE = ProcessingSystem(

@@ -1,0 +1,13 @@
+"""One engine for all layers: a program of jobs that its two arrays run side by side, for networks that do not fit as a kernel a layer.
+
+size       how large an engine is, and what it takes of a board
+program    the jobs: loops, addresses, and the beats that they take
+stream     weights and constants as the rows that the engine reads
+maps       which bytes of a word hold which channel of a tensor
+lower      the jobs of each op, for any rows of its output
+order      in which order rows are made, and how many of each tensor are held
+placement  where on the chip a tensor lies, and when
+schedule   the beat at which each job starts
+compiler   from a graph to a program
+interpret  runs a program
+"""

@@ -1,0 +1,128 @@
+"""How long a program takes on a board: its beats, and the beats in which an array waits for memory.
+
+The model of memory: each array reads its part of the weight stream through a port of its own, in bursts of 128 bytes and more, of which DDR
+reaches 92 % of its peak (edgekit.targets); FIFOs hold STREAM_ROWS rows ahead of what is needed. The vector array's port also takes the
+image and the program, and brings results away. Time is cut into slices; in each, what the steps read is compared with what has come. Where
+it has not come, the whole engine waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgekit.arrays import Array
+from edgekit.hls.engine.cost import STREAM_ROWS, Design
+from edgekit.hls.engine.program import JOB_BYTES, Kind, Program, Step, VectorJob, busy, chain_beats
+from edgekit.targets import Board
+
+SLICE = 256
+"""Beats of a slice of time."""
+START_BEATS = 200
+"""From the processor's start to the first beat, and from the last to the end."""
+
+
+@dataclass(frozen=True)
+class EngineEstimate:
+    """An estimate before any synthesis.
+
+    Cycles are beats of the program and `waits` for memory. `matrix`, `vector`: beats in which the array has a job. `ddr_share`: of the
+    memory's peak. `limit`: what the frame's time is made of most.
+    """
+
+    network: str
+    board: str
+    clock_mhz: float
+    beats: int
+    waits: int
+    matrix: int
+    vector: int
+    ddr_bytes: int
+    ddr_share: float
+
+    @property
+    def cycles(self) -> int:
+        return self.beats + self.waits + START_BEATS
+
+    @property
+    def fps(self) -> float:
+        return self.clock_mhz * 1e6 / self.cycles
+
+    @property
+    def limit(self) -> str:
+        shares = {"the matrix array": self.matrix, "the vector array": self.vector}
+        name = max(shares, key=lambda one: shares[one])
+        return (
+            f"waiting for DDR ({self.waits:,} cycles)"
+            if self.waits > self.beats // 4
+            else f"{name} ({shares[name] / self.cycles:.0%} busy)"
+        )
+
+
+@dataclass(frozen=True)
+class DdrRate:
+    """Bytes a beat: through one port, and of the memory through both."""
+
+    port: float
+    both: float
+
+
+def ddr_rate(design: Design, board: Board) -> DdrRate:
+    """What a board's memory gives at an engine's clock."""
+    port = board.part.processing_system.hp_port_bits / 8
+    return DdrRate(port, min(board.ddr_reached_bytes_per_s / (design.clock_mhz * 1e6), 2 * port))
+
+
+def estimate(program: Program, design: Design, board: Board) -> EngineEstimate:
+    """The time of a frame of `program` on a board."""
+    waits = memory_waits(program, ddr_rate(design, board))
+    cycles = program.beats + waits + START_BEATS
+    rate = board.ddr_peak_bytes_per_s / (design.clock_mhz * 1e6)
+    return EngineEstimate(
+        network=program.network,
+        board=board.name,
+        clock_mhz=design.clock_mhz,
+        beats=program.beats,
+        waits=waits,
+        matrix=busy(program, True),
+        vector=busy(program, False),
+        ddr_bytes=program.traffic.total,
+        ddr_share=program.traffic.total / cycles / rate,
+    )
+
+
+def memory_waits(program: Program, rate: DdrRate) -> int:
+    """Beats in which the engine waits for what it reads."""
+    depth = STREAM_ROWS * program.size.row_bytes
+    matrix, vector = (demand(program, array) for array in (True, False))
+    rates, rooms = (rate.port, rate.port, rate.both), (depth, depth, 2 * depth)
+    waits, ahead = 0.0, [0.0, 0.0, 0.0]
+    for needs in zip(matrix, vector, matrix + vector, strict=True):
+        ahead = [min(room, have + fast * SLICE) - need for have, fast, room, need in zip(ahead, rates, rooms, needs, strict=True)]
+        short = max(0.0, *(-have / fast for have, fast in zip(ahead, rates, strict=True)))
+        waits += short
+        ahead = [have + short * fast for have, fast in zip(ahead, rates, strict=True)]
+    return round(waits)
+
+
+def demand(program: Program, matrix: bool) -> Array:
+    """Bytes that an array's steps move in each slice of time, float64, evenly over each step."""
+    slices = np.zeros(program.beats // SLICE + 2)
+    for step in program.steps:
+        if step.matrix == matrix:
+            _spread(slices, step, ddr_bytes(step, program))
+    return slices
+
+
+def ddr_bytes(step: Step, program: Program) -> int:
+    """Bytes that a step moves between DDR and the chip."""
+    found = chain_beats(step.jobs, program.size).rows * program.size.row_bytes + JOB_BYTES * len(step.jobs)
+    maps = [job for job in step.jobs if isinstance(job, VectorJob) and job.kind in (Kind.LOAD, Kind.STORE)]
+    return found + sum(job.line * job.loops.rows for job in maps)
+
+
+def _spread(slices: Array, step: Step, bytes_moved: int) -> None:
+    first, last = step.start // SLICE, max(step.start, step.end - 1) // SLICE
+    edges = np.clip(np.arange(first, last + 2) * SLICE, step.start, max(step.end, step.start + 1))
+    slices[first : last + 1] += bytes_moved * np.diff(edges) / (edges[-1] - edges[0])

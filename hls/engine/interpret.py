@@ -1,0 +1,248 @@
+"""Runs a program on a memory of bytes, job by job, in integers: slow and obvious, but for loops that numpy runs at once.
+
+Jobs run in the program's order, of which the schedule keeps what matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from edgekit.arrays import Array, Int64
+from edgekit.graph import IntegerGraph
+from edgekit.hls.engine.program import Kind, Loops, MatrixJob, Program, VectorJob, View, Weights
+from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.engine.stream import read_constants, read_weights
+
+
+@dataclass
+class Machine:
+    """The map memory, uint8 (words, simd); the weight stream, (rows, row_bytes); the image, (rows, bytes a row); results as they come."""
+
+    size: EngineSize
+    memory: Array
+    stream: Array
+    image: Array
+    results: list[Array] = field(default_factory=list)
+    unpacked: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+
+    def weights(self, first: int, groups: int, rows: int) -> tuple[Array, Int64, Int64]:
+        """Weights (groups, rows, simd), biases and codes (groups, lanes) of `groups` groups that start at row `first`."""
+        if (first, groups, rows) not in self.unpacked:
+            constants = self.size.constant_rows
+            block = self.stream[first : first + groups * (constants + rows)].reshape(groups, constants + rows, -1)
+            weights = read_weights(block[:, constants:].reshape(groups * rows, -1), self.size).astype(np.float32)
+            sets = [read_constants(one[:constants], self.size) for one in block]
+            biases, codes = (np.stack(values) for values in zip(*sets, strict=True))
+            self.unpacked[first, groups, rows] = (weights.reshape(groups, rows, self.size.simd), biases, codes)
+        return self.unpacked[first, groups, rows]
+
+    def read(self, view: View, rows: Int64, cols: Int64, first: int, words: int) -> Int64:
+        """Words of pixels: int64 (len(rows), len(cols), words * simd), 0 outside the map."""
+        inside = ((rows >= 0) & (rows < view.rows))[:, np.newaxis] & ((cols >= 0) & (cols < view.cols))
+        address = view.base + (rows % view.ring)[:, np.newaxis] * view.row_words + np.clip(cols, 0, view.cols - 1) * view.pixel + first
+        found = self.memory[address[:, :, np.newaxis] + np.arange(words)]
+        values = found.view(np.int8 if view.signed else np.uint8).astype(np.int64).reshape(len(rows), len(cols), -1)
+        return np.where(inside[:, :, np.newaxis], values, 0)
+
+    def write(self, view: View, rows: Int64, cols: Int64, first: int, values: Int64) -> None:
+        """Words of pixels, from int64 (len(rows), len(cols), words * simd)."""
+        words = values.shape[-1] // self.size.simd
+        address = view.base + (rows % view.ring)[:, np.newaxis] * view.row_words + cols * view.pixel + first
+        shape = (len(rows), len(cols), words, self.size.simd)
+        self.memory[address[:, :, np.newaxis] + np.arange(words)] = values.astype(np.uint8).reshape(shape)
+
+
+def interpret(program: Program, graph: IntegerGraph, image: Array) -> dict[str, Array]:
+    """Every tensor of the graph for one image of the input's shape, as edgekit.graph.run gives it for a batch: (1, *shape)."""
+    size, tensor = program.size, graph.tensors[program.input]
+    stream = np.frombuffer(program.stream, np.uint8).reshape(-1, size.row_bytes)
+    lines = np.ascontiguousarray(image.astype(tensor.dtype)).view(np.uint8)
+    lines = lines.reshape(tensor.shape[0] if len(tensor.shape) > 1 else 1, -1)
+    machine = Machine(size, np.zeros((size.map_words, size.simd), np.uint8), stream, lines)
+    machine.memory[:] = 0xA5  # nothing may rest on what was there before
+    taken = {name: np.zeros((view.rows, view.cols, len(places)), np.uint8) for name, (view, places) in program.views.items()}
+    for step in program.steps:
+        for job in step.jobs:
+            run_job(machine, job)
+        if step.tensor:
+            view, places = program.views[step.tensor]
+            rows = np.arange(step.first_row, step.first_row + step.rows)
+            found = machine.read(view, rows, np.arange(view.cols), 0, view.pixel)
+            taken[step.tensor][rows] = found[:, :, np.array(places)].astype(np.uint8)
+    made = {name: values.view(graph.tensors[name].dtype).reshape(1, *graph.tensors[name].shape) for name, values in taken.items()}
+    made[program.input] = image.astype(tensor.dtype)[np.newaxis]
+    for name, source in program.same.items():
+        made.setdefault(name, made[source].reshape(1, *graph.tensors[name].shape))
+    return made
+
+
+def run_job(machine: Machine, job: MatrixJob | VectorJob) -> None:
+    if isinstance(job, MatrixJob):
+        _matrix(machine, job)
+    else:
+        RUN[job.kind](machine, job)
+
+
+def _at(loops: Loops, i: int, j: int) -> tuple[Int64, Int64]:
+    """The rows and columns under tap (i, j), for the positions."""
+    rows = (loops.first_row + np.arange(loops.rows)) * loops.strides[0] - loops.pad[0] + i * loops.dilation[0]
+    return rows, np.arange(loops.cols) * loops.strides[1] - loops.pad[1] + j * loops.dilation[1]
+
+
+def _requantized(sums: Int64, codes: Int64, low: int, high: int) -> Int64:
+    right = sums >> np.maximum(codes, 0)
+    left = (2 * sums + 1) << np.maximum(-codes - 1, 0)
+    return np.clip(np.where(codes >= 0, right, left), low, high)
+
+
+def _matrix(machine: Machine, job: MatrixJob) -> None:
+    """sums (rows, cols, groups * lanes) += inputs (rows, cols, simd) @ weights (simd, groups * lanes), pass by pass."""
+    size, loops = machine.size, job.loops
+    groups = ceil(job.out_words / size.words)
+    taps = [(i, j) for i in range(loops.kernel[0]) for j in range(loops.kernel[1])]
+    passes = len(taps) * job.x_words
+    if job.source is Weights.STREAM:
+        packed, biases, codes = machine.weights(job.weights, groups, passes * size.lanes)
+        weights = packed.reshape(groups, passes, size.lanes, size.simd).transpose(1, 3, 0, 2)
+        sums, shifts = biases.reshape(-1), codes.reshape(-1)
+    else:
+        weights, (sums, shifts) = _from_map(machine, job, groups), _constants(machine, job, groups)
+    columns = np.concatenate([machine.read(job.x, *_at(loops, i, j), job.x_word, job.x_words) for i, j in taps], axis=-1)
+    flat = columns.reshape(loops.positions, -1).astype(np.float64) @ weights.reshape(passes * size.simd, -1).astype(np.float64)
+    total = flat.astype(np.int64).reshape(loops.rows, loops.cols, -1) + sums
+    out = _requantized(total, shifts, job.low, job.high)[:, :, : job.out_words * size.simd]
+    rows = loops.first_row + np.arange(loops.rows)
+    machine.write(job.out, rows, np.arange(loops.cols), job.out_word, out)
+
+
+def _from_map(machine: Machine, job: MatrixJob, groups: int) -> Array:
+    """The second factor out of y: (passes, simd, groups, lanes)."""
+    size, y = machine.size, job.y
+    cells = machine.memory[y.base : y.base + y.rows * y.cols * y.pixel].reshape(y.rows * y.cols, y.pixel, size.simd)
+    values = cells.view(np.int8 if y.signed else np.uint8).astype(np.int64)
+    if job.source is Weights.ROWS:
+        found = np.zeros((groups * size.lanes, job.x_words, size.simd), np.int64)
+        some = values[job.y_first : job.y_first + groups * size.lanes, job.y_word : job.y_word + job.x_words].copy()
+        some[:, -1, job.y_lanes :] = 0
+        found[: len(some)] = some
+        return found.reshape(groups, size.lanes, job.x_words, size.simd).transpose(2, 3, 0, 1)
+    found = np.zeros((job.x_words * size.simd, groups * size.words, size.simd), np.int64)
+    some = values[:, job.y_word : job.y_word + job.out_words]
+    found[: len(some), : job.out_words] = some
+    return found.reshape(job.x_words, size.simd, groups, size.lanes)
+
+
+def _constants(machine: Machine, job: MatrixJob, groups: int) -> tuple[Int64, Int64]:
+    """Biases and codes of a product of maps: (groups * lanes,), or biases (rows, cols, lanes) of its one group."""
+    size, loops = machine.size, job.loops
+    sets = loops.positions if job.own_bias else groups
+    block = machine.stream[job.weights : job.weights + sets * size.constant_rows].reshape(sets, size.constant_rows, -1)
+    biases, codes = (np.stack(values) for values in zip(*(read_constants(one, size) for one in block), strict=True))
+    if job.own_bias:
+        return biases.reshape(loops.rows, loops.cols, size.lanes), codes[0]
+    return biases.reshape(-1), codes.reshape(-1)
+
+
+def _written(machine: Machine, job: VectorJob, values: Int64) -> None:
+    """`values` int64 (rows, cols, bytes): the first `count` words of each go to their places."""
+    loops = job.loops
+    rows = job.out_first[0] + (loops.first_row + np.arange(loops.rows)) * job.out_step[0]
+    cols = job.out_first[1] + np.arange(loops.cols) * job.out_step[1]
+    machine.write(job.out, rows, cols, job.out_word, values[:, :, : job.count * machine.size.simd])
+
+
+def _depthwise(machine: Machine, job: VectorJob) -> None:
+    size, loops = machine.size, job.loops
+    groups, (kernel_h, kernel_w) = ceil(job.count / size.words), loops.kernel
+    steps = ceil(kernel_w / job.taps)
+    packed, biases, codes = machine.weights(job.weights, groups, kernel_h * steps * job.taps * size.words)
+    weights = packed.reshape(groups, kernel_h, steps * job.taps, size.lanes).astype(np.int64)
+    weights = weights.transpose(1, 2, 0, 3).reshape(kernel_h, steps * job.taps, -1)[:, :, : job.count * size.simd]
+    width = job.count * size.simd
+    sums = np.zeros((loops.rows, loops.cols, width), np.int64) + biases.reshape(-1)[:width]
+    for i in range(kernel_h):
+        for j in range(kernel_w):
+            sums += machine.read(job.x, *_at(loops, i, j), job.x_word, job.count) * weights[i, j]
+    _written(machine, job, _requantized(sums, codes.reshape(-1)[:width], job.low, job.high))
+
+
+def _operand(machine: Machine, job: VectorJob) -> Int64:
+    if job.y_cell:
+        return machine.read(job.y, np.zeros(1, np.int64), np.zeros(1, np.int64), 0, job.count)
+    return machine.read(job.y, *_at(job.loops, 0, 0), 0, job.count)
+
+
+def _add(machine: Machine, job: VectorJob) -> None:
+    sums = machine.read(job.x, *_at(job.loops, 0, 0), 0, job.count) + _operand(machine, job)
+    _written(machine, job, np.clip(sums, job.low, job.high))
+
+
+def _multiply(machine: Machine, job: VectorJob) -> None:
+    product = machine.read(job.x, *_at(job.loops, 0, 0), 0, job.count) * _operand(machine, job)
+    rounding = 1 << (job.shift - 1) if job.shift else 0
+    _written(machine, job, np.clip((product + rounding) >> job.shift, job.low, job.high))
+
+
+def _max(machine: Machine, job: VectorJob) -> None:
+    """Cells outside the map take no part."""
+    loops = job.loops
+    best = np.full((loops.rows, loops.cols, job.count * machine.size.simd), job.low, np.int64)
+    for i in range(loops.kernel[0]):
+        for j in range(loops.kernel[1]):
+            rows, cols = _at(loops, i, j)
+            inside = ((rows >= 0) & (rows < job.x.rows))[:, np.newaxis] & ((cols >= 0) & (cols < job.x.cols))
+            cells = machine.read(job.x, rows, cols, job.x_word, job.count)
+            best = np.where(inside[:, :, np.newaxis], np.maximum(best, cells), best)
+    _written(machine, job, best)
+
+
+def _copy(machine: Machine, job: VectorJob) -> None:
+    values = machine.read(job.x, *_at(job.loops, 0, 0), job.x_word, job.count)
+    if job.table:
+        rows = machine.size.table_rows
+        values = machine.stream[job.weights : job.weights + rows].reshape(-1)[values & 255].astype(np.int64)
+    _written(machine, job, values)
+
+
+def _move(machine: Machine, job: VectorJob) -> None:
+    """Bytes of a row of x to bytes of a row of the output."""
+    steps, count, x_first, x_step, out_first, out_step = job.moved
+    flat = machine.memory.reshape(-1)
+    for row in job.loops.first_row + np.arange(job.loops.rows):
+        x, out = ((view.base + row % view.ring * view.row_words) * machine.size.simd for view in (job.x, job.out))
+        step, byte = np.arange(steps)[:, np.newaxis], np.arange(count)
+        flat[out + out_first + step * out_step + byte] = flat[x + x_first + step * x_step + byte]
+
+
+def _load(machine: Machine, job: VectorJob) -> None:
+    """Bytes of each line of the image, 0 outside of it."""
+    loops, (step, first, count) = job.loops, job.columns
+    rows = loops.first_row + np.arange(loops.rows)
+    start = first + np.arange(loops.cols) * step
+    byte = start[:, np.newaxis] + np.arange(count)
+    inside = (byte >= 0) & (byte < job.line)
+    pixels = np.zeros((loops.rows, loops.cols, job.count * machine.size.simd), np.int64)
+    pixels[:, :, :count] = np.where(inside, machine.image[rows][:, np.clip(byte, 0, job.line - 1)], 0)
+    _written(machine, job, pixels)
+
+
+def _store(machine: Machine, job: VectorJob) -> None:
+    rows = job.loops.first_row + np.arange(job.loops.rows)
+    machine.results.append(machine.read(job.x, rows, np.arange(job.loops.cols), 0, job.count).astype(np.uint8))
+
+
+RUN: Mapping[Kind, Callable[[Machine, Any], None]] = {
+    Kind.DEPTHWISE: _depthwise,
+    Kind.ADD: _add,
+    Kind.MULTIPLY: _multiply,
+    Kind.MAX: _max,
+    Kind.COPY: _copy,
+    Kind.LOAD: _load,
+    Kind.STORE: _store,
+    Kind.MOVE: _move,
+}

@@ -1,0 +1,286 @@
+"""The program of an engine: jobs, each a few loops over the map memory, and the beats that they take.
+
+Two arrays run side by side. The **matrix array** multiplies a word of the input by lanes x simd weights a beat. The **vector array** does
+what each channel does alone, for all lanes a beat: depthwise convolutions, sums and products of two maps, pools, tables, copies, and what
+comes from and goes to DDR. Both are driven by the same loops:
+
+    for each group of output channels                      `words` words of them
+        for each pass                                      a tap of the kernel, and for the matrix array a word of inputs
+            for each position of the job's rows            one a beat: sums[position] = f(sums[position], input word, weights)
+    in the last pass the sums are requantized and written
+
+A pass's weights come out of the stream, a row a beat, while the pass before runs. So a pass takes as many beats as it has positions, or
+as the next pass has rows of weights if they are more. Nothing waits for anything while a program runs: each job has the beat at which it
+starts, and the compiler sees to it that what it reads is there by then.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil
+from typing import TypeAlias
+
+from edgekit.graph.ir import Pair
+from edgekit.hls.engine.size import EngineSize
+
+PASS_BEATS_MIN = 10
+"""A pass comes back to the same sum after so many beats at least: the registers between reading a sum and writing it."""
+JOB_BEATS = 4
+"""From the end of a job to the start of the next one of the same array."""
+JOB_BYTES = 128
+"""A job in memory."""
+LATENCY = 24
+"""From the last beat of a job to the first at which what it wrote can be read, and what it read overwritten."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A map in memory: `rows` x `cols` pixels of `pixel` words, the last `ring` rows of it held, from word `base` on."""
+
+    base: int
+    rows: int
+    cols: int
+    pixel: int
+    ring: int
+    signed: bool
+
+    @property
+    def row_words(self) -> int:
+        return self.cols * self.pixel
+
+    @property
+    def words(self) -> int:
+        return self.ring * self.row_words
+
+
+NOWHERE = View(0, 0, 0, 0, 1, False)
+
+
+@dataclass(frozen=True)
+class Loops:
+    """The positions of a job and what it reads at each: as a convolution's window does."""
+
+    first_row: int
+    rows: int
+    cols: int
+    kernel: Pair = (1, 1)
+    strides: Pair = (1, 1)
+    pad: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+
+    @property
+    def positions(self) -> int:
+        return self.rows * self.cols
+
+
+class Weights(enum.Enum):
+    """Where the matrix array's second factor comes from. Of a map: its cells are the outputs (ROWS), or the inputs (COLUMNS)."""
+
+    STREAM = 0
+    ROWS = 1
+    COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class MatrixJob:
+    """A convolution, a dense layer, or one head of a product of maps.
+
+    x_word, x_words: the words of an input pixel that are summed over. out_word, out_words: those of an output pixel that are written.
+    weights: the stream's row at which the job's constants and weights start. y_word: the first word of y's pixels.
+    y_first: ROWS: the cell of y that is the first output.
+    y_lanes: values in the last word of a sum over channels of y; what lies behind them counts as 0.
+    own_bias: a bias for each position, in front of each group's passes.
+    """
+
+    loops: Loops
+    x: View
+    x_word: int
+    x_words: int
+    out: View
+    out_word: int
+    out_words: int
+    low: int
+    high: int
+    weights: int
+    source: Weights = Weights.STREAM
+    y: View = NOWHERE
+    y_word: int = 0
+    y_first: int = 0
+    y_lanes: int = 0
+    own_bias: bool = False
+
+
+class Kind(enum.Enum):
+    """What the vector array does with a word and the sum."""
+
+    DEPTHWISE = 0
+    ADD = 1
+    MULTIPLY = 2
+    MAX = 3
+    COPY = 4
+    LOAD = 5
+    STORE = 6
+    MOVE = 7
+
+
+@dataclass(frozen=True)
+class VectorJob:
+    """What the vector array does, a group of `words` words after the other.
+
+    taps, walk: DEPTHWISE takes so many neighbouring columns of the kernel a pass, and reads so many columns a row for it.
+    x_word, out_word, count: the first word of a pixel that is read, the first that is written, and how many.
+    out_first, out_step: where in the output position (0, 0) lies, and how far the next one is.
+    y_cell: y is one pixel for all positions. shift: MULTIPLY's requantize. table: the output is looked up.
+    line: LOAD and STORE: bytes of a row in DDR. columns: LOAD: bytes from a pixel to the next, where the first starts, how many it has.
+    moved: MOVE: how many steps, bytes a step, and for x and the output the first byte and the bytes from one step to the next.
+    """
+
+    kind: Kind
+    loops: Loops
+    out: View
+    count: int
+    x: View = NOWHERE
+    y: View = NOWHERE
+    x_word: int = 0
+    out_word: int = 0
+    taps: int = 1
+    walk: int = 0
+    out_first: Pair = (0, 0)
+    out_step: Pair = (1, 1)
+    y_cell: bool = False
+    low: int = -128
+    high: int = 255
+    shift: int = 0
+    table: bool = False
+    line: int = 0
+    columns: tuple[int, int, int] = (0, 0, 0)
+    moved: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
+    weights: int = 0
+
+
+Job: TypeAlias = MatrixJob | VectorJob
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The beats of a job, and the rows of the stream that it reads.
+
+    head: rows that must have come before it starts. last: beats of its last pass, in which the next job's head comes.
+    """
+
+    beats: int
+    head: int
+    last: int
+    rows: int
+
+
+def passes_of(job: Job, size: EngineSize) -> Passes:
+    """From the same loops that run."""
+    return _matrix(job, size) if isinstance(job, MatrixJob) else _vector(job, size)
+
+
+def _streamed(groups: int, passes: int, positions: int, first: int, later: int) -> Passes:
+    """Each pass takes its positions, or the rows of the pass behind it."""
+    place = max(positions, PASS_BEATS_MIN)
+    inside = groups * (passes - 1) * max(place, later) + (groups - 1) * max(place, first)
+    return Passes(inside + place, first, place, groups * (first + (passes - 1) * later))
+
+
+def _matrix(job: MatrixJob, size: EngineSize) -> Passes:
+    groups = ceil(job.out_words / size.words)
+    kernel_h, kernel_w = job.loops.kernel
+    passes = kernel_h * kernel_w * job.x_words
+    if job.source is Weights.STREAM:
+        return _streamed(groups, passes, job.loops.positions, size.constant_rows + size.lanes, size.lanes)
+    place = max(job.loops.positions, PASS_BEATS_MIN)
+    constants = size.constant_rows * (job.loops.positions if job.own_bias else 1)
+    return Passes(groups * (constants + passes * (size.lanes + place)), 0, place, groups * constants)
+
+
+def _vector(job: VectorJob, size: EngineSize) -> Passes:
+    groups = ceil(job.count / size.words)
+    positions = job.loops.positions
+    if job.kind is Kind.DEPTHWISE:
+        kernel_h, kernel_w = job.loops.kernel
+        rows = job.taps * size.words
+        passes = kernel_h * ceil(kernel_w / job.taps)
+        return _streamed(groups, passes, job.loops.rows * job.walk, size.constant_rows + rows, rows)
+    place = max(positions, PASS_BEATS_MIN)
+    if job.kind is Kind.MOVE:
+        beats = max(job.loops.rows * job.moved[0] * job.moved[1], PASS_BEATS_MIN)
+        return Passes(beats, 0, beats, 0)
+    passes = {Kind.ADD: 2, Kind.MULTIPLY: 2, Kind.MAX: job.loops.kernel[0] * job.loops.kernel[1]}.get(job.kind, 1)
+    table = size.table_rows if job.table else 0
+    return Passes(table + groups * passes * place, 0, place, table)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The jobs that make some rows of a tensor, one after the other on one array, from beat `start` on until `end`.
+
+    `tensor`, `first_row`, `rows`: what they write; "" if it is none of the graph's.
+    """
+
+    op: str
+    jobs: tuple[Job, ...]
+    tensor: str
+    first_row: int
+    rows: int
+    start: int = 0
+    end: int = 0
+
+    @property
+    def matrix(self) -> bool:
+        return isinstance(self.jobs[0], MatrixJob)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """DDR bytes a frame."""
+
+    weights: int = 0
+    image: int = 0
+    results: int = 0
+    program: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.image + self.results + self.program
+
+
+@dataclass(frozen=True)
+class Program:
+    """What an engine of one size runs for one network.
+
+    steps: in an order in which they give the right result one by one; their beats let the two arrays overlap.
+    stream: uint8 (rows, row_bytes) as bytes: weights and constants. views: tensor -> where its rows are after a step that wrote them,
+        and the byte of a pixel that each channel lies in. beats: of a frame, without waiting for memory.
+    """
+
+    network: str
+    size: EngineSize
+    steps: tuple[Step, ...]
+    stream: bytes
+    input: str
+    outputs: tuple[str, ...]
+    views: dict[str, tuple[View, tuple[int, ...]]]
+    same: dict[str, str] = field(default_factory=dict)
+    beats: int = 0
+    traffic: Traffic = Traffic()
+
+
+def busy(program: Program, matrix: bool) -> int:
+    """Beats in which an array has a job."""
+    return sum(step.end - step.start for step in program.steps if step.matrix == matrix)
+
+
+def chain_beats(jobs: Sequence[Job], size: EngineSize) -> Passes:
+    """Of jobs on one array, one behind the other: the next one's head comes while the last pass of the one before runs."""
+    every = [passes_of(job, size) for job in jobs]
+    beats = every[0].beats
+    for before, now in pairwise(every):
+        beats += max(JOB_BEATS, now.head - before.last) + now.beats
+    return Passes(beats, every[0].head, every[-1].last, sum(one.rows for one in every))

@@ -1,0 +1,127 @@
+"""The beat at which each step starts: as early as what it reads is there, what it overwrites is no longer needed, its array is free and
+no other step has its banks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edgekit.hls.engine.lower import Lowered
+from edgekit.hls.engine.order import Tile
+from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, chain_beats
+from edgekit.hls.engine.size import EngineSize
+
+AHEAD = 40
+"""Steps of an array, in order, among which the next one is chosen."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows of a store that a step reads or writes."""
+
+    store: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a step touches."""
+
+    reads: tuple[Span, ...]
+    writes: tuple[Span, ...]
+
+
+def access_of(lowered: Lowered, tile: Tile) -> Access:
+    task = lowered.tasks[tile.task]
+    reads = tuple(Span(read.store, *read.needs(tile.first, tile.rows)) for read in task.reads)
+    low, high = tile.first * task.out_rows, (tile.first + tile.rows) * task.out_rows
+    return Access(tuple(one for one in reads if one.low < one.high), (Span(task.output, low, high),) if task.output else ())
+
+
+def before(accesses: Sequence[Access], views: Mapping[str, View]) -> list[set[int]]:
+    """Of each step, those that have to end before it starts: it reads what they wrote, or writes where they read or wrote."""
+    neighbours = _neighbours(views)
+    readers: dict[str, list[tuple[int, Span]]] = defaultdict(list)
+    writers: dict[str, list[tuple[int, Span]]] = defaultdict(list)
+    found: list[set[int]] = []
+    for index, access in enumerate(accesses):
+        waits: set[int] = set()
+        for span in access.reads:
+            waits |= {step for step, one in writers[span.store] if one.low < span.high and span.low < one.high}
+        for span in access.writes:
+            view = views[span.store]
+            high = span.high - view.ring
+            waits |= {step for step, one in readers[span.store] if one.low < high}
+            waits |= {step for step, one in writers[span.store] if one.low < high}
+            if not writers[span.store]:
+                for other in neighbours[span.store]:
+                    waits |= {step for step, _ in (*readers[other], *writers[other])}
+        for span in access.reads:
+            readers[span.store].append((index, span))
+        for span in access.writes:
+            writers[span.store].append((index, span))
+        found.append(waits)
+    return found
+
+
+def _neighbours(views: Mapping[str, View]) -> dict[str, list[str]]:
+    """Stores that share words."""
+    found: dict[str, list[str]] = {name: [] for name in views}
+    names = sorted(views, key=lambda name: views[name].base)
+    for number, left in enumerate(names):
+        end = views[left].base + views[left].words
+        for right in names[number + 1 :]:
+            if views[right].base >= end:
+                break
+            found[left].append(right)
+            found[right].append(left)
+    return found
+
+
+def scheduled(steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[str, View], size: EngineSize) -> tuple[list[Step], int]:
+    """The steps with their beats, in the same order, and the beats of all."""
+    waits = before(accesses, views)
+    banks = [_ports(access, views, size) for access in accesses]
+    beats = [chain_beats(step.jobs, size) for step in steps]
+    queues = {matrix: [index for index, step in enumerate(steps) if step.matrix == matrix] for matrix in (True, False)}
+    free, head_from = {True: 0, False: 0}, {True: 0, False: 0}
+    ports: dict[tuple[bool, tuple[bool, int]], int] = defaultdict(int)
+    ends: dict[int, int] = {}
+    starts: dict[int, int] = {}
+    while queues[True] or queues[False]:
+        best: tuple[int, int] | None = None
+        for matrix, queue in queues.items():
+            for index in queue[:AHEAD]:
+                if not waits[index] <= ends.keys():
+                    continue
+                ready = max((ends[step] + LATENCY for step in waits[index]), default=0)
+                taken = max((ports[not matrix, port] for port in banks[index]), default=0)
+                start = max(ready, free[matrix], head_from[matrix] + beats[index].head, taken)
+                if best is None or (start, index) < best:
+                    best = (start, index)
+        if best is None:
+            raise AssertionError("steps wait for each other")
+        start, index = best
+        matrix = steps[index].matrix
+        end = start + beats[index].beats
+        starts[index], ends[index] = start, end
+        free[matrix], head_from[matrix] = end + JOB_BEATS, end - beats[index].last
+        for port in banks[index]:
+            ports[matrix, port] = end + LATENCY
+        queues[matrix].remove(index)
+    return [replace(step, start=starts[index], end=ends[index]) for index, step in enumerate(steps)], max(
+        ends.values(), default=0
+    ) + LATENCY
+
+
+def _ports(access: Access, views: Mapping[str, View], size: EngineSize) -> frozenset[tuple[bool, int]]:
+    """(reading, bank) of every bank that a step uses."""
+    found = set()
+    for reading, spans in ((True, access.reads), (False, access.writes)):
+        for span in spans:
+            view = views[span.store]
+            for bank in range(view.base // size.bank_words, (view.base + view.words - 1) // size.bank_words + 1):
+                found.add((reading, bank))
+    return frozenset(found)

@@ -1,0 +1,64 @@
+"""How large an engine is: the numbers that its bitstream is built for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+WEIGHT_BITS, CONSTANT_BITS = 6, 40
+"""A weight of the contract, divided by 4; a channel's bias (32 bits) and shift (8 bits)."""
+TABLE_ENTRIES = 256
+
+
+@dataclass(frozen=True)
+class EngineSize:
+    """The constants of an engine.
+
+    simd: channels of a word of the map memory, and inputs of a sum that the matrix array takes a beat; at least 6.
+    words: words of an output group. Both arrays have simd * words lanes; that many outputs are summed side by side.
+    banks, bank_words: the map memory. A bank is read once and written once a beat.
+    positions: sums that each lane of an array can hold, so the most cells of an output that a job makes.
+    taps: neighbouring columns of a kernel that the vector array takes a beat.
+    """
+
+    simd: int
+    words: int
+    banks: int
+    bank_words: int
+    positions: int
+    taps: int = 3
+
+    @property
+    def lanes(self) -> int:
+        return self.simd * self.words
+
+    @property
+    def map_words(self) -> int:
+        return self.banks * self.bank_words
+
+    @property
+    def map_bytes(self) -> int:
+        return self.map_words * self.simd
+
+    @property
+    def row_bytes(self) -> int:
+        """Of a row of the weight stream: one word's worth of weights, in whole bytes."""
+        return ceil(WEIGHT_BITS * self.simd / 8)
+
+    @property
+    def constant_rows(self) -> int:
+        """Rows of the stream that hold the constants of all lanes."""
+        return ceil(self.lanes / self.constants_a_row)
+
+    @property
+    def constants_a_row(self) -> int:
+        return 8 * self.row_bytes // CONSTANT_BITS
+
+    @property
+    def table_rows(self) -> int:
+        return ceil(TABLE_ENTRIES / self.row_bytes)
+
+    @property
+    def products(self) -> int:
+        """Products of the matrix array a beat."""
+        return self.lanes * self.simd
