@@ -46,7 +46,8 @@ def memory_module(name: str, memory: MemoryPorts, registered: bool) -> str:
         "input clk",
         *(f"input [{bits - 1}:0] a{port}, output {'reg ' if registered else ''}[{width - 1}:0] q{port}" for port in range(memory.reads)),
     ]
-    lines = [f"  reg [{width - 1}:0] words [0:{memory.words - 1}];"]
+    style = '(* ram_style = "block", rom_style = "block" *) ' if registered else ""
+    lines = [f"  {style}reg [{width - 1}:0] words [0:{memory.words - 1}];"]
     if memory.content is not None:
         lines.append(f'  initial $readmemh("{name}.hex", words);')
     if memory.enables:

@@ -11,7 +11,7 @@ from edgekit.hls.rtl.compiled import compile_stages
 from edgekit.hls.rtl.llvm import Module, read_module
 from edgekit.hls.rtl.sources import for_clang
 from edgekit.hls.rtl.verilog import StreamShape
-from edgekit.tools import CLANG, OPT, VERILATOR, Tool, find, missing_reason
+from edgekit.tools import CLANG, OPT, VERILATOR, YOSYS, Tool, find, missing_reason
 
 
 def _needs(*tools: Tool) -> pytest.MarkDecorator:
@@ -21,6 +21,7 @@ def _needs(*tools: Tool) -> pytest.MarkDecorator:
 
 needs_clang = _needs(CLANG, OPT)
 needs_verilator = _needs(CLANG, OPT, VERILATOR)
+needs_yosys = _needs(CLANG, OPT, YOSYS)
 
 TOKEN = """
 #include "hls_stream.h"
