@@ -130,6 +130,17 @@ def test_gains_leave_what_the_clamp_at_six_does(rng: np.random.Generator) -> Non
     assert np.abs(gains[reaches] - 1).max() < 0.05
 
 
+def test_values_beyond_sixteen_bits_are_kept_whole(rng: np.random.Generator) -> None:
+    keras = import_keras()
+    inputs = keras.Input((6, 6, 3))
+    x = keras.layers.Conv2D(8, 1, name="first")(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(4, 1, name="second")(keras.layers.ReLU(name="relu")(x)))
+    model.get_layer("first").set_weights([rng.normal(0, 1e6, (1, 1, 3, 8)), np.zeros(8)])
+    images = rng.uniform(-1, 1, (32, 6, 6, 3)).astype(np.float32)
+    losses = quantize(model, images, effort=Effort.FULL).losses
+    assert all(20 < loss.total_db < 60 for loss in losses)
+
+
 # --- windows ----------------------------------------------------------------------------------------------------------------------
 
 
