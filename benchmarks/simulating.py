@@ -12,10 +12,10 @@ import numpy as np
 from timing import Row, seconds_of
 
 from edgekit.bundle import open_bundle
-from edgekit.executor import Artifact
 from edgekit.graph import run
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.jobs import ModelRequest, write_hls_project
+from edgekit.verify.remake import remade_artifact
 
 NETWORK, SIZE, IMAGES = "mobilenet_v2", 96, 8
 
@@ -27,11 +27,11 @@ def simulation_times(alpha: float) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         writing = seconds_of(lambda: write_hls_project(ModelRequest(NETWORK, alpha=alpha, size=SIZE), board="ultra96", output=project))
-        graph = open_bundle(project).artifact.graph
+        artifact = remade_artifact(open_bundle(project))
+        graph = artifact.graph
         assert graph is not None
         source = graph.tensors[graph.input]
         inputs = np.random.default_rng(0).integers(source.low, source.high + 1, (IMAGES, *source.shape)).astype(source.dtype)
-        artifact = Artifact(graph=graph, hls_project=project)
         missing = csim.missing(artifact)
         if missing:
             raise SystemExit(f"the C simulation cannot run: {missing}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgekit.hls.ops import moderate_foldings
     from edgekit.hls.plan.estimates import Estimates
     from edgekit.hls.plan.picture import estimates_svg
-    from edgekit.hls.plan.planner import DoesNotFit, Planned, plan_foldings
+    from edgekit.hls.plan.planner import DoesNotFit, Planned, plan_foldings, plan_of
     from edgekit.hls.project.project import plan_accelerated_project, plan_project, plan_simulation
     from edgekit.hls.project.top import MEMORY_FOLDER, TopFunction
     from edgekit.hls.simulation.csim import open_simulation
@@ -38,7 +38,7 @@ else:
             "ops": ("moderate_foldings",),
             "plan.estimates": ("Estimates",),
             "plan.picture": ("estimates_svg",),
-            "plan.planner": ("DoesNotFit", "Planned", "plan_foldings"),
+            "plan.planner": ("DoesNotFit", "Planned", "plan_foldings", "plan_of"),
             "project.project": ("plan_accelerated_project", "plan_project", "plan_simulation"),
             "project.top": ("MEMORY_FOLDER", "TopFunction"),
             "simulation.csim": ("open_simulation",),
@@ -62,6 +62,7 @@ __all__ = [
     "open_simulation",
     "plan_accelerated_project",
     "plan_foldings",
+    "plan_of",
     "plan_project",
     "plan_simulation",
     "read_folding",

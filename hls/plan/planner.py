@@ -101,6 +101,23 @@ def plan_foldings(
     return Planned(found.folding, found.estimates, tuple(sorted(pinned)))
 
 
+def plan_of(graph: IntegerGraph, board: Board, folding: FoldingPlan) -> Planned:
+    """The plan whose foldings are all given, such as those of a project's folding.json; whether it fits the board is not asked.
+
+    Raises:
+        ContractError: the graph breaks the contract.
+        UnknownName: the folding of an op that the graph has not.
+        EdgekitError: an op without a folding, a folding that does not divide, or an op without a kernel.
+    """
+    check(graph)
+    choices = choices_of(graph, board, folding)
+    lacking = [one.op.name for one in choices if one.op.name not in folding]
+    if lacking:
+        raise EdgekitError(f"layer '{lacking[0]}' has no folding")
+    ordered = {one.op.name: folding[one.op.name] for one in choices}
+    return Planned(ordered, estimate_dataflow(graph, ordered, build(graph, ordered), board), tuple(sorted(folding)))
+
+
 def _badness(use: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(..., resources) -> what is used beyond what there is, and a little of what is used at all."""
     return np.maximum(use - 1, 0).sum(axis=-1) + 1e-3 * use.sum(axis=-1)

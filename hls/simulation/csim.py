@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +28,21 @@ NATIVE_TYPES = ("-O2", "-isystem", NATIVE)
 VECTORIZE = ("-march=native", "-fvect-cost-model=dynamic")
 """Where the compiler has them: clang++ knows no cost model, and vectorizes at -O2 by itself. g++ -O3 unrolls the loops over lanes before it
 could vectorize them: half as fast, and twice as long to compile."""
-SOURCES = ("firmware/edgekit_network.cpp", "simulate.cpp")
+NETWORK_SOURCE = "firmware/edgekit_network.cpp"
+SOURCES = (NETWORK_SOURCE, "simulate.cpp")
+Compile: TypeAlias = Callable[[Path, Path], Path]
+"""Makes the simulation program of a project in a folder."""
 PROBE_SECONDS_MAX, COMPILE_SECONDS_MAX = 60, 1800
 START_SECONDS_MAX, IMAGE_SECONDS_MAX = 120, 120
 """A simulation that takes longer than this is taken to hang."""
 
 
 @contextmanager
-def open_simulation(project: Path, note: Note) -> Iterator[Run]:
+def open_simulation(project: Path, note: Note, compiled: Compile | None = None) -> Iterator[Run]:
     """Compiles a project and gives what runs it; the project's folder is only read.
+
+    Args:
+        compiled: makes the program; by default `compile_simulation`.
 
     Raises:
         EdgekitError: no compiler, no project in that folder, or it does not compile.
@@ -45,7 +51,7 @@ def open_simulation(project: Path, note: Note) -> Iterator[Run]:
     with tempfile.TemporaryDirectory(prefix="edgekit-csim-") as name:
         folder = Path(name)
         note("compiling the C simulation")
-        program = compile_simulation(project, folder)
+        program = (compiled or compile_simulation)(project, folder)
 
         def run(inputs: npt.NDArray[Any]) -> Values:
             return _run(project, program, description, inputs, folder)
@@ -55,10 +61,15 @@ def open_simulation(project: Path, note: Note) -> Iterator[Run]:
 
 def compile_simulation(project: Path, folder: Path) -> Path:
     """The simulation program, in `folder`. Raises EdgekitError."""
+    types = [*NATIVE_TYPES, *_known(require(GXX), VECTORIZE)] if (project / NATIVE).is_dir() else AP_TYPES
+    return compile_program(project, folder, types, SOURCES)
+
+
+def compile_program(project: Path, folder: Path, flags: Sequence[str], sources: Sequence[str]) -> Path:
+    """The program of these sources, in `folder`; names are relative to the project. Raises EdgekitError."""
     cxx = require(GXX)
     program = folder / "simulate"
-    types = [*NATIVE_TYPES, *_known(cxx, VECTORIZE)] if (project / NATIVE).is_dir() else AP_TYPES
-    command = [str(cxx), *FLAGS, *types, *SOURCES, "-o", str(program)]
+    command = [str(cxx), *FLAGS, *flags, *sources, "-o", str(program)]
     try:
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=COMPILE_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired:

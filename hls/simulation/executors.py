@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,12 +15,15 @@ from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
 from edgekit.hls.ops import moderate_foldings
 from edgekit.hls.project.project import Plan, plan_simulation
 from edgekit.hls.simulation.csim import open_simulation
+from edgekit.hls.simulation.exact import open_exact_simulation
 from edgekit.progress import Note
 from edgekit.targets import find_board
 from edgekit.tools import GXX, missing_reason
 
 SIMULATED_BOARD = "ultra96"
 """Where there is no project, one is written for this board: the integers are the same on every board."""
+
+EXACT_INPUTS = 4
 
 
 def _missing(artifact: Artifact) -> str | None:
@@ -45,37 +48,50 @@ def _missing_graph(artifact: Artifact, needs: str) -> str | None:
 
 @contextmanager
 def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
-    """The project of the artifact, else one made from its graph in a temporary folder."""
-    if artifact.hls_project is not None:
-        with open_simulation(artifact.hls_project, note) as run:
-            yield run
-        return
-
-    def plan(graph: IntegerGraph) -> Plan:
-        return plan_simulation(graph, find_board(SIMULATED_BOARD), moderate_foldings(graph))
-
-    with _open_planned(artifact, note, plan) as run:
+    """The project of the artifact, else one made from its graph."""
+    with _written(_project(artifact, note)) as folder, open_simulation(folder, note) as run:
         yield run
+
+
+@contextmanager
+def _open_exact(artifact: Artifact, note: Note) -> Iterator[Run]:
+    with _written(_project(artifact, note)) as folder, open_exact_simulation(folder, note) as run:
+        yield run
+
+
+def _project(artifact: Artifact, note: Note) -> Mapping[str, bytes]:
+    if artifact.hls_project is not None:
+        return artifact.hls_project
+    return _planned(artifact, note, lambda graph: plan_simulation(graph, find_board(SIMULATED_BOARD), moderate_foldings(graph)))
 
 
 @contextmanager
 def _open_hls4ml(artifact: Artifact, note: Note) -> Iterator[Run]:
-    with _open_planned(artifact, note, lambda graph: plan_hls4ml_simulation(graph, find_board(SIMULATED_BOARD))) as run:
+    project = _planned(artifact, note, lambda graph: plan_hls4ml_simulation(graph, find_board(SIMULATED_BOARD)))
+    with _written(project) as folder, open_simulation(folder, note) as run:
         yield run
 
 
-@contextmanager
-def _open_planned(artifact: Artifact, note: Note, plan: Callable[[IntegerGraph], Plan]) -> Iterator[Run]:
+def _planned(artifact: Artifact, note: Note, plan: Callable[[IntegerGraph], Plan]) -> Plan:
     if artifact.graph is None:
         raise EdgekitError("the C simulation needs an HLS project or an integer graph")
+    note("writing the HLS project")
+    return plan(artifact.graph)
+
+
+@contextmanager
+def _written(project: Mapping[str, bytes]) -> Iterator[Path]:
+    """A folder of its own with these files, and nothing else."""
     with tempfile.TemporaryDirectory(prefix="edgekit-hls-") as name:
-        note("writing the HLS project")
-        for path, content in plan(artifact.graph).items():
+        for path, content in project.items():
             target = Path(name) / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        with open_simulation(Path(name), note) as run:
-            yield run
+        yield Path(name)
 
 
-EXECUTORS: tuple[Executor, ...] = (Executor("hls-csim", _missing, _open), Executor("hls4ml-csim", _missing_hls4ml, _open_hls4ml))
+EXECUTORS: tuple[Executor, ...] = (
+    Executor("hls-csim", _missing, _open),
+    Executor("hls-csim-exact", _missing, _open_exact, inputs_max=EXACT_INPUTS),
+    Executor("hls4ml-csim", _missing_hls4ml, _open_hls4ml),
+)

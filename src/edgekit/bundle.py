@@ -21,7 +21,7 @@ import importlib.metadata
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -40,8 +40,12 @@ GRAPH, TFLITE, LABELS, RUN = "model.onnx", "model.tflite", "labels.txt", "run.py
 INPUT_TABLE, PIXELS, SENSITIVITY = "input_table.bin", "pixels.py", "sensitivity.json"
 GOLDEN_INPUT, GOLDEN_OUTPUT = "golden/input.bin", "golden/output.bin"
 KINDS = ("tflite", "hls")
+INTERFACE, CLOCK_MHZ = "interface", "clock_mhz"
+"""Options of an HLS project's manifest that its files depend on, beside graph, board and folding."""
 WEIGHT_ORIGINS = ("random", "file", "trained")
 PACKAGES = ("tensorflow", "tf_keras", "qkeras", "hls4ml", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
+
+CHANGED = "changed since it was exported"
 
 Option: TypeAlias = str | int | float | bool | None
 
@@ -97,7 +101,10 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """`changed`: name of each file that is no longer what was exported, and how. A changed model is not loaded into `artifact`."""
+    """`changed`: name of each file that is no longer what was exported, and how. A changed model is not loaded into `artifact`.
+
+    The artifact has no HLS project: nothing in the folder is compiled. edgekit.verify.remake makes the project again.
+    """
 
     folder: Path
     manifest: Manifest
@@ -108,10 +115,14 @@ class Bundle:
 def bundle_plan(files: Mapping[str, bytes], manifest: Manifest) -> Plan:
     """The files and their manifest, ready to write; what `manifest` says of files and versions is filled in here."""
     hashes = {name: digest_of(content) for name, content in sorted(files.items())}
-    filled = dataclasses.replace(manifest, files=hashes, versions=versions())
-    text = json.dumps({"schema": SCHEMA, **_as_json(filled)}, indent=2) + "\n"
-    parse_manifest(text.encode())  # what is written can be read
-    return Plan({**files, MANIFEST: text.encode()})
+    text = manifest_text(dataclasses.replace(manifest, files=hashes, versions=versions()))
+    parse_manifest(text)  # what is written can be read
+    return Plan({**files, MANIFEST: text})
+
+
+def manifest_text(manifest: Manifest) -> bytes:
+    """The manifest as its file has it; parse_manifest is the inverse."""
+    return (json.dumps({"schema": SCHEMA, **_as_json(manifest)}, indent=2) + "\n").encode()
 
 
 def _as_json(manifest: Manifest) -> dict[str, Any]:
@@ -143,18 +154,29 @@ def open_bundle(folder: Path) -> Bundle:
     manifest = parse_manifest(read_bounded(path, MANIFEST_BYTES_MAX))
     changed = {name: problem for name, digest in manifest.files.items() if (problem := _change(folder, name, digest))}
 
-    def model(name: str) -> bytes | None:
-        return read_bounded(folder / name, MODEL_BYTES_MAX) if name in manifest.files and name not in changed else None
+    return Bundle(folder, manifest, _artifact(folder, [name for name in manifest.files if name not in changed]), changed)
 
-    onnx = model(GRAPH)
-    graph = None
+
+def with_changes(bundle: Bundle) -> Bundle:
+    """The same with its changed models loaded, too, for who takes responsibility for them. Raises EdgekitError where one is broken."""
+    there = [name for name, problem in bundle.changed.items() if problem == CHANGED]
+    names = [name for name in bundle.manifest.files if name not in bundle.changed or name in there]
+    return dataclasses.replace(bundle, artifact=_artifact(bundle.folder, names))
+
+
+def _artifact(folder: Path, names: Collection[str]) -> Artifact:
+    """Those of the models that are among the names."""
+
+    def model(name: str) -> bytes | None:
+        return read_bounded(folder / name, MODEL_BYTES_MAX) if name in names else None
+
+    onnx, graph = model(GRAPH), None
     if onnx is not None:
         from edgekit.graph import read_onnx
 
         graph = read_onnx(onnx)
         check(graph)
-    hls_project = folder if manifest.kind == "hls" and not changed else None
-    return Bundle(folder, manifest, Artifact(graph, model(TFLITE), hls_project), changed)
+    return Artifact(graph, model(TFLITE))
 
 
 def parse_manifest(text: bytes) -> Manifest:
@@ -228,7 +250,7 @@ def _change(folder: Path, name: str, digest: str) -> str | None:
     if not path.is_file():
         return "is missing"
     try:
-        return None if digest_of_file(path) == digest else "changed since it was exported"
+        return None if digest_of_file(path) == digest else CHANGED
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 

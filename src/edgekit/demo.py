@@ -26,6 +26,7 @@ from edgekit.jobs.dataset import DIGITS
 from edgekit.jobs.evaluate import top1_of
 from edgekit.keras_models.training.images import Images, digits
 from edgekit.verify import executors_for, show, verify
+from edgekit.verify.remake import remade_project
 
 NETWORK, ALPHA, SIZE = "mobilenet_v1", 0.25, 48
 MEASURED = ("keras", "tflite-xnnpack", "hls-csim")
@@ -50,7 +51,7 @@ def main(folder: Path) -> int:
     with _step(console, "4. Writing the HLS project for the Ultra96"):
         board = open_bundle(write_hls_project(request, board="ultra96", output=folder / "ultra96", command=COMMAND).folder)
     held_out = digits(SIZE).held_out
-    both = replace(device, artifact=replace(device.artifact, hls_project=board.artifact.hls_project))
+    both = replace(device, artifact=replace(device.artifact, hls_project=remade_project(board)))
     with _step(console, f"5. Accuracy on the {len(held_out)} held-out digits"):
         measured = _accuracies(both, held_out)
     _show_accuracies(console, trained.accuracy, tuned.accuracy_before, tuned.accuracy, measured)

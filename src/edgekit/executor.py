@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 from edgekit.arrays import Array
@@ -22,17 +21,25 @@ Run: TypeAlias = Callable[[Array], Values]
 
 @dataclass(frozen=True)
 class Artifact:
-    """What there is to run. An exact artifact has a graph; a stock TFLite file has only `tflite`."""
+    """What there is to run. An exact artifact has a graph; a stock TFLite file has only `tflite`.
+
+    `hls_project`: the files of an HLS project by name, which edgekit itself has made. They are compiled and run; what lies in a folder
+    that came from outside never is.
+    """
 
     graph: IntegerGraph | None = None
     tflite: bytes | None = None
-    hls_project: Path | None = None
+    hls_project: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True)
 class Executor:
-    """`missing(artifact)` says why it cannot run here, or None. `open(artifact, note)` compiles or loads once and gives a Run."""
+    """`missing(artifact)` says why it cannot run here, or None. `open(artifact, note)` compiles or loads once and gives a Run.
+
+    `inputs_max`: it is so slow that verify gives it no more inputs, spread over all; None for all of them.
+    """
 
     name: str
     missing: Callable[[Artifact], str | None]
     open: Callable[[Artifact, Note], AbstractContextManager[Run]]
+    inputs_max: int | None = None

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import exact_plan
 
-from edgekit.bundle import Manifest, WeightsSource, bundle_plan
+from edgekit.bundle import WeightsSource
 from edgekit.cli.main import main
 from edgekit.graph import Dense, IntegerGraph, Tensor
-from edgekit.graph.onnx_write import write_onnx
-from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import write
-from edgekit.tflite.writer import write_tflite
 
 
 @pytest.fixture
@@ -24,19 +22,7 @@ def folder(tmp_path: Path) -> Path:
     weights = (4 * rng.integers(-31, 32, (16, 5))).astype(np.int8)
     op = Dense("dense", "image", "logits", weights, np.full(5, 2, np.int32), weight_binary_points=(4,) * 5)
     graph = IntegerGraph("tiny", {tensor.name: tensor for tensor in tensors}, (op,), "image", ("logits",))
-    plan = bundle_plan(
-        {"model.onnx": write_onnx(graph), "model.tflite": write_tflite(graph)},
-        Manifest(
-            kind="tflite",
-            network="tiny",
-            options={},
-            precision="qfx",
-            target="rpi4",
-            weights=WeightsSource("random", seed=2),
-            preprocessing=Preprocessing((127.5,), (127.5,)),
-            command=("edgekit", "export"),
-        ),
-    )
+    plan = exact_plan(graph, options={}, weights=WeightsSource("random", seed=2))
     write(plan, tmp_path / "out")
     return tmp_path / "out"
 

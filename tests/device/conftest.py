@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundles import exact_plan
 
-from edgekit.bundle import LABELS, Bundle, Manifest, Preprocessing, WeightsSource, bundle_plan, open_bundle
+from edgekit.bundle import Bundle, Preprocessing, WeightsSource, open_bundle
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Padding, Tensor, check
-from edgekit.jobs.golden import exact_golden, labels_text
 from edgekit.plan import write
-from edgekit.tflite.device_executors import device_scripts
 
 PIXELS = Preprocessing((127.5,), (127.5,))
 
@@ -56,26 +55,16 @@ def make_bundle(tmp_path: Path) -> Callable[..., Bundle]:
     """A bundle of the small graph for a target, as `edgekit export` writes them."""
 
     def make(target: str = "rpi4", runtimes: tuple[str, ...] = ("ai-edge-litert 2.1.6", "tflite-runtime 2.14.0")) -> Bundle:
-        from edgekit.graph.onnx_write import write_onnx
-        from edgekit.tflite.writer import write_tflite
 
-        graph = small_graph()
-        vectors = exact_golden(graph, PIXELS)
-        files = {"model.tflite": write_tflite(graph), "model.onnx": write_onnx(graph), **vectors.files}
-        plan = bundle_plan(
-            {**files, LABELS: labels_text([f"class {i}" for i in range(10)], vectors.classes), **device_scripts()},
-            Manifest(
-                kind="tflite",
-                network="small",
-                options={},
-                precision="qfx",
-                target=target,
-                weights=WeightsSource("random", seed=3),
-                preprocessing=PIXELS,
-                command=("edgekit", "export"),
-                runtimes=runtimes,
-                golden=vectors.golden,
-            ),
+        plan = exact_plan(
+            small_graph(),
+            labels=[f"class {i}" for i in range(10)],
+            preprocessing=PIXELS,
+            network="small",
+            options={},
+            target=target,
+            weights=WeightsSource("random", seed=3),
+            runtimes=runtimes,
         )
         folder = tmp_path / f"bundle-{target}"
         write(plan, folder)

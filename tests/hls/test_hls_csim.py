@@ -12,7 +12,7 @@ from edgekit.graph import Activation, IntegerGraph, Padding, check, run
 from edgekit.hls.simulation.executors import EXECUTORS
 
 pytestmark = [pytest.mark.csim, needs_compiler]
-FOLDED, HLS4ML = EXECUTORS
+FOLDED, EXACT, HLS4ML = EXECUTORS
 
 
 @pytest.fixture(params=[pytest.param(FOLDED, id="folded"), pytest.param(HLS4ML, id="hls4ml", marks=pytest.mark.slow)])

@@ -16,10 +16,11 @@ from edgekit.errors import ContractError, EdgekitError
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import IntegerGraph, run
 from edgekit.hls.hls4ml_kernels.lower import lower
+from edgekit.hls.simulation.csim import open_simulation
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
-CSIM, HLS4ML = EXECUTORS
+CSIM, EXACT, HLS4ML = EXECUTORS
 
 
 def broken() -> IntegerGraph:
@@ -40,7 +41,9 @@ def test_without_a_compiler_it_says_which_variable_to_set(monkeypatch: pytest.Mo
 
 @pytest.mark.csim
 @pytest.mark.skipif(shutil.which("clang++") is None, reason="no clang++")
-@pytest.mark.parametrize("executor", [CSIM, pytest.param(HLS4ML, marks=pytest.mark.slow)], ids=lambda executor: executor.name)
+@pytest.mark.parametrize(
+    "executor", [CSIM, *(pytest.param(one, marks=pytest.mark.slow) for one in (EXACT, HLS4ML))], ids=lambda executor: executor.name
+)
 def test_where_clang_is_the_only_compiler_it_computes_the_same(executor: Executor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As `edgekit doctor` says: the simulation needs g++ or clang++."""
     program = Path(str(shutil.which("clang++"))).resolve()
@@ -60,7 +63,7 @@ def test_where_clang_is_the_only_compiler_it_computes_the_same(executor: Executo
 
 def test_what_cannot_be_simulated_is_said() -> None:
     assert CSIM.missing(Artifact(tflite=b"")) == "it needs an HLS project or an integer graph"
-    assert HLS4ML.missing(Artifact(hls_project=Path())) == "it needs an integer graph"
+    assert HLS4ML.missing(Artifact(hls_project={})) == "it needs an integer graph"
     assert "breaks rule 1: weight 5" in str(CSIM.missing(Artifact(graph=broken())))
 
 
@@ -83,18 +86,17 @@ def test_too_many_readers_are_refused_where_hls4ml_copies_the_stream() -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"graph": "g", "input": 1}', b"\xff"])
-def test_a_folder_that_is_no_project_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / "network.json").write_bytes(content)
-    with pytest.raises(EdgekitError, match="is no HLS project of edgekit"), CSIM.open(Artifact(hls_project=tmp_path), lambda _: None):
+def test_files_that_are_no_project_are_refused(content: bytes | None) -> None:
+    project = {} if content is None else {"network.json": content}
+    with pytest.raises(EdgekitError, match="is no HLS project of edgekit"), CSIM.open(Artifact(hls_project=project), lambda _: None):
         pass
 
 
 @pytest.mark.csim
 @needs_compiler
-def test_a_project_that_does_not_compile_is_reported(tmp_path: Path) -> None:
-    write({**plan_folded(every_kernel(), find_board("ultra96")), "simulate.cpp": b"this is not C++"}, tmp_path)
-    with pytest.raises(EdgekitError, match="does not compile"), CSIM.open(Artifact(hls_project=tmp_path), lambda _: None):
+def test_a_project_that_does_not_compile_is_reported() -> None:
+    project = {**plan_folded(every_kernel(), find_board("ultra96")), "simulate.cpp": b"this is not C++"}
+    with pytest.raises(EdgekitError, match="does not compile"), CSIM.open(Artifact(hls_project=project), lambda _: None):
         pass
 
 
@@ -108,25 +110,25 @@ def test_a_project_that_does_not_compile_is_reported(tmp_path: Path) -> None:
         ("return 0;", "wrote 0 bytes for"),
     ],
 )
-def test_a_simulation_that_crashes_is_reported(tmp_path: Path, body: str, message: str) -> None:
+def test_a_simulation_that_crashes_is_reported(body: str, message: str) -> None:
     """The program is replaced by one that fails: what the network's own C++ would do, were it wrong."""
     plan = {"network.json": plan_folded(every_kernel(), find_board("ultra96"))["network.json"], "firmware/edgekit_network.cpp": b""}
     program = '#include <cstdio>\nint main(int, char **a) { std::fclose(std::fopen(a[2], "wb")); ' + body + " }\n"
-    write({**plan, "simulate.cpp": program.encode()}, tmp_path)
-    with CSIM.open(Artifact(hls_project=tmp_path), lambda _: None) as simulate, pytest.raises(EdgekitError, match=message):
+    project = {**plan, "simulate.cpp": program.encode()}
+    with CSIM.open(Artifact(hls_project=project), lambda _: None) as simulate, pytest.raises(EdgekitError, match=message):
         simulate(np.zeros((3, 4, 4, 2), np.int8))
 
 
 @pytest.mark.csim
 @needs_compiler
-def test_a_project_on_disk_is_simulated_as_it_stands_and_only_read(tmp_path: Path) -> None:
-    """A project whose weights were changed on disk computes other integers than the graph: the files are what runs."""
+def test_a_project_is_simulated_as_it_stands(tmp_path: Path) -> None:
+    """A project whose weights were changed computes other integers than the graph: the files are what runs. A folder is only read."""
     graph = every_kernel()
-    write(plan_folded(graph, find_board("ultra96")), tmp_path)
+    project = write(plan_folded(graph, find_board("ultra96")), tmp_path)
     before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
     inputs = np.random.default_rng(1).integers(-128, 127, (2, 4, 4, 2)).astype(np.int8)
     notes: list[str] = []
-    with CSIM.open(Artifact(graph=graph, hls_project=tmp_path), notes.append) as simulate:
+    with open_simulation(project, notes.append) as simulate:
         first = simulate(inputs)
         weights = min((tmp_path / "firmware" / "weights").glob("weight*.txt"), key=lambda path: int(path.stem.removeprefix("weight")))
         weights.write_text(", ".join("0" for _ in weights.read_text().split(",")))
@@ -135,3 +137,7 @@ def test_a_project_on_disk_is_simulated_as_it_stands_and_only_read(tmp_path: Pat
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
     changed = json.loads((tmp_path / "network.json").read_bytes())["layers"][0]["tensors"][0]["name"]
     assert np.any(first[changed] != second[changed])
+    files = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with CSIM.open(Artifact(graph=graph, hls_project=files), lambda _: None) as simulate:
+        third = simulate(inputs)
+    assert all(np.array_equal(second[name], third[name]) for name in second)

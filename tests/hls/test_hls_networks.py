@@ -27,7 +27,7 @@ from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
 pytestmark = [pytest.mark.csim, needs_compiler]
-FOLDED, HLS4ML = EXECUTORS
+FOLDED, _, HLS4ML = EXECUTORS
 TIMES_FASTER = 20
 SMALL = (("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v2", 0.35))
 

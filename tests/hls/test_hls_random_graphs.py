@@ -20,7 +20,7 @@ from edgekit.graph import IntegerGraph
 from edgekit.hls.simulation.executors import EXECUTORS
 
 pytestmark = [pytest.mark.csim, needs_compiler]
-HLS4ML = EXECUTORS[1]
+HLS4ML = EXECUTORS[2]
 
 
 @pytest.mark.parametrize("make", EVERY_STAGE)

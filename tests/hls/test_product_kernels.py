@@ -23,7 +23,7 @@ from edgekit.hls.simulation.csim import open_simulation
 from edgekit.hls.simulation.executors import EXECUTORS
 from edgekit.targets.boards import find_board
 
-FOLDED, HLS4ML = EXECUTORS
+FOLDED, EXACT, HLS4ML = EXECUTORS
 
 TIES = [
     (2, 2, 1, "4 / 8 is half-way between 0 and 1: up"),

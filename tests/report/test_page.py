@@ -9,36 +9,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import exact_plan
 from random_graphs import random_graph
 
 from edgekit.accuracy import Accuracy
-from edgekit.bundle import GRAPH, TFLITE, Bundle, Manifest, WeightsSource, bundle_plan, open_bundle
+from edgekit.bundle import TFLITE, Bundle, WeightsSource, open_bundle
 from edgekit.cli.main import main
-from edgekit.graph import write_onnx
-from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.plan import write
 from edgekit.report import Timing, render_page
 from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.page import layer_of
-from edgekit.tflite.writer import write_tflite
 from edgekit.verify import verify
 
 
 def make_bundle(folder: Path, rng: np.random.Generator, network: str = "net") -> Bundle:
     graph = random_graph(rng, length=4)
-    files = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph)}
-    plan = bundle_plan(
-        files,
-        Manifest(
-            kind="tflite",
-            network=network,
-            options={"size": 8},
-            precision="qfx",
-            target="rpi4",
-            weights=WeightsSource("random", seed=1, accuracy=Accuracy(0.875, 8, "<digits>")),
-            preprocessing=MINUS_ONE_TO_ONE,
-            command=("edgekit", "export", "<script>alert(1)</script>"),
-        ),
+    plan = exact_plan(
+        graph,
+        network=network,
+        options={"size": 8},
+        weights=WeightsSource("random", seed=1, accuracy=Accuracy(0.875, 8, "<digits>")),
+        command=("edgekit", "export", "<script>alert(1)</script>"),
     )
     write(plan, folder)
     return open_bundle(folder)

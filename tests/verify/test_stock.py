@@ -13,8 +13,8 @@ from edgekit.executor import Artifact
 from edgekit.graph import IntegerGraph
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.tflite.writer import write_tflite
-from edgekit.verify import verify
 from edgekit.verify.recorded import stock_signature
+from edgekit.verify.run import compare_executors
 
 CENTERED = Preprocessing((127.5,), (127.5,))
 
@@ -27,7 +27,7 @@ def test_the_signature_is_the_file_s_own(graph: IntegerGraph) -> None:
 
 
 def test_three_kernel_sets_agree_on_an_exact_file(graph: IntegerGraph) -> None:
-    report = verify(bundle_of(Artifact(tflite=write_tflite(graph))))
+    report = compare_executors(bundle_of(Artifact(tflite=write_tflite(graph))))
     assert report.passed and not report.exact and report.tolerance is None
     assert report.baseline == "tflite-reference"
     assert [(result.name, result.differing) for result in report.results] == [("tflite-optimized", 0), ("tflite-xnnpack", 0)]
@@ -39,7 +39,7 @@ def test_a_truncated_file_is_refused_with_one_message(graph: IntegerGraph, keep:
     whole = write_tflite(graph)
     part = whole[: int(keep if keep > 1 else keep * len(whole))]
     with pytest.raises(EdgekitError):
-        verify(bundle_of(Artifact(tflite=part)))
+        compare_executors(bundle_of(Artifact(tflite=part)))
 
 
 def test_a_bundle_whose_file_is_not_of_its_graph_fails_at_the_first_tensor(graph: IntegerGraph) -> None:
@@ -48,7 +48,7 @@ def test_a_bundle_whose_file_is_not_of_its_graph_fails_at_the_first_tensor(graph
     weights = op.weights.copy()  # type: ignore[union-attr]
     weights[1, 1, 0, 2] = -124 if weights[1, 1, 0, 2] > 0 else 124
     other = replace(graph, ops=(replace(op, weights=weights), *graph.ops[1:]))  # type: ignore[arg-type, type-var]
-    report = verify(bundle_of(Artifact(graph, tflite=write_tflite(other))), executors=["tflite-xnnpack", "onnxruntime"])
+    report = compare_executors(bundle_of(Artifact(graph, tflite=write_tflite(other))), executors=["tflite-xnnpack", "onnxruntime"])
     by_name = {result.name: result for result in report.results}
     assert not report.passed and by_name["onnxruntime"].differing == 0
     first = by_name["tflite-xnnpack"].first

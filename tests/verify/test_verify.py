@@ -16,7 +16,7 @@ from edgekit.executor import Artifact, Values
 from edgekit.graph import IntegerGraph
 from edgekit.verify import as_json, verify
 from edgekit.verify import run as run_module
-from edgekit.verify.run import Verification
+from edgekit.verify.run import Verification, compare_executors
 
 Register = Callable[..., None]
 
@@ -34,7 +34,7 @@ def wrong_at(tensor: str, index: tuple[int, ...], by: int) -> Callable[[dict[str
 
 def test_equal_executors_pass(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference"), fake_executor("one"), fake_executor("two", missing="no compiler here"))
-    report = verify(bundle_of(Artifact(graph)))
+    report = compare_executors(bundle_of(Artifact(graph)))
     assert report.passed and report.exact and report.baseline == "reference"
     (result,) = report.results
     assert (result.name, result.differing, len(result.tensors)) == ("one", 0, 3)
@@ -47,7 +47,7 @@ def test_every_op_there_is_passes_on_the_executors_themselves(rng: np.random.Gen
     """No stand-ins: every tensor of a graph that has each op, on LiteRT and onnxruntime."""
     graph = graph_of_every_op(rng)
     names = ["tflite-reference", "tflite-optimized", "tflite-xnnpack", "onnxruntime"]
-    report = verify(bundle_of(Artifact(graph)), count=8, executors=names)
+    report = compare_executors(bundle_of(Artifact(graph)), count=8, executors=names)
     assert report.exact and not [result for result in report.results if result.differing or result.error]
     assert {result.name for result in report.results} == set(names)
     assert all({tensor.name for tensor in result.tensors} == set(graph.tensors) for result in report.results)
@@ -55,7 +55,7 @@ def test_every_op_there_is_passes_on_the_executors_themselves(rng: np.random.Gen
 
 def test_one_wrong_value_is_found_and_named(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference"), fake_executor("one", wrong_at("map", (2, 3, 1), -3)))
-    report = verify(bundle_of(Artifact(graph)))
+    report = compare_executors(bundle_of(Artifact(graph)))
     (result,) = report.results
     assert report.failures == ("one differs from reference in 1 of 29,312 integers",)
     assert (result.differing, result.largest) == (1, 3)
@@ -72,7 +72,7 @@ def test_the_first_difference_is_first_in_graph_order(graph: IntegerGraph, regis
         return dict(reversed(list(late.items())))
 
     register(fake_executor("reference"), fake_executor("one", change))
-    (result,) = verify(bundle_of(Artifact(graph))).results
+    (result,) = compare_executors(bundle_of(Artifact(graph))).results
     assert result.first is not None and result.first.tensor == "map"
     assert result.largest == 50
     assert [tensor.name for tensor in result.tensors] == ["image", "map", "logits"]
@@ -95,7 +95,7 @@ def test_chunks_do_not_change_the_result(graph: IntegerGraph, register: Register
     for chunk in (1, 5, 64):
         batches.clear()
         monkeypatch.setattr(run_module, "CHUNK_MAX", chunk)
-        report = verify(bundle_of(Artifact(graph)))
+        report = compare_executors(bundle_of(Artifact(graph)))
         assert max(batches) == chunk and sum(batches) == 64
         found.append((report.results[0].differing, report.results[0].first, report.outputs))
     assert found[0] == found[1] == found[2]
@@ -116,7 +116,7 @@ def test_chunks_do_not_change_the_result(graph: IntegerGraph, register: Register
 def test_what_cannot_be_compared_fails(graph: IntegerGraph, register: Register, change: Callable[[Any], Any], message: str) -> None:
     """The broken executor fails the check and is named; the others are still compared."""
     register(fake_executor("reference"), fake_executor("broken", change), fake_executor("good"))
-    report = verify(bundle_of(Artifact(graph)))
+    report = compare_executors(bundle_of(Artifact(graph)))
     assert report.failures == (f"broken failed: {message}",)
     assert [(result.name, result.error) for result in report.results] == [("broken", message), ("good", None)]
     assert report.results[1].values > 0
@@ -124,7 +124,7 @@ def test_what_cannot_be_compared_fails(graph: IntegerGraph, register: Register, 
 
 def test_a_baseline_that_fails_fails_the_check(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference", lambda values: 1 / 0), fake_executor("one"))  # type: ignore[arg-type, return-value]
-    report = verify(bundle_of(Artifact(graph)))
+    report = compare_executors(bundle_of(Artifact(graph)))
     assert report.failures == ("reference, the baseline, failed: ZeroDivisionError: division by zero",)
 
 
@@ -135,7 +135,7 @@ def test_outputs_that_do_not_vary_fail(graph: IntegerGraph, register: Register) 
         return {**values, "logits": np.full_like(values["logits"], 127)}
 
     register(fake_executor("reference", saturate), fake_executor("one", saturate))
-    report = verify(bundle_of(Artifact(graph)))
+    report = compare_executors(bundle_of(Artifact(graph)))
     assert report.results[0].differing == 0
     assert report.failures == ("output 'logits' is the same for all 64 inputs: agreeing on it proves nothing",)
     assert (report.outputs[0].distinct, report.outputs[0].saturated) == (1, 1.0)
@@ -144,17 +144,17 @@ def test_outputs_that_do_not_vary_fail(graph: IntegerGraph, register: Register) 
 def test_fewer_than_two_executors_is_an_error_with_reasons(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference"), fake_executor("one", missing="it is Sunday"))
     with pytest.raises(EdgekitError, match=r"nothing to compare.*\n  one: it is Sunday"):
-        verify(bundle_of(Artifact(graph)))
+        compare_executors(bundle_of(Artifact(graph)))
 
 
 def test_asking_for_executors(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference"), fake_executor("one"), fake_executor("two"), fake_executor("gone", missing="sold"))
-    report = verify(bundle_of(Artifact(graph)), executors=["two"])
+    report = compare_executors(bundle_of(Artifact(graph)), executors=["two"])
     assert (report.baseline, [result.name for result in report.results]) == ("reference", ["two"])
     with pytest.raises(EdgekitError, match="executor 'gone' cannot run here: sold"):
-        verify(bundle_of(Artifact(graph)), executors=["gone"])
+        compare_executors(bundle_of(Artifact(graph)), executors=["gone"])
     with pytest.raises(EdgekitError, match=r"unknown executor 'twoo'\. Did you mean two"):
-        verify(bundle_of(Artifact(graph)), executors=["twoo"])
+        compare_executors(bundle_of(Artifact(graph)), executors=["twoo"])
 
 
 def test_a_changed_bundle_fails_and_runs_nothing(graph: IntegerGraph, register: Register) -> None:
@@ -167,21 +167,21 @@ def test_a_changed_bundle_fails_and_runs_nothing(graph: IntegerGraph, register: 
 def test_images_are_used_on_top(graph: IntegerGraph, register: Register, rng: np.random.Generator) -> None:
     register(fake_executor("reference"), fake_executor("one"))
     images = rng.integers(0, 256, (5, 20, 30, 3), np.uint8)
-    report = verify(bundle_of(Artifact(graph)), count=10, images=images)
+    report = compare_executors(bundle_of(Artifact(graph)), count=10, images=images)
     assert as_json(report)["inputs"] == {"count": 15, "seed": 0, "kinds": {"photograph": 3, "noise": 2, "extreme": 5, "image": 5}}
 
 
 def test_progress_names_executors_and_counts_inputs(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference"), fake_executor("one"))
     told: list[tuple[str, str, int, int]] = []
-    verify(bundle_of(Artifact(graph)), count=4, progress=lambda *words: told.append(words))
+    compare_executors(bundle_of(Artifact(graph)), count=4, progress=lambda *words: told.append(words))
     assert ("one", "compiling", 0, 4) in told and ("one", "running", 0, 4) in told
 
 
 def test_json_has_the_documented_fields(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference"), fake_executor("one", wrong_at("map", (2, 3, 1), -3)), fake_executor("two", missing="why"))
-    data = json.loads(json.dumps(as_json(verify(bundle_of(Artifact(graph)))), allow_nan=False))
-    top = "schema bundle passed failures exact tolerance inputs baseline executors missing outputs changed"
+    data = json.loads(json.dumps(as_json(compare_executors(bundle_of(Artifact(graph)))), allow_nan=False))
+    top = "schema bundle passed failures exact tolerance inputs baseline executors missing outputs changed files"
     assert " ".join(data) == top
     (executor,) = data["executors"]
     assert " ".join(executor) == "name error tensors values differing largest first per_tensor"
@@ -209,7 +209,7 @@ def report_text(report: Verification, width: int) -> str:
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_terminal_report_shows_numbers_reasons_and_verdict(graph: IntegerGraph, register: Register, width: int) -> None:
     register(fake_executor("reference"), fake_executor("one", wrong_at("map", (2, 3, 1), -3)), fake_executor("two", missing="no compiler"))
-    text = report_text(verify(bundle_of(Artifact(graph))), width)
+    text = report_text(compare_executors(bundle_of(Artifact(graph))), width)
     assert max(len(line) for line in text.splitlines()) <= width
     for words in (
         "29,312",

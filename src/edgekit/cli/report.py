@@ -18,6 +18,9 @@ def report(
     inputs: Annotated[int, typer.Option(min=1, max=100_000, help="Number of inputs to compare over.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of the inputs.")] = 0,
     executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Files that differ from what edgekit makes are your own changes: name them, go on.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Verify a bundle, time it here, and write one self-contained HTML page."""
@@ -29,12 +32,13 @@ def report(
     bundle = open_bundle(folder)
     page = output or folder.resolve().with_name(f"{folder.resolve().name}.html")
     with executor_progress(shown=not json) as progress:
-        verification = verify(bundle, count=inputs, seed=seed, executors=executor or None, progress=progress)
+        verification = verify(bundle, accept_changes=accept_changes, count=inputs, seed=seed, executors=executor or None, progress=progress)
     timing = None
-    if bundle.artifact.tflite is not None:
+    tflite = verification.bundle.artifact.tflite
+    if tflite is not None and verification.files.passed:
         with status(shown=not json) as note:
             note("timing")
-            timing = time_locally(bundle.artifact.tflite)
+            timing = time_locally(tflite)
     write_file(page, render_page(verification, timing).encode())
     if json:
         print_json({"page": str(page), "passed": verification.passed})

@@ -22,9 +22,13 @@ def verify(
     ] = None,
     executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
     on: On = "local",
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Files that differ from what edgekit makes are your own changes: name them, go on.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Compare every executor bit by bit; exit code 1 if any bit differs. With --on, those of a device with the baseline."""
+    """Make the bundle again and compare its files, then every executor bit by bit; exit code 1 if anything differs. With --on, the
+    executors of a device with the baseline."""
     from rich.console import Console
 
     from edgekit.bundle import open_bundle
@@ -38,11 +42,20 @@ def verify(
         from edgekit.jobs.dataset import verification_pixels
 
         images = verification_pixels(data, bundle)
-    names, also = executors_on(on, bundle) if not bundle.changed else (None, ())
+    names, also = executors_on(on, bundle) if accept_changes or not bundle.changed else (None, ())
     if executor:
         names = [*(names or ()), *executor]
     with executor_progress(shown=not json) as progress:
-        found = run_verify(bundle, count=inputs, seed=seed, executors=names, also=also, images=images, progress=progress)
+        found = run_verify(
+            bundle,
+            accept_changes=accept_changes,
+            count=inputs,
+            seed=seed,
+            executors=names,
+            also=also,
+            images=images,
+            progress=progress,
+        )
     if json:
         print_json(as_json(found))
     else:

@@ -159,10 +159,13 @@ def _read(name: str, path: Path, taken: Taken) -> _Model:
 
 
 def _of_bundle(name: str, bundle: Bundle) -> _Model:
+    from edgekit.verify.remake import remade_artifact
+
     for file, problem in bundle.changed.items():
         raise EdgekitError(f"{bundle.folder}: {file} {problem}; export again, its accuracy would be that of something else")
     labels = (bundle.folder / LABELS).read_text(encoding="utf-8").splitlines() if LABELS in bundle.manifest.files else []
-    return _Model(name, bundle.artifact, bundle.manifest.preprocessing, tuple(labels), bundle, assumed=bundle.manifest.assumed)
+    artifact = remade_artifact(bundle)
+    return _Model(name, artifact, bundle.manifest.preprocessing, tuple(labels), bundle, assumed=bundle.manifest.assumed)
 
 
 def _executors(model: _Model, wanted: Sequence[str] | None) -> Iterator[Executor]:

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 from edgekit.bundle import GRAPH, LABELS, TFLITE, Manifest, bundle_plan
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
 from edgekit.jobs.calibration import calibration_images
-from edgekit.jobs.golden import GoldenVectors, exact_golden, labels_text, stock_golden
 from edgekit.jobs.integer_graph import ExactForm, integer_graph
 from edgekit.jobs.labels import read_labels
 from edgekit.jobs.source import FloatModel, ModelRequest, Source, load_source
@@ -17,6 +16,7 @@ from edgekit.keras_models.qfx.sensitivity import LayerLoss, worst_first
 from edgekit.plan import Plan, check_destination, write
 from edgekit.progress import Note
 from edgekit.targets import Device, find_device, runtimes_for
+from edgekit.verify.golden import GoldenVectors, exact_golden, labels_text, stock_golden
 
 QFX = "qfx"
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.bundle import GRAPH, Manifest, bundle_plan
-from edgekit.graph import IntegerGraph
+from edgekit.bundle import CLOCK_MHZ, GRAPH, INTERFACE, Manifest, bundle_plan
+from edgekit.fpga_projects.files import project_files
 from edgekit.jobs.export import QFX, sizes_of
 from edgekit.jobs.integer_graph import integer_graph
 from edgekit.jobs.source import ModelRequest, load_source
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, worst_first
 from edgekit.plan import check_destination, write
 from edgekit.progress import Note
-from edgekit.targets import AXI_MASTER, Board, at_clock, check_interface, find_board
+from edgekit.targets import AXI_MASTER, at_clock, check_interface, find_board
 
 if TYPE_CHECKING:
-    from edgekit.hls import Estimates, Planned, Synthesis
-
-ESTIMATES, PICTURE, FOLDING = "estimates.json", "estimates.svg", "folding.json"
+    from edgekit.hls import Estimates, Synthesis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +91,7 @@ def write_hls_project(
     manifest = Manifest(
         kind="hls",
         network=source.name,
-        options=source.options,
+        options={**source.options, INTERFACE: interface, CLOCK_MHZ: target.clock_mhz},
         precision=QFX,
         target=board,
         weights=source.weights,
@@ -119,23 +116,6 @@ def write_hls_project(
         notes=(*source.notes, *exact.notes),
         sensitivity=tuple(worst_first(exact.losses)),
     )
-
-
-def project_files(graph: IntegerGraph, target: Board, planned: Planned, interface: str) -> dict[str, bytes]:
-    """Everything but the graph and the manifest. The same graph, board and plan always give the same bytes."""
-    from edgekit.fpga_projects.project import plan_board
-    from edgekit.hls import estimates_svg, folding_json, plan_accelerated_project, plan_project
-
-    depths = planned.estimates.fifo_depths
-    if interface == AXI_MASTER:
-        files, top = plan_accelerated_project(graph, target, planned.folding, depths)
-        files |= plan_board(graph, target, top)
-    else:
-        files = plan_project(graph, target, planned.folding, depths)
-    files[ESTIMATES] = (json.dumps(planned.estimates.to_json(), indent=1) + "\n").encode()
-    files[PICTURE] = estimates_svg(planned.estimates).encode()
-    files[FOLDING] = folding_json(planned.folding)
-    return files
 
 
 def synthesize_project(folder: Path, *, note: Note = lambda _: None) -> Synthesis:

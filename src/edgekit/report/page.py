@@ -13,7 +13,7 @@ from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.timing import Timing
 from edgekit.verify import Verification
 from edgekit.verify.compare import Result
-from edgekit.verify.show import label_kinds, plural
+from edgekit.verify.show import file_lines, label_kinds, plural
 from edgekit.version import __version__
 
 FILES_SHOWN = 40
@@ -46,6 +46,7 @@ def render_page(verification: Verification, timing: Timing | None) -> str:
         losses=_losses(verification.bundle),
         latency=_latency(timing) if timing else None,
         files=_files(verification.bundle),
+        file_lines=list(file_lines(verification)),
         version=__version__,
     )
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit.arrays import Array
 from edgekit.executor import Artifact, Executor, Run, Values
@@ -120,6 +121,7 @@ def compare(
     """
     with ExitStack() as stack:
         candidates = [_open(executor, artifact, stack, len(inputs), progress) for executor in executors]
+        taken = [_taken(executor, len(inputs)) for executor in executors[1:]]
         baseline, rest = candidates[0], candidates[1:]
         variation: dict[str, VariationCount] = {name: VariationCount() for name in outputs}
         names: list[str] = list(order)
@@ -133,13 +135,21 @@ def compare(
             names = list(dict.fromkeys([*names, *expected]))
             for name in outputs:
                 variation[name].add(expected[name])
-            for candidate in rest:
-                actual = _run(candidate, batch, outputs, start, len(inputs), progress)
+            for candidate, numbers in zip(rest, taken, strict=True):
+                rows = numbers[(start <= numbers) & (numbers < start + len(batch))] - start
+                actual = _run(candidate, batch[rows], outputs, start, len(inputs), progress) if len(rows) else None
                 if actual is not None:
-                    candidate.error = _count(candidate.counts, expected, actual, start)
+                    these = expected if len(rows) == len(batch) else {name: values[rows] for name, values in expected.items()}
+                    candidate.error = _count(candidate.counts, these, actual, start + rows)
     results = tuple(Result(c.executor.name, _tensor_results(c.counts, names), c.error) for c in rest)
     measured = tuple(count.result(name) for name, count in variation.items()) if baseline.error is None else ()
     return Comparison(baseline.executor.name, results, measured, baseline.error)
+
+
+def _taken(executor: Executor, count: int) -> npt.NDArray[np.int64]:
+    """The numbers of the inputs that an executor is given: of all where it has no limit."""
+    most = count if executor.inputs_max is None else min(count, executor.inputs_max)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
 def _open(executor: Executor, artifact: Artifact, stack: ExitStack, total: int, progress: Progress) -> _Candidate:
@@ -171,19 +181,19 @@ def _run(candidate: _Candidate, batch: Array, outputs: Sequence[str], done: int,
     return values
 
 
-def _count(counts: dict[str, _TensorCount], expected: Values, actual: Values, start: int) -> str | None:
-    """Adds one chunk to the counts; returns what makes the two incomparable, or None."""
+def _count(counts: dict[str, _TensorCount], expected: Values, actual: Values, numbers: npt.NDArray[np.int64]) -> str | None:
+    """Adds one chunk, inputs of these numbers, to the counts; returns what makes the two incomparable, or None."""
     for name in (name for name in expected if name in actual):  # the outputs, at least
         one, other = np.asarray(expected[name]), np.asarray(actual[name])
         if one.shape != other.shape:
             return f"tensor '{name}' has shape {other.shape[1:]}, the baseline's has {one.shape[1:]}"
         if (one.dtype.kind == "f") != (other.dtype.kind == "f"):
             return f"tensor '{name}' is {other.dtype}, the baseline's is {one.dtype}"
-        _count_tensor(counts.setdefault(name, _TensorCount(one.dtype.kind == "f")), name, one, other, start)
+        _count_tensor(counts.setdefault(name, _TensorCount(one.dtype.kind == "f")), name, one, other, numbers)
     return None
 
 
-def _count_tensor(count: _TensorCount, name: str, expected: Array, actual: Array, start: int) -> None:
+def _count_tensor(count: _TensorCount, name: str, expected: Array, actual: Array, numbers: npt.NDArray[np.int64]) -> None:
     count.values += expected.size
     if not expected.size:
         return
@@ -203,8 +213,8 @@ def _count_tensor(count: _TensorCount, name: str, expected: Array, actual: Array
     count.differing += len(where)
     count.largest = max(count.largest, math.inf if math.isnan(distance) else distance)
     if count.first is None:
-        number, *index = (int(i) for i in np.unravel_index(where[0], expected.shape))
-        count.first = Difference(name, start + number, tuple(index), expected_values[0].item(), actual_values[0].item())
+        row, *index = (int(i) for i in np.unravel_index(where[0], expected.shape))
+        count.first = Difference(name, int(numbers[row]), tuple(index), expected_values[0].item(), actual_values[0].item())
 
 
 def _tensor_results(counts: Mapping[str, _TensorCount], order: Sequence[str]) -> tuple[TensorResult, ...]:

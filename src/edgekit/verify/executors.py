@@ -18,7 +18,7 @@ class Entry:
     """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name.
 
     `emulates` names the emulated device that it runs on. Such ones are slow; they, and others that are not `usual`, run only where
-    they are asked for.
+    they are asked for, and `projects_only` ones by themselves only of an HLS project.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Entry:
     attribute: str
     emulates: str | None = None
     usual: bool = True
+    projects_only: bool = False
 
 
 ENTRIES = (
@@ -35,6 +36,7 @@ ENTRIES = (
     *(Entry(executor_name(kernels), "edgekit.tflite.executors", "EXECUTORS") for kernels in KERNEL_SETS),
     Entry("tflm", "edgekit.tflite.micro", "EXECUTOR", usual=False),
     Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
+    Entry("hls-csim-exact", "edgekit.hls.simulation.executors", "EXECUTORS", projects_only=True),
     Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(
         Entry(
@@ -63,7 +65,9 @@ class Available:
 
 def executors_for(artifact: Artifact, names: Sequence[str] | None = None) -> tuple[Available, ...]:
     """The executors of these names (default: the usual ones), in the fixed order. Raises UnknownName."""
-    wanted = [entry.name for entry in ENTRIES if entry.usual] if names is None else names
+    of_project = artifact.hls_project is not None
+    usual = [entry.name for entry in ENTRIES if entry.usual and (of_project or not entry.projects_only)]
+    wanted = usual if names is None else names
     for name in wanted:
         if name not in NAMES:
             raise UnknownName("executor", name, NAMES)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy.typing as npt
 
-from edgekit.bundle import Bundle
+from edgekit.bundle import Bundle, with_changes
 from edgekit.errors import EdgekitError
 from edgekit.executor import Executor
 from edgekit.progress import Progress
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
 from edgekit.verify.compare import Comparison, Result, compare
 from edgekit.verify.executors import Available, executors_for, look
+from edgekit.verify.file_check import DIFFERS, UNCHECKED, FileCheck, check_files, made_elsewhere
 from edgekit.verify.inputs import InputType, graph_input, make_inputs
 from edgekit.verify.variation import OutputVariation
 
 BASELINE, STOCK_BASELINE = "reference", "tflite-reference"
 COUNT = 64
+FILES = "files"
+"""In the place of an executor's name, while files are compared."""
+FAILURES_SHOWN = 20
 CHUNK_VALUES = 1 << 25
 """Tensor values of one executor that are in memory at a time."""
 CHUNK_MAX = 64
@@ -34,7 +38,7 @@ class Verification:
 
     `labels`: a word or two for each input. `baseline`: the executor that all `results` were compared with, None if nothing ran.
     `missing`: those that cannot run here. `tolerance`: largest distance that float outputs may have, relative to the largest value; None
-    where all outputs are integers. `failures`: a sentence each.
+    where all outputs are integers. `files`: what was found of the bundle's files. `failures`: a sentence each.
     """
 
     bundle: Bundle
@@ -45,6 +49,7 @@ class Verification:
     missing: tuple[Available, ...] = ()
     outputs: tuple[OutputVariation, ...] = ()
     tolerance: float | None = None
+    files: FileCheck = UNCHECKED
     failures: tuple[str, ...]
 
     @property
@@ -70,6 +75,7 @@ class _Subject:
 def verify(
     bundle: Bundle,
     *,
+    accept_changes: bool = False,
     count: int = COUNT,
     seed: int = 0,
     executors: Sequence[str] | None = None,
@@ -77,9 +83,12 @@ def verify(
     images: npt.NDArray[Any] | None = None,
     progress: Progress = lambda *_: None,
 ) -> Verification:
-    """Compares every executor that runs here with the baseline: the numpy reference, or for a stock file the first that runs.
+    """Compares the bundle's files with those that edgekit makes, then every executor that runs here with the baseline: the numpy
+    reference, or for a stock file the first that runs. Where a file is another one, nothing runs.
 
     Args:
+        accept_changes: whether files that differ are the user's own changes: they are named, and all runs. Of an HLS project it is the
+            one that was made again, since nothing from outside is compiled.
         count: number of photographs, noise and extreme inputs.
         executors: names; default all but the emulated ones. Naming one that cannot run here is an error. The baseline is always there.
         also: further executors, such as those on a device that was reached.
@@ -88,9 +97,28 @@ def verify(
     Raises:
         EdgekitError: nothing can be compared: fewer than two executors run here, an unknown or missing one was asked for.
     """
-    if bundle.changed:
-        changes = tuple(f"{name}: {problem}; export again" for name, problem in bundle.changed.items())
-        return Verification(bundle=bundle, seed=seed, failures=changes)
+    if accept_changes:
+        bundle = with_changes(bundle)
+    files = check_files(bundle, accept_changes=accept_changes, note=lambda text: progress(FILES, text, 0, 0))
+    if not files.passed:
+        return Verification(bundle=bundle, seed=seed, files=files, failures=tuple(_file_failures(bundle, files)))
+    if bundle.manifest.kind == "hls":
+        bundle = replace(bundle, artifact=replace(bundle.artifact, hls_project=files.remade))
+    found = compare_executors(bundle, count=count, seed=seed, executors=executors, also=also, images=images, progress=progress)
+    return replace(found, files=files)
+
+
+def compare_executors(
+    bundle: Bundle,
+    *,
+    count: int = COUNT,
+    seed: int = 0,
+    executors: Sequence[str] | None = None,
+    also: Sequence[Executor] = (),
+    images: npt.NDArray[Any] | None = None,
+    progress: Progress = lambda *_: None,
+) -> Verification:
+    """What `verify` does once the bundle's files are checked: runs what is in `bundle.artifact`."""
     exact = bundle.artifact.graph is not None
     wanted = None if executors is None else [BASELINE if exact else STOCK_BASELINE, *executors]
     found = (*executors_for(bundle.artifact, wanted), *(look(one, bundle.artifact) for one in also))
@@ -118,6 +146,17 @@ def verify(
         tolerance=tolerance,
         failures=tuple(_failures(comparison, subject, tolerance)),
     )
+
+
+def _file_failures(bundle: Bundle, files: FileCheck) -> Iterator[str]:
+    shown = list(files.findings.items())[:FAILURES_SHOWN]
+    for name, problem in shown:
+        yield f"{name}: {problem}" + ("; export again" if name in bundle.changed else "")
+    if len(files.findings) > len(shown):
+        yield f"and {len(files.findings) - len(shown):,} files more"
+    elsewhere = made_elsewhere(bundle)
+    if elsewhere and any(problem == DIFFERS for problem in files.findings.values()):
+        yield f"{elsewhere}: that may be why. Export again, or name the changes yours with --accept-changes"
 
 
 def _tolerance(bundle: Bundle, subject: _Subject) -> float | None:

@@ -17,6 +17,8 @@ schema "edgekit/1":
     missing     [{name, reason}]                                             executors that cannot run here
     outputs     [{name, inputs, elements, distinct, varying, saturated}]     how far outputs vary over the inputs
     changed     {file name: what happened to it since the export}
+    files       {compared, findings: {file name: how it differs from what edgekit makes}, accepted, given: {file name: what is known of it},
+                  aside: [name]}                                               `accepted`: findings are the user's own changes
 
 Distances are in LSB for integers and absolute for floats; an infinite or undefined one is null.
 """
@@ -38,6 +40,7 @@ from edgekit.verify.compare import Difference, Result
 from edgekit.verify.run import Verification
 from edgekit.verify.variation import OutputVariation
 
+FINDINGS_SHOWN = 20
 DISTINCT_WARNING = 0.25
 """Below this share of distinct outputs the variation is shown as a warning."""
 
@@ -90,6 +93,13 @@ def as_json(verification: Verification) -> dict[str, Any]:
         "missing": [{"name": one.name, "reason": one.reason} for one in verification.missing],
         "outputs": [asdict(one) for one in verification.outputs],
         "changed": dict(verification.bundle.changed),
+        "files": {
+            "compared": verification.files.compared,
+            "findings": dict(verification.files.findings),
+            "accepted": verification.files.accepted,
+            "given": dict(verification.files.given),
+            "aside": list(verification.files.aside),
+        },
     }
 
 
@@ -100,7 +110,7 @@ def show(verification: Verification, console: Console) -> None:
 
 def render(verification: Verification) -> RenderableType:
     """The verification for a terminal of 80 columns or more."""
-    lines: list[RenderableType] = [_headline(verification)]
+    lines: list[RenderableType] = [_headline(verification), *_file_lines(verification)]
     if verification.results or verification.missing:
         lines.append(_table(verification))
     for result in verification.results:
@@ -117,6 +127,28 @@ def _headline(verification: Verification) -> Text:
     manifest = verification.bundle.manifest
     what = f"{manifest.network}, {manifest.precision}, for {manifest.target}"
     return Text.assemble((what, "bold"), f"\n{len(labels)} inputs: {kinds}; seed {verification.seed}" if labels else "")
+
+
+def _file_lines(verification: Verification) -> Iterator[Text]:
+    for text, warns in file_lines(verification):
+        yield Text(text, "yellow" if warns else "")
+
+
+def file_lines(verification: Verification) -> Iterator[tuple[str, bool]]:
+    """What was found of the bundle's files, a sentence each, and whether it is a warning. Findings that fail are the verdict's."""
+    files = verification.files
+    if files.accepted:
+        for name, problem in list(files.findings.items())[:FINDINGS_SHOWN]:
+            yield f"accepted: {name} {problem}", True
+        if len(files.findings) > FINDINGS_SHOWN:
+            yield f"accepted: {len(files.findings) - FINDINGS_SHOWN:,} more files", True
+    if files.compared:
+        rest = "" if files.findings else ", each equal byte by byte"
+        yield f"{files.compared} files were made again and compared{rest}", False
+    for name, why in files.given.items():
+        yield f"{name} was not made again: {why}", False
+    if files.aside:
+        yield f"not looked at, since make or Python left it there: {', '.join(files.aside)}", True
 
 
 def plural(kind: str, number: int) -> str:

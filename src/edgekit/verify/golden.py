@@ -11,10 +11,11 @@ import numpy as np
 
 from edgekit.arrays import Array
 from edgekit.bundle import GOLDEN_INPUT, GOLDEN_OUTPUT, INPUT_TABLE, Golden
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph, run
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
+from edgekit.verify.inputs import InputType, graph_input, make_inputs
 
 COUNT, SEED = 8, 0
 TOLERANCES = {"float32": FLOAT_KERNELS, "float16": FLOAT_KERNELS, "dynamic": DYNAMIC_KERNELS}
@@ -33,13 +34,24 @@ class GoldenVectors:
 def exact_golden(graph: IntegerGraph, preprocessing: Preprocessing) -> GoldenVectors:
     """The vectors of an integer graph, by the numpy reference: every executor gives these bytes. int8, as the TFLite file holds them."""
     from edgekit.tflite.tensors import stored
-    from edgekit.verify.inputs import graph_input, make_inputs
 
-    kind, source = graph_input(graph), graph.tensors[graph.input]
-    inputs = make_inputs(kind, preprocessing, count=COUNT, seed=SEED).values
-    values = run(graph, inputs)
-    outputs = [stored(graph.tensors[name], values[name]) for name in graph.outputs]
-    return _vectors("reference", 0.0, stored(source, inputs), outputs, stored(source, kind.table(preprocessing)))
+    inputs = stored(graph.tensors[graph.input], make_inputs(graph_input(graph), preprocessing, count=COUNT, seed=SEED).values)
+    return _vectors("reference", 0.0, inputs, graph_golden(graph, inputs), input_table(graph, preprocessing))
+
+
+def graph_golden(graph: IntegerGraph, inputs: Array) -> list[Array]:
+    """The outputs of a graph, by the numpy reference. `inputs` (count, *shape) and outputs are int8, as the TFLite file holds them."""
+    from edgekit.tflite.tensors import logical, stored
+
+    values = run(graph, logical(graph.tensors[graph.input], inputs))
+    return [stored(graph.tensors[name], values[name]) for name in graph.outputs]
+
+
+def input_table(graph: IntegerGraph, preprocessing: Preprocessing) -> bytes:
+    """The file INPUT_TABLE of an exact bundle."""
+    from edgekit.tflite.tensors import stored
+
+    return _little_endian(stored(graph.tensors[graph.input], graph_input(graph).table(preprocessing)))
 
 
 def stock_golden(tflite: bytes, precision: str, preprocessing: Preprocessing) -> GoldenVectors:
@@ -50,14 +62,32 @@ def stock_golden(tflite: bytes, precision: str, preprocessing: Preprocessing) ->
     from edgekit.executor import Artifact
     from edgekit.tflite.executors import missing_for_kernels, outputs_of
     from edgekit.tflite.kernel_sets import executor_name
-    from edgekit.verify.inputs import make_inputs
-    from edgekit.verify.recorded import stock_signature
 
-    kind = stock_signature(tflite, preprocessing).input
+    kind, table = stock_table(tflite, preprocessing)
     inputs = make_inputs(kind, preprocessing, count=COUNT, seed=SEED).values
     kernels = "optimized" if missing_for_kernels("reference", Artifact(tflite=tflite)) else "reference"
     outputs = outputs_of(tflite, inputs, kernels)
-    return _vectors(executor_name(kernels), TOLERANCES.get(precision), inputs, outputs, kind.table(preprocessing))
+    return _vectors(executor_name(kernels), TOLERANCES.get(precision), inputs, outputs, table)
+
+
+def stock_table(tflite: bytes, preprocessing: Preprocessing) -> tuple[InputType, bytes]:
+    """What a stock file takes, and the file INPUT_TABLE of its bundle. Raises EdgekitError for a damaged file."""
+    from edgekit.verify.recorded import stock_signature
+
+    kind = stock_signature(tflite, preprocessing).input
+    return kind, _little_endian(kind.table(preprocessing))
+
+
+def computed_again(tflite: bytes, inputs: Array, executor: str) -> list[Array]:
+    """What the kernel set that computed a stock file's golden outputs gives here. Raises EdgekitError where it does not run the file."""
+    from edgekit.tflite import KERNEL_SETS
+    from edgekit.tflite.executors import outputs_of
+    from edgekit.tflite.kernel_sets import executor_name
+
+    by_name = {executor_name(kernels): kernels for kernels in KERNEL_SETS}
+    if executor not in by_name:
+        raise UnknownName("executor of golden outputs", executor, by_name)
+    return outputs_of(tflite, inputs, by_name[executor])
 
 
 def labels_text(labels: list[str] | None, classes: int) -> bytes:
@@ -71,11 +101,16 @@ def labels_text(labels: list[str] | None, classes: int) -> bytes:
     return "".join(f"{label}\n" for label in labels).encode()
 
 
-def _vectors(executor: str, tolerance: float | None, inputs: Array, outputs: list[Array], table: Array) -> GoldenVectors:
-    content = b"".join(_little_endian(output[i]) for i in range(len(inputs)) for output in outputs)
+def _vectors(executor: str, tolerance: float | None, inputs: Array, outputs: list[Array], table: bytes) -> GoldenVectors:
+    content = golden_bytes(outputs)
     golden = Golden(executor, len(inputs), tolerance, f"{zlib.crc32(content):08x}")
-    files = {GOLDEN_INPUT: _little_endian(inputs), GOLDEN_OUTPUT: content, INPUT_TABLE: _little_endian(table)}
+    files = {GOLDEN_INPUT: _little_endian(inputs), GOLDEN_OUTPUT: content, INPUT_TABLE: table}
     return GoldenVectors(golden, files, prod(outputs[0].shape[1:]))
+
+
+def golden_bytes(outputs: list[Array]) -> bytes:
+    """Outputs, each (inputs, *shape), as the file GOLDEN_OUTPUT has them: all of an input, one after the other, then the next input's."""
+    return b"".join(_little_endian(output[i]) for i in range(len(outputs[0])) for output in outputs)
 
 
 def _little_endian(values: Array) -> bytes:
