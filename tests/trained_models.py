@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from edgekit.images.photographs import sample_photographs
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing
-from edgekit.keras_models.weights.random import randomize
+from edgekit.keras_models.layers.backend import tf_keras
+from edgekit.keras_models.weights.random import measure_statistics, randomize
 
 Values: TypeAlias = npt.NDArray[np.float32]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -59,6 +60,25 @@ def fit(model: Any, inputs: Values, targets: npt.NDArray[Any], seed: int = 1) ->
     if one_hot:
         solved *= LOGIT_SPREAD / (columns @ solved).std()
     head.set_weights([solved[: features.shape[1]], solved[features.shape[1]]] if head.use_bias else [solved])
+
+
+def train(model: Any, inputs: Values, targets: npt.NDArray[Any], epochs: int, seed: int = 1) -> None:
+    """Trains a model that was just built, in earnest but shortly: for classes (count,), or for values that a regression gives.
+
+    Its last layer's softmax, or that it gives logits, is seen.
+    """
+    tf_keras.utils.set_random_seed(seed)
+    model.set_weights([_initial(weight) for weight in model.weights])
+    logits = last_dense(model).activation.__name__ != "softmax"
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=logits) if targets.ndim == 1 else "mse"
+    model.compile(tf_keras.optimizers.Adam(2e-3), loss)
+    model.fit(inputs, targets, epochs=epochs, batch_size=32, verbose=0)
+    measure_statistics(model, inputs[:256])  # those that training moves lag behind
+
+
+def _initial(weight: Any) -> npt.NDArray[Any]:
+    """Kernels anew, from the seed that was just set; biases, scales and statistics as they are."""
+    return np.asarray(tf_keras.initializers.HeNormal()(weight.shape)) if "kernel" in weight.name else weight.numpy()
 
 
 def _measure_inside(model: Any, inputs: Values) -> None:

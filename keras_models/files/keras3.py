@@ -19,6 +19,7 @@ import numpy as np
 
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.keras_models.files.hdf5 import open_hdf5, read_member
+from edgekit.keras_models.files.keras3_operators import is_operator, operator
 
 FUNCTIONS: Mapping[str, str] = {
     **{
@@ -164,6 +165,8 @@ def _ends(found: Any) -> list[list[Any]]:
 def _layer(node: Mapping[str, Any]) -> dict[str, Any]:
     kind, config = str(node["class_name"]), node["config"]
     name = str(config["name"])
+    if is_operator(node):
+        return operator(node)
     inbound = [_inbound(one, name) for one in node.get("inbound_nodes", [])]
     if kind in MODELS:
         return {**_model(node), "name": name, "inbound_nodes": inbound}

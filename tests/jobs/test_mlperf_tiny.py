@@ -1,7 +1,7 @@
 """Networks of the five structures of MLPerf Tiny (github.com/mlcommons/tiny, benchmark/training), built and saved as its scripts do it.
 
-Their trained files are not here. These have random layers and a fitted head (tests/trained_models.py), and inputs of the same shapes: crops
-of photographs for the two that take images, prototypes with noise for spectrograms and sensor windows.
+Their trained files are not here. These are trained for seconds, on inputs of the same shapes: crops of photographs for the two that take
+images, prototypes with noise for spectrograms and sensor windows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pytest
-from trained_models import Values, agreement, fit, pixels_of_classes
+from trained_models import Values, agreement, pixels_of_classes, train
 
 from edgekit import tolerances
 from edgekit.bundle import INPUT_TABLE, TFLITE
@@ -28,10 +28,11 @@ from edgekit.keras_models.layers.backend import tf_keras
 from edgekit.tflite import Precision, convert, write_tflite
 from edgekit.tflite.executors import outputs_of
 
+pytestmark = pytest.mark.slow
 L = tf_keras.layers
 L2 = tf_keras.regularizers.l2(1e-4)
 AGREEMENT = 0.97
-COUNT = 160
+COUNT, EPOCHS = 160, 8
 
 Answers: TypeAlias = npt.NDArray[Any]
 
@@ -138,9 +139,9 @@ def read_and_exact(model: Any, inputs: Values, path: Path) -> Exact:
 def on_pixels(build: Callable[[], Any], classes: int, preprocessing: Preprocessing, folder: Path) -> None:
     """By the commands that a user gives, from the file to what run.py computes of pixels."""
     model = build()
-    pixels, labels = pixels_of_classes(model.input_shape[1], 3 * COUNT, 5, classes)
+    pixels, labels = pixels_of_classes(model.input_shape[1], 5 * COUNT, 5, classes)
     images = np.asarray(look_up(pixels, float_table(preprocessing, 3)))
-    fit(model, images[COUNT:], labels[COUNT:])
+    train(model, images[COUNT:], labels[COUNT:], EPOCHS)
     model.save(folder / "net.h5")
     wanted = model.predict(images[:COUNT], verbose=0)
     for precision, stored in (("float32", np.float32), ("qfx", np.int8)):
@@ -153,38 +154,32 @@ def on_pixels(build: Callable[[], Any], classes: int, preprocessing: Preprocessi
         assert agreement(found, wanted) >= AGREEMENT
 
 
-@pytest.mark.slow
 def test_visual_wake_words(tmp_path: Path) -> None:
     on_pixels(visual_wake_words, 2, ZERO_TO_ONE, tmp_path)
 
 
-@pytest.mark.slow
 def test_resnet_8_takes_pixels_as_they_are(tmp_path: Path) -> None:
     on_pixels(resnet_8, 10, RAW, tmp_path)
 
 
-@pytest.mark.slow
 def test_keyword_spotting_as_a_saved_model(tmp_path: Path) -> None:
     model, (inputs, labels) = keyword_spotting(), sounds((49, 10, 1), 12, -5.0, 6.0)
-    fit(model, inputs[COUNT:], labels[COUNT:])
+    train(model, inputs[COUNT:], labels[COUNT:], EPOCHS)
     exact = read_and_exact(model, inputs, tmp_path / "kws")
     assert agreement(exact.found, exact.wanted) >= AGREEMENT
 
 
 def test_streaming_wake_word(tmp_path: Path) -> None:
     model, (inputs, labels) = streaming_wake_word(), sounds((30, 1, 40), 3, 0.4, 0.1)
-    fit(model, inputs[COUNT:], labels[COUNT:])
+    train(model, inputs[COUNT:], labels[COUNT:], EPOCHS)
     exact = read_and_exact(model, inputs, tmp_path / "sww.h5")
     assert agreement(exact.found, exact.wanted) >= AGREEMENT
 
 
-@pytest.mark.slow
 def test_the_autoencoder(tmp_path: Path) -> None:
-    """No classes: the anomaly score is how far a window is from what comes back. Trained, as random layers lose the signal in 8 values."""
+    """No classes: the anomaly score is how far a window is from what comes back."""
     model, inputs = autoencoder(), windows()
-    tf_keras.utils.set_random_seed(1)
-    model.compile("adam", "mse")
-    model.fit(inputs[COUNT:], inputs[COUNT:], epochs=60, batch_size=32, verbose=0)
+    train(model, inputs[COUNT:], inputs[COUNT:], 60)
     inputs[: COUNT // 4] += np.random.default_rng(5).normal(0, 4, (COUNT // 4, 640)).astype(np.float32)
     exact = read_and_exact(model, inputs, tmp_path / "ad.h5")
     scores = [np.mean((answers - exact.inputs) ** 2, axis=1) for answers in (exact.wanted, exact.found)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit import tolerances
 from edgekit.bundle import INPUT_TABLE, LABELS, MANIFEST, TFLITE, open_bundle
 from edgekit.errors import EdgekitError
 from edgekit.graph import Conv2D, GraphBuilder, run, write_onnx
@@ -131,6 +132,30 @@ def test_layers_that_normalize_are_part_of_the_table(name: str, tmp_path: Path) 
     file = saved(model, tmp_path / "m.keras")
     pixels = IMAGES if name == "uint8" else IMAGES.astype(np.float32)
     check(file, tmp_path, model.predict(pixels, verbose=0), exact=name in ("uint8", "imagenet"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [2, 3])
+def test_mobilenet_v3_takes_pixels_as_keras_publishes_it(version: int, tmp_path: Path) -> None:
+    """include_preprocessing is its default: a Rescaling at the head. Of Keras 3 its hard_sigmoid is arithmetic with operators."""
+    import keras as keras_3
+
+    made = {2: keras, 3: keras_3}[version].applications.MobileNetV3Small
+    model = made(input_shape=(32, 32, 3), alpha=0.25, minimalistic=version == 2, weights=None, classes=6, classifier_activation=None)
+    rng, pixels = np.random.default_rng(3), np.rint(255 * (photographs(32, 16, 3) + 1) / 2).astype(np.float32)
+    if version == 2:
+        randomize(model, pixels, 1)
+    for weight in model.weights if version == 3 else ():
+        drawn = rng.normal(0, 2 / np.sqrt(max(np.prod(weight.shape[:-1]), 4)), weight.shape)
+        weight.assign(np.abs(drawn) + 1 if "variance" in weight.name else drawn + (weight.name == "gamma"))
+    model.save(tmp_path / "m.keras")
+    source = load_source(ModelRequest(str(tmp_path / "m.keras")))
+    assert isinstance(source, FloatModel) and source.preprocessing == MINUS_ONE_TO_ONE and not source.assumed
+    wanted = np.asarray(model(pixels))
+    found = np.asarray(source.keras(look_up(pixels.astype(np.uint8), float_table(source.preprocessing, 3))))
+    largest = float(np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerances.FLOAT32_LOGITS * largest)
+    assert np.ptp(wanted, axis=0).max() > 10 * tolerances.FLOAT32_LOGITS * largest, "the answers vary"
 
 
 def test_an_h5_file_says_the_same(tmp_path: Path) -> None:

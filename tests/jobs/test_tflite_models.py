@@ -70,13 +70,13 @@ def on_litert(content: bytes, inputs: Images) -> tuple[Images, npt.NDArray[np.fl
     subgraph = parse(content).subgraphs[0]
     source, result = (subgraph.tensors[int(indices[0])] for indices in (subgraph.inputs, subgraph.outputs))
     stored: Any = inputs
-    if source.quantization.scale is not None:
+    if source.quantization is not None and source.quantization.scale is not None:
         limits = np.iinfo({9: np.int8, 3: np.uint8}[source.type])
         integers = np.clip(np.rint(inputs / source.quantization.scale[0]) + source.quantization.zeroPoint[0], limits.min, limits.max)
         inputs = ((integers - source.quantization.zeroPoint[0]) * source.quantization.scale[0]).astype(np.float32)
         stored = integers.astype(limits.dtype)
     outputs = outputs_of(content, stored, "xnnpack")[0].astype(np.float64)
-    if result.quantization.scale is not None:
+    if result.quantization is not None and result.quantization.scale is not None:
         outputs = (outputs - result.quantization.zeroPoint[0]) * result.quantization.scale[0]
     return inputs, outputs
 
@@ -147,6 +147,89 @@ def tensorflow_1(clamped: float = 6.0) -> bytes:
         tensors=tensors, inputs=np.array([0], np.int32), outputs=np.array([3], np.int32), operators=[conv], name=b"toco"
     )
     return pack(schema.ModelT(version=3, operatorCodes=[code], subgraphs=[graph], buffers=buffers, description=b""))
+
+
+def one_op(kind: str, options: Any, given: tuple[int, ...], constants: dict[str, Any], shape: tuple[int, ...]) -> bytes:
+    """A float file of one op: `given` and `shape` are of its input and output, constants are its further inputs."""
+    types, number = schema.TensorType, getattr(schema.BuiltinOperator, kind)
+    arrays = [np.asarray(value) for value in constants.values()]
+    kinds = {"f": types.FLOAT32, "i": types.INT32}
+    tensors = [schema.TensorT(shape=np.array(given, np.int32), type=types.FLOAT32, buffer=0, name=b"input")]
+    for buffer, (name, value) in enumerate(zip(constants, arrays, strict=True), start=1):
+        kind_of = kinds[value.dtype.kind]
+        tensors.append(schema.TensorT(shape=np.array(value.shape, np.int32), type=kind_of, buffer=buffer, name=name.encode()))
+    tensors.append(schema.TensorT(shape=np.array(shape, np.int32), type=types.FLOAT32, buffer=0, name=b"place"))
+    indices = np.arange(len(tensors), dtype=np.int32)
+    op = schema.OperatorT(opcodeIndex=0, inputs=indices[:-1], outputs=indices[-1:], builtinOptions=options)
+    op.builtinOptionsType = 0 if options is None else getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+    graph = schema.SubGraphT(tensors=tensors, inputs=indices[:1], outputs=indices[-1:], operators=[op], name=b"one")
+    buffers = [schema.BufferT(), *(schema.BufferT(data=np.frombuffer(one.tobytes(), np.uint8)) for one in arrays)]
+    code = schema.OperatorCodeT(builtinCode=number, deprecatedBuiltinCode=min(number, 127), version=1)
+    return pack(schema.ModelT(version=3, operatorCodes=[code], subgraphs=[graph], buffers=buffers, description=b""))
+
+
+def real(*shape: int) -> Images:
+    return np.random.default_rng(6).normal(0, 0.5, shape).astype(np.float32)
+
+
+SAME = schema.Padding.SAME
+ONE_OP: dict[str, tuple[str, Any, tuple[int, ...], dict[str, Any], tuple[int, ...]]] = {
+    "groups": (
+        *("CONV_2D", schema.Conv2DOptionsT(padding=SAME, strideW=2, strideH=1), (1, 5, 6, 8)),
+        *({"w": real(4, 3, 3, 4), "b": real(4)}, (1, 5, 3, 4)),
+    ),
+    "slice": ("SLICE", schema.SliceOptionsT(), (1, 4, 5, 8), {"at": np.int32([0, 0, 0, 2]), "size": np.int32([1, 4, 5, 3])}, (1, 4, 5, 3)),
+    "slice to the end": (
+        *("SLICE", schema.SliceOptionsT(), (1, 4, 5, 8)),
+        *({"at": np.int32([0, 0, 0, 6]), "size": np.int32([-1, -1, -1, -1])}, (1, 4, 5, 2)),
+    ),
+    "gelu": ("GELU", schema.GeluOptionsT(approximate=False), (1, 4, 5, 8), {}, (1, 4, 5, 8)),
+    "pad by zeros": (
+        "PADV2",
+        schema.PadV2OptionsT(),
+        (1, 4, 5, 3),
+        {"by": np.int32([[0, 0], [1, 2], [0, 3], [0, 0]]), "v": np.float32(0)},
+        (1, 7, 8, 3),
+    ),
+    "div": ("DIV", schema.DivOptionsT(), (1, 4, 5, 3), {"by": np.float32([2, -4, 0.3])}, (1, 4, 5, 3)),
+    "squeeze": ("SQUEEZE", schema.SqueezeOptionsT(squeezeDims=np.int32([1, 2])), (1, 1, 1, 6), {}, (1, 6)),
+    "squeeze one": ("SQUEEZE", schema.SqueezeOptionsT(squeezeDims=np.int32([1])), (1, 1, 7, 6), {}, (1, 7, 6)),
+}
+REFUSED_OPS: dict[str, tuple[tuple[str, Any, tuple[int, ...], dict[str, Any], tuple[int, ...]], str]] = {
+    "slice of rows": (
+        ("SLICE", schema.SliceOptionsT(), (1, 4, 5, 8), {"at": np.int32([0, 1, 0, 0]), "size": np.int32([1, 3, 5, 8])}, (1, 3, 5, 8)),
+        r"op 'place' \(SLICE\) of the TFLite file takes a part along other axes than the channels",
+    ),
+    "gelu by tanh": (("GELU", schema.GeluOptionsT(approximate=True), (1, 4, 5, 8), {}, (1, 4, 5, 8)), r"\(GELU\) .* is GELU by tanh"),
+    "pad by ones": (
+        (
+            "PADV2",
+            schema.PadV2OptionsT(),
+            (1, 4, 5, 3),
+            {"by": np.int32([[0, 0], [1, 1], [1, 1], [0, 0]]), "v": np.float32(1)},
+            (1, 6, 7, 3),
+        ),
+        r"\(PADV2\) .* or by other values than 0",
+    ),
+    "div by zero": (("DIV", schema.DivOptionsT(), (1, 4, 5, 3), {"by": np.float32([2, 0, 1])}, (1, 4, 5, 3)), r"\(DIV\) .* divides by 0"),
+    "div of a constant": (
+        ("DIV", schema.DivOptionsT(), (1, 4, 5, 3), {"by": real(5, 1)}, (1, 4, 5, 3)),
+        r"\(DIV\) .* one number a channel",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_OP)
+def test_ops_that_keras_models_seldom_become(name: str, tmp_path: Path) -> None:
+    content = one_op(*ONE_OP[name])
+    assert_read(content, tmp_path, real(4, *ONE_OP[name][2][1:]), tolerances.FLOAT_KERNELS)
+
+
+@pytest.mark.parametrize("name", REFUSED_OPS)
+def test_what_such_ops_may_not_do(name: str, tmp_path: Path) -> None:
+    made, message = REFUSED_OPS[name]
+    with pytest.raises(UnsupportedLayer, match=message):
+        read(one_op(*made), tmp_path)
 
 
 @pytest.mark.parametrize(("clamped", "kind"), [(6.0, "relu6"), (4.0, "relu")])

@@ -121,3 +121,39 @@ def test_layers_on_the_list_are_layers_that_files_of_keras_2_may_have() -> None:
     from edgekit.keras_models.files.model_files import LAYERS
 
     assert set(KEPT) - LAYERS <= {"ELU", "PReLU", "Subtract"}
+
+
+def test_operators_are_what_keras_3_computes(tmp_path: Path) -> None:
+    """With a number on either side, with one a channel, and of two tensors."""
+    import keras
+
+    image = keras.layers.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3)((image / 127.5 - 1.0) * np.float32([[[[0.5, 2.0, 1.5]]]]))
+    y = keras.layers.ReLU(6.0)(x + 3.0) * (1 / 6)
+    x = 2.0 - x * y
+    x = keras.layers.Flatten()(x + y)
+    model = keras.Model(image, keras.layers.Dense(3)(0.25 * x) - np.float32([1.0, 2.0, 3.0]))
+    model.save(tmp_path / "m.keras")
+    inputs = np.random.default_rng(1).uniform(0, 255, (4, 8, 8, 3)).astype(np.float32)
+    expected = np.asarray(model(inputs))
+    found = np.asarray(load_model(tmp_path / "m.keras")(inputs))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerances.FLOAT32_LOGITS * float(np.abs(expected).max()))
+    assert np.ptp(expected, axis=0).min() > 0.01, "the outputs vary with the inputs"
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda x: 1.0 / x, "divides by something else than numbers other than 0"),
+        (lambda x: x / x, "is a TrueDivide of two tensors"),
+        (lambda x: x + np.ones((4, 4, 3), np.float32), r"a constant of shape \(4, 4, 3\)"),
+        (lambda x: x[..., ::-1], "is the operator GetItem of Keras 3; it is loaded with Add, "),
+    ],
+)
+def test_other_operators_are_refused_by_name(write: Callable[[Any], Any], message: str, tmp_path: Path) -> None:
+    import keras
+
+    image = keras.layers.Input((4, 4, 3))
+    keras.Model(image, keras.layers.Flatten()(write(image))).save(tmp_path / "m.keras")
+    with pytest.raises(UnsupportedLayer, match=message):
+        load_model(tmp_path / "m.keras")

@@ -238,6 +238,22 @@ def test_a_network_that_pytorch_exported(opset: int) -> None:
     assert kinds.count("Activation") == 4 and "BatchNormalization" not in kinds  # the exporter folded it
 
 
+@pytest.mark.parametrize("batch", [1, "unk__1"])
+def test_a_network_that_tf2onnx_converted(batch: int | str, tmp_path: Path) -> None:
+    """Written by tf2onnx 1.17 of a Keras 2 model: channels last at the input, Transposes, SAME padding as pads, a batch norm folded in,
+    swish as Sigmoid and Mul, a gate, UpSampling2D as Resize, Flatten as Transpose and Reshape. Users leave the batch open."""
+    model = onnx.load(str(Path(__file__).parents[1] / "golden" / "tf2onnx_opset15.onnx"))
+    if isinstance(batch, str):
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = batch
+    path = tmp_path / "net.onnx"
+    onnx.save(model, str(path))
+    read, image = read_onnx_model(path), values(1, 16, 16, 3)
+    (expected,) = onnxruntime.InferenceSession(str(path)).run(None, {"image": image})
+    assert read.input_shape == (None, 16, 16, 3)
+    np.testing.assert_allclose(np.asarray(read(image)), expected, rtol=0, atol=tolerances.FLOAT_KERNELS)
+    assert np.ptp(expected) > 0.01
+
+
 def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
     """Bytes at random places, and values of its messages: what is not refused is a network still."""
     whole = (Path(__file__).parents[1] / "golden" / "torch_exported_opset13.onnx").read_bytes()
