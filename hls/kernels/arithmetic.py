@@ -21,8 +21,8 @@ from edgekit.hls.kernels.base import VALUE_BITS, Constant, Memory, signed, unsig
 
 K_HOT_MAX = 2
 """Weights of at most so many set bits are multiplied by shifts and adds."""
-PLAIN_WEIGHT_BITS, SHIFT_BITS = 6, 6
-"""Bits of a weight in two's complement, and of a requantize's shift."""
+PLAIN_WEIGHT_BITS = 6
+"""Bits of a weight in two's complement."""
 SUMS_IN_DSP = 16
 PACKED_FIELD_BITS = 18
 """As edgekit_arithmetic.h has them."""
@@ -43,7 +43,10 @@ class Arithmetic(enum.Enum):
 
 @dataclass(frozen=True)
 class Sums:
-    """How sums of weighted values are taken and requantized: the arithmetic, and the bits of each number in it."""
+    """How sums of weighted values are taken and requantized: the arithmetic, and the bits of each number in it.
+
+    `shift_bits`: of what a channel's shift is beyond the smallest one; 0 where all channels have the same.
+    """
 
     arithmetic: Arithmetic
     weight_bits: int
@@ -116,16 +119,17 @@ def value_type(tensor: Tensor) -> str:
 
 def sums_of(graph: IntegerGraph, op: WeightedOp, packable: bool) -> Sums:
     """`packable`: whether two neighbouring PEs share each activation."""
-    hot, accumulator_bits, bias_bits = _measured(graph, op)
+    hot, accumulator_bits, bias_bits, shift_bits = _measured(graph, op)
     arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
-    return Sums(arithmetic, _weight_bits(hot), accumulator_bits, bias_bits, SHIFT_BITS)
+    return Sums(arithmetic, _weight_bits(hot), accumulator_bits, bias_bits, shift_bits)
 
 
 @lru_cache(maxsize=256)
-def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int]:
-    """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums and of biases."""
+def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int, int]:
+    """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums, biases and shifts."""
     q = quarters(graph, op)
-    return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max()))
+    further = max(q.shifts) - min(q.shifts)
+    return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max())), further.bit_length()
 
 
 def weight_code(op: WeightedOp) -> int:
@@ -166,11 +170,9 @@ def _code(weight: int, hot: int) -> int:
 def sums_constants(graph: IntegerGraph, op: WeightedOp, pe: int) -> tuple[Constant, ...]:
     """What a kernel has to know to requantize `pe` sums side by side."""
     q, requantize = quarters(graph, op), requantize_of(graph, op)
-    clamp = {"low": requantize.low, "high": requantize.high}
-    return (
-        *unsigned(pe=pe, n_wide=signed_bits(q.wide_bound)),
-        *signed(**clamp, shift_low=min(q.shifts), shift_high=max(q.shifts)),
-    )
+    clamp, least = {"low": requantize.low, "high": requantize.high}, min(q.shifts)
+    wide = q.bound if least >= 3 else (2 * q.bound + 1) << (1 - least)
+    return (*unsigned(pe=pe, n_wide=signed_bits(wide)), *signed(**clamp, shift_low=least, shift_high=max(q.shifts)))
 
 
 def sums_types(op: WeightedOp, sums: Sums) -> dict[str, str]:
@@ -180,9 +182,10 @@ def sums_types(op: WeightedOp, sums: Sums) -> dict[str, str]:
 
 
 def sums_arrays(graph: IntegerGraph, op: WeightedOp, sums: Sums) -> dict[str, tuple[str, Int64]]:
-    """What each sum starts with, with its rounding constant, and by what it is shifted."""
+    """What each sum starts with, with its rounding constant, and by what it is shifted beyond the smallest shift."""
     q = quarters(graph, op)
-    return {"bias": (f"int<{sums.bias_bits}>", q.bias), "shift": (f"int<{sums.shift_bits}>", np.array(q.shifts, np.int64))}
+    further = np.array(q.shifts, np.int64) - min(q.shifts)
+    return {"bias": (f"int<{sums.bias_bits}>", q.bias), "shift": (f"uint<{max(1, sums.shift_bits)}>", further)}
 
 
 def product_constants(graph: IntegerGraph, op: ProductOp) -> tuple[Constant, ...]:

@@ -131,14 +131,8 @@ template <unsigned K> struct shift_add {
 //
 // so a truncating shift and a clamp are all that is left, and they equal every way of rounding. CONFIG_T has n_wide, the bits
 // that hold every shifted value, and the clamp low..high.
-template <typename CONFIG_T, class accum_T> ap_int<9> requantize_value(const accum_T &sum, const int shift) {
+template <typename CONFIG_T, class value_T> ap_int<9> clamp_value(const value_T &value) {
     #pragma HLS INLINE
-    ap_int<CONFIG_T::n_wide> value = sum;
-    if (shift >= 3) {
-        value = value >> (shift - 2);
-    } else {
-        value = (value * 2 + 1) << (1 - shift);
-    }
     if (value < CONFIG_T::low) {
         return CONFIG_T::low;
     }
@@ -148,10 +142,40 @@ template <typename CONFIG_T, class accum_T> ap_int<9> requantize_value(const acc
     return value;
 }
 
-// The shift of a channel: a constant of the circuit where all channels have the same.
-template <typename CONFIG_T, class shift_T> int shift_of(const shift_T &shift) {
+// A channel with a circuit of its own, in which its shift is a constant.
+template <typename CONFIG_T, class accum_T> ap_int<9> requantize_value(const accum_T &sum, const int shift) {
     #pragma HLS INLINE
-    return CONFIG_T::shift_low == CONFIG_T::shift_high ? CONFIG_T::shift_low : int(shift);
+    ap_int<CONFIG_T::n_wide> value = sum;
+    if (shift >= 3) {
+        value = value >> (shift - 2);
+    } else {
+        value = (value * 2 + 1) << (1 - shift);
+    }
+    return clamp_value<CONFIG_T>(value);
+}
+
+// Channels that take turns in one circuit. All are shifted by shift_low, their smallest shift, which is a constant and so only
+// wires, and each by `more` = n - shift_low beyond that:
+//
+//     shift_low >= 3:  (s >> (shift_low - 2)) >> more
+//     shift_low <= 1:  ((2*s + 1) << (1 - shift_low)) >> more        for n >= 3, too, since (2*s + 1) >> 1 = s
+//
+// `more` is unsigned and no wider than shift_high - shift_low asks for: each bit of it is a row of multiplexers, and a signed
+// amount would be a shifter to the other side as well.
+template <typename CONFIG_T, class accum_T, class more_T> ap_int<9> requantize_channel(const accum_T &sum, const more_T &more) {
+    #pragma HLS INLINE
+    const int right = CONFIG_T::shift_low >= 3 ? CONFIG_T::shift_low - 2 : 0;
+    const int left = CONFIG_T::shift_low >= 3 ? 0 : 1 - CONFIG_T::shift_low;
+    ap_int<CONFIG_T::n_wide> value = sum;
+    if (CONFIG_T::shift_low >= 3) {
+        value = value >> right;
+    } else {
+        value = (value * 2 + 1) << left;
+    }
+    if (CONFIG_T::shift_low != CONFIG_T::shift_high) {
+        value = value >> more;
+    }
+    return clamp_value<CONFIG_T>(value);
 }
 
 // Two activations, each signed or not: -128 * 255 .. 255 * 255.
@@ -167,13 +191,7 @@ template <class left_T, class right_T> ap_int<17> multiply_activations(const lef
 template <typename CONFIG_T, class accum_T> ap_int<9> requantize_product(const accum_T &sum) {
     #pragma HLS INLINE
     const accum_T value = sum >> CONFIG_T::shift;
-    if (value < CONFIG_T::low) {
-        return CONFIG_T::low;
-    }
-    if (value > CONFIG_T::high) {
-        return CONFIG_T::high;
-    }
-    return value;
+    return clamp_value<CONFIG_T>(value);
 }
 
 // Weight number `lane` of a memory word: BITS bits, a signed number, or an unsigned code.

@@ -33,13 +33,13 @@ struct matvec_config : sums_config {
     static const unsigned lanes = 1; // PE * SIMD
 };
 
-// The end of a sum: PE accumulators to a token.
+// The end of a sum: PE accumulators to a token. `shifts`: of each channel, beyond shift_low.
 template <typename CONFIG_T, class res_T, class accum_T, class shift_T>
 void requantize_token(const accum_T sums[CONFIG_T::pe], const shift_T shifts[], const unsigned group, res_T &out) {
     #pragma HLS INLINE
     for (unsigned p = 0; p < CONFIG_T::pe; p++) {
         #pragma HLS UNROLL
-        out[p] = requantize_value<CONFIG_T>(sums[p], shift_of<CONFIG_T>(shifts[group * CONFIG_T::pe + p]));
+        out[p] = requantize_channel<CONFIG_T>(sums[p], shifts[group * CONFIG_T::pe + p]);
     }
 }
 
@@ -49,7 +49,8 @@ void requantize_token(const accum_T sums[CONFIG_T::pe], const shift_T shifts[], 
 //           Output    output_groups
 //             Input     input_groups      initiation interval 1; the three flatten into one
 //
-// The vector is read in the first output group and kept for the others.
+// The vector is read in the first output group and kept for the others. The place of a word of weights is counted, here and in the
+// kernels below, since a product of counters may become a multiplier.
 template <typename CONFIG_T, class data_T, class res_T>
 void matvec(hls::stream<data_T> &data, hls::stream<res_T> &res,
             const typename CONFIG_T::weight_t weights[CONFIG_T::output_groups * CONFIG_T::input_groups * CONFIG_T::lanes],
@@ -64,6 +65,7 @@ void matvec(hls::stream<data_T> &data, hls::stream<res_T> &res,
     typename CONFIG_T::accum_t sums[pe];
     #pragma HLS ARRAY_PARTITION variable=sums complete
 
+    unsigned word = 0; // of the weights: o * input_groups + i
 Position:
     for (unsigned position = 0; position < CONFIG_T::positions; position++) {
     Output:
@@ -85,8 +87,8 @@ Position:
                         sums[p] = bias[o * pe + p];
                     }
                 }
-                const unsigned first = (o * CONFIG_T::input_groups + i) * lanes;
-                CONFIG_T::arithmetic::template dot<pe, CONFIG_T::simd>(x, weights, first, sums);
+                CONFIG_T::arithmetic::template dot<pe, CONFIG_T::simd>(x, weights, word * lanes, sums);
+                word = word + 1 == CONFIG_T::output_groups * CONFIG_T::input_groups ? 0 : word + 1;
                 if (i + 1 == CONFIG_T::input_groups) {
                     res_T out;
                     requantize_token<CONFIG_T>(sums, shifts, o, out);
@@ -122,6 +124,8 @@ void held_matvec(hls::stream<data_T> &data, hls::stream<word_T> &weights, hls::s
     typename CONFIG_T::accum_t sums[pe];
     #pragma HLS ARRAY_PARTITION variable=sums complete
 
+    unsigned cell = 0;   // of the input map: position * input_groups + i
+    unsigned result = 0; // of the output map: position * output_groups + o
 Output:
     for (unsigned o = 0; o < CONFIG_T::output_groups; o++) {
     Position:
@@ -133,10 +137,11 @@ Output:
                 data_T x;
                 if (o == 0) {
                     x = data.read();
-                    map[position * CONFIG_T::input_groups + i] = x;
+                    map[cell] = x;
                 } else {
-                    x = map[position * CONFIG_T::input_groups + i];
+                    x = map[cell];
                 }
+                cell = cell + 1 == CONFIG_T::positions * CONFIG_T::input_groups ? 0 : cell + 1;
                 word_T word;
                 if (position == 0) {
                     word = weights.read();
@@ -154,7 +159,8 @@ Output:
                 if (i + 1 == CONFIG_T::input_groups) {
                     res_T out;
                     requantize_token<CONFIG_T>(sums, shifts, o, out);
-                    outputs[position * CONFIG_T::output_groups + o] = out;
+                    outputs[result] = out;
+                    result = position + 1 == CONFIG_T::positions ? o + 1 : result + CONFIG_T::output_groups;
                 }
             }
         }

@@ -39,6 +39,7 @@ void depthwise(hls::stream<data_T> &data, hls::stream<res_T> &res,
     typename CONFIG_T::accum_t sums[pe];
     #pragma HLS ARRAY_PARTITION variable=sums complete
 
+    unsigned word = 0; // of the weights: group * taps + tap
 Position:
     for (unsigned position = 0; position < CONFIG_T::positions; position++) {
     Group:
@@ -55,11 +56,11 @@ Position:
                         sums[p] = bias[group * pe + p];
                     }
                 }
-                const unsigned first = (group * CONFIG_T::taps + tap) * pe;
                 for (unsigned p = 0; p < pe; p++) {
                     #pragma HLS UNROLL
-                    sums[p] += CONFIG_T::arithmetic::product(x[p], weights[first + p]);
+                    sums[p] += CONFIG_T::arithmetic::product(x[p], weights[word * pe + p]);
                 }
+                word = word + 1 == CONFIG_T::groups * CONFIG_T::taps ? 0 : word + 1;
                 if (tap + 1 == CONFIG_T::taps) {
                     res_T out;
                     requantize_token<CONFIG_T>(sums, shifts, group, out);
@@ -85,6 +86,7 @@ void map_sums(hls::stream<data_T> &data, hls::stream<res_T> &res,
     typename CONFIG_T::accum_t sums[CONFIG_T::groups * CONFIG_T::pe];
     #pragma HLS ARRAY_RESHAPE variable=sums cyclic factor=pe
 
+    unsigned word = 0; // of the weights: tap * groups + group, or group where a channel's are alike
 Tap:
     for (unsigned tap = 0; tap < CONFIG_T::taps; tap++) {
     Group:
@@ -93,16 +95,15 @@ Tap:
             EDGEKIT_ITERATION(CONFIG_T);
             data_T x;
             x = data.read();
-            const unsigned weight_tap = CONFIG_T::weight_taps == 1 ? 0 : tap;
-            const unsigned first = (weight_tap * CONFIG_T::groups + group) * pe;
             for (unsigned p = 0; p < pe; p++) {
                 #pragma HLS UNROLL
                 typename CONFIG_T::accum_t sum = bias[group * pe + p];
                 if (tap > 0) {
                     sum = sums[group * pe + p];
                 }
-                sums[group * pe + p] = sum + CONFIG_T::arithmetic::product(x[p], weights[first + p]);
+                sums[group * pe + p] = sum + CONFIG_T::arithmetic::product(x[p], weights[word * pe + p]);
             }
+            word = word + 1 == CONFIG_T::weight_taps * CONFIG_T::groups ? 0 : word + 1;
         }
     }
 Emit:

@@ -122,11 +122,13 @@ struct resize_config {
     static const unsigned unit = 1;  // the greatest common divisor of both token sizes
 };
 
-// The same values in tokens of another size. Iterations: steps; each moves `unit` values.
+// The same values in tokens of another size. Iterations: steps; each moves `unit` values, out of the low end of the token that comes
+// in and into the high end of the one that goes out. Both move down by as much, so that no value is looked for.
 template <typename CONFIG_T, class data_T, class res_T> void resize_tokens(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    const unsigned unit = CONFIG_T::unit, last = res_T::size - unit;
     data_T in;
     res_T out;
-    unsigned taken = 0, given = 0; // values of the token that comes in, and of the one that goes out
+    unsigned taken = 0, given = 0; // units of the token that comes in, and of the one that goes out
 Step:
     for (unsigned i = 0; i < CONFIG_T::steps; i++) {
         #pragma HLS PIPELINE II=1
@@ -134,12 +136,20 @@ Step:
         if (taken == 0) {
             in = data.read();
         }
+        for (unsigned c = 0; c < res_T::size - CONFIG_T::unit; c++) {
+            #pragma HLS UNROLL
+            out[c] = out[c + unit];
+        }
         for (unsigned c = 0; c < CONFIG_T::unit; c++) {
             #pragma HLS UNROLL
-            out[given + c] = in[taken + c];
+            out[last + c] = in[c];
         }
-        taken = taken + CONFIG_T::unit == data_T::size ? 0 : taken + CONFIG_T::unit;
-        given = given + CONFIG_T::unit == res_T::size ? 0 : given + CONFIG_T::unit;
+        for (unsigned c = 0; c < data_T::size - CONFIG_T::unit; c++) {
+            #pragma HLS UNROLL
+            in[c] = in[c + unit];
+        }
+        taken = taken + 1 == data_T::size / unit ? 0 : taken + 1;
+        given = given + 1 == res_T::size / unit ? 0 : given + 1;
         if (given == 0) {
             res.write(out);
         }

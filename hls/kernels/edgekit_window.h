@@ -10,6 +10,9 @@
 // Tokens come at even distances over a row, so that whoever writes them need not stop meanwhile, and just in time: when a row of
 // windows begins, `reach` of them have come from the first one of the row of the map where these windows have their top. The buffer
 // has `words` places, which are used in turn; window.py beside it finds both numbers. Cells outside the map are pad_value.
+//
+// A place is never written and read within a row with less than window.py's SETTLED iterations between; from one row to the next
+// these may be two. So rows do not flatten: each ends before the next one begins.
 
 #ifndef EDGEKIT_WINDOW_H_
 #define EDGEKIT_WINDOW_H_
@@ -76,6 +79,7 @@ Row:
         for (int cycle = 0; cycle < CONFIG_T::row_cycles; cycle++) {
             #pragma HLS PIPELINE II=1
             #pragma HLS DEPENDENCE variable=lines inter false
+            #pragma HLS LOOP_FLATTEN off
             EDGEKIT_ITERATION(CONFIG_T);
             if (x < CONFIG_T::out_columns) {
                 const int row = top + i * CONFIG_T::dilation_rows, column = left + j * CONFIG_T::dilation_columns;

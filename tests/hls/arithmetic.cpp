@@ -117,6 +117,24 @@ template <int LOW, int HIGH> void requantize() {
     }
 }
 
+template <int LEAST, int FURTHER> struct shared_config {
+    static const unsigned n_wide = LEAST >= 3 ? 20 : 22 - LEAST;
+    static const int low = -128, high = 127, shift_low = LEAST, shift_high = LEAST + FURTHER;
+};
+
+// Every shift from the smallest one up in one circuit: equal to a circuit of its own.
+template <int LEAST, int FURTHER> void requantize_together() {
+    for (int more = 0; more <= FURTHER; more++) {
+        for (int s = -(1 << 19); s < 1 << 19; s += 31) {
+            typedef ap_uint<(FURTHER < 2 ? 1 : FURTHER < 4 ? 2 : FURTHER < 8 ? 3 : FURTHER < 16 ? 4 : 5)> more_t;
+            if (LEAST + more != 2) {
+                const int alone = nnet::requantize_value<clamp_config<-128, 127>>(ap_int<20>(s), LEAST + more);
+                equal(nnet::requantize_channel<shared_config<LEAST, FURTHER>>(ap_int<20>(s), more_t(more)), alone, "requantize together");
+            }
+        }
+    }
+}
+
 // Every pair of 8-bit activations, signed and not.
 static void products_of_activations() {
     for (int x = -128; x < 256; x++) {
@@ -171,6 +189,13 @@ int main() {
     requantize<-128, 127>();
     requantize<0, 255>();
     requantize<0, 48>();
+    requantize_together<3, 0>();
+    requantize_together<3, 1>();
+    requantize_together<5, 7>();
+    requantize_together<9, 15>();
+    requantize_together<1, 0>();
+    requantize_together<0, 9>();
+    requantize_together<-7, 23>();
     products_of_activations();
     requantize_products<0, -128, 127>();
     requantize_products<1, -128, 127>();
