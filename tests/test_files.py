@@ -13,7 +13,17 @@ from edgekit.bench.results import BYTES_MAX as RESULTS_BYTES_MAX
 from edgekit.cli.main import main
 from edgekit.digest import CHUNK_BYTES, digest_of, digest_of_file, digest_of_parts
 from edgekit.errors import EdgekitError
-from edgekit.files import JSON_BYTES_MAX, MODEL_BYTES_MAX, read_bounded, read_json_object
+from edgekit.files import (
+    GROWTH_BYTES,
+    GROWTH_MAX,
+    JSON_BYTES_MAX,
+    MODEL_BYTES_MAX,
+    check_path,
+    read_bounded,
+    read_json_object,
+    reading,
+    unpacked_bytes_max,
+)
 from edgekit.jobs.labels import LABELS_BYTES_MAX
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, read_mark
 
@@ -119,3 +129,50 @@ def test_digests_are_sha256_in_hex(tmp_path: Path) -> None:
     wanted = hashlib.sha256(content).hexdigest()
     assert digest_of(content) == digest_of_file(path) == digest_of_parts([content[:100], b"", content[100:]]) == wanted
     assert digest_of_parts([]) == digest_of(b"")
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A pipe would make us wait for whoever writes into it, a device never end."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(EdgekitError, match=f"cannot read '.*{name}': it is a device, a pipe or a socket"):
+            read_bounded(tmp_path / name, 8)
+
+
+def test_a_pipe_that_takes_a_files_place_does_not_make_us_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr("edgekit.files.check_regular", lambda *_: 0)
+    with pytest.raises(EdgekitError, match="it is a device, a pipe or a socket"):
+        read_bounded(tmp_path / "pipe", 8)
+
+
+def test_paths_that_no_file_can_have(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    for path, message in (
+        (Path("a\0b"), "has a NUL in it"),
+        (Path("n" * 256), "is too long"),
+        (Path("a/" * 2049), "is too long"),
+        (tmp_path / "circle", "Too many levels of symbolic links"),
+    ):
+        with pytest.raises(EdgekitError, match=message):
+            check_path(path)
+    for path in (tmp_path / "none", tmp_path / "none" / "inside", tmp_path / ("é" * 127)):
+        check_path(path)
+
+
+def test_reading_lets_nothing_else_out() -> None:
+    for error in (ValueError("no\nlines"), KeyError("x"), MemoryError(), RecursionError("deep"), AttributeError("x")):
+        with pytest.raises(EdgekitError, match="the file is damaged, or of another kind") as raised, reading("the file"):
+            raise error
+        assert "\n" not in str(raised.value)
+    with pytest.raises(EdgekitError, match=r"^as it is$"), reading("the file"):
+        raise EdgekitError("as it is")
+    with pytest.raises(KeyboardInterrupt), reading("the file"):
+        raise KeyboardInterrupt
+
+
+def test_what_a_file_may_unpack_to() -> None:
+    assert unpacked_bytes_max(10) == GROWTH_BYTES
+    assert unpacked_bytes_max(100 << 20) == MODEL_BYTES_MAX
+    assert unpacked_bytes_max(4 << 20) == GROWTH_MAX * (4 << 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 
 from edgekit import plan as plan_module
 from edgekit.errors import EdgekitError
-from edgekit.plan import MANIFEST, SCHEMA, Plan, check_destination, write, write_file
+from edgekit.plan import MANIFEST, SCHEMA, Plan, check_destination, check_file_destination, check_name, safe_name, write, write_file
 
 
 def ours(generation: int, count: int = 3, size: int = 10) -> Plan:
@@ -226,3 +227,57 @@ def test_two_runs_take_turns(tmp_path: Path) -> None:
     for child in children:
         child.kill()
         child.communicate()
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("mobilenet_v2_0.35_96", "mobilenet_v2_0.35_96"),
+        ("../escaped", "escaped"),
+        ("/absolute/path", "absolute_path"),
+        ("..", "model"),
+        ("", "model"),
+        ("a\0b", "a_b"),
+        ("net\nexec rm -rf /", "net_exec_rm_-rf"),
+        ("$(touch x)", "touch_x"),
+        (".hidden", "hidden"),
+        ("-o", "o"),
+        ("n" * 300, "n" * 100),
+        ("zoë's net", "zo_s_net"),
+        ("C:\\nul", "C_nul"),
+    ],
+)
+def test_names_of_others_become_one_safe_part_of_a_path(name: str, safe: str, tmp_path: Path) -> None:
+    assert safe_name(name) == safe_name(safe) == safe
+    check_name(safe)
+    (tmp_path / safe).touch()
+
+
+def test_a_destination_is_tried_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights say nothing of a full disk, and root has them all."""
+    for check in (check_destination, check_file_destination):
+        check(tmp_path / "new" / "deep")
+        assert list(tmp_path.iterdir()) == []
+
+    def full(path: Path, content: bytes) -> None:
+        path.write_bytes(content[:1])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(plan_module, "_write_durably", full)
+    for check in (check_destination, check_file_destination):
+        with pytest.raises(EdgekitError, match=r"is not writable \(No space left on device\); nothing was changed"):
+            check(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_a_destination(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in ((Path("/"), "is the root"), (tmp_path / ("n" * 256), "is too long"), (tmp_path / "circle", "cannot be reached")):
+        for check in (check_destination, check_file_destination):
+            with pytest.raises(EdgekitError, match=message):
+                check(path)
+        with pytest.raises(EdgekitError, match=message):
+            write_file(path, b"")
+    with pytest.raises(EdgekitError, match="is a device, a pipe or a socket"):
+        check_file_destination(tmp_path / "pipe")

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +15,12 @@ from types import MappingProxyType
 from typing import Any
 
 from edgekit.cache import cache_folder
+from edgekit.children import TookTooLong, call
 from edgekit.digest import digest_of_parts
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.plan import Plan, write_file
 from edgekit.progress import Note
+from edgekit.scratch import scratch_folder
 from edgekit.tflite.kernel_sets import KERNEL_SETS
 from edgekit.tools import CMAKE, GXX, GXX_AARCH64, MAKE, Tool, require, version
 
@@ -87,13 +87,13 @@ def build_application(arch: str, note: Note = lambda _: None) -> bytes:
     except OSError as error:
         raise EdgekitError(f"cannot read {built}: {error.strerror}; remove it, or set EDGEKIT_CACHE to another folder") from error
     note(f"compiling the latency application for {arch}")
-    with tempfile.TemporaryDirectory(prefix="edgekit-firmware-") as name:
+    with scratch_folder("firmware") as folder:
         tools = [f"-DCMAKE_MAKE_PROGRAM={make}", f"-DCMAKE_CXX_COMPILER={compiler}"]
         if arch != platform.machine():
             tools += ["-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={arch}"]
-        _run([cmake, "-S", sources, "-B", name, "-G", "Unix Makefiles", "-DCMAKE_BUILD_TYPE=Release", *tools])
-        _run([cmake, "--build", name, "--target", APPLICATION, "--parallel", str(os.cpu_count() or 1)])
-        program = (Path(name) / "latency" / APPLICATION).read_bytes()
+        _run([cmake, "-S", sources, "-B", folder, "-G", "Unix Makefiles", "-DCMAKE_BUILD_TYPE=Release", *tools])
+        _run([cmake, "--build", folder, "--target", APPLICATION, "--parallel", str(os.cpu_count() or 1)])
+        program = (folder / "latency" / APPLICATION).read_bytes()
     write_file(built, program)
     return program
 
@@ -177,10 +177,9 @@ def _compiler(target: Architecture) -> Path:
 def _ask(compiler: Path, question: str) -> str:
     """One line that GCC answers, or nothing."""
     try:
-        done = subprocess.run([compiler, question], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=ASK_SECONDS_MAX)
-    except (OSError, subprocess.TimeoutExpired):
+        return call([compiler, question], ASK_SECONDS_MAX).output_text.strip()
+    except EdgekitError:
         return ""
-    return done.stdout.strip()
 
 
 def _sources() -> Path:
@@ -212,11 +211,9 @@ def _compiler_file(compiler: Path, name: str) -> bytes:
 
 def _run(command: list[Any]) -> None:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, timeout=BUILD_SECONDS_MAX
-        )
-    except subprocess.TimeoutExpired:
+        done = call(command, BUILD_SECONDS_MAX)
+    except TookTooLong:
         raise EdgekitError(f"the latency application was not built within {BUILD_SECONDS_MAX} s") from None
-    if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+    if done.code:
+        said = "\n".join((done.output_text + done.messages_text).strip().splitlines()[-20:])
         raise EdgekitError(f"the latency application does not build:\n{said}")

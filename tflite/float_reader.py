@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError, UnsupportedLayer
+from edgekit.files import reading
 from edgekit.float_network import FloatNetwork, FloatOp, FloatTensor, Option
 from edgekit.tflite import schema
 from edgekit.tflite.reader import OPTIONAL, op_version, parse, text_of
@@ -21,6 +22,7 @@ SIX = (5.95, 6.05)
 """Where the largest real value of a quantized output is in here, it is a ReLU6."""
 
 
+@reading("the TFLite file")
 def read_float_network(tflite: bytes) -> FloatNetwork:
     """The network of a TFLite file.
 

@@ -7,10 +7,7 @@ so it has one of its own (micro_process.py).
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import shares
+from edgekit.children import Ended, TookTooLong, call, call_together
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.progress import Note
+from edgekit.scratch import scratch_folder
 from edgekit.tflite.executors import as_graph_values, as_stored
 from edgekit.tflite.reader import parse
 from edgekit.tflite.writer import write_tflite
@@ -41,9 +41,9 @@ def _missing(artifact: Artifact) -> str | None:
         return "tflite-micro is not installed: pip install tflite-micro"
     if artifact.tflite is None and artifact.graph is None:
         return "there is no TFLite file"
-    with tempfile.TemporaryDirectory(prefix="edgekit-tflm-") as name:
+    with scratch_folder("tflm") as folder:
         try:
-            _wait(_start(Path(name), _put(artifact, Path(name)), []), 0)
+            _check_ended(call(_command(folder, _put(artifact, folder), []), START_SECONDS_MAX))
         except EdgekitError as error:
             return str(error)
     return None
@@ -52,8 +52,7 @@ def _missing(artifact: Artifact) -> str | None:
 @contextmanager
 def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
     graph = artifact.graph
-    with tempfile.TemporaryDirectory(prefix="edgekit-tflm-") as name:
-        folder = Path(name)
+    with scratch_folder("tflm") as folder:
         note("loading the TFLite file")
         model = _put(artifact, folder)
 
@@ -77,41 +76,29 @@ def _put(artifact: Artifact, folder: Path) -> Any:
 
 def _run(folder: Path, model: Any, batch: npt.NDArray[Any]) -> Values:
     """Shares the batch out between the processors."""
-    parts = np.array_split(batch, max(1, min(len(batch), os.cpu_count() or 1)))
-    children: list[subprocess.Popen[str]] = []
+    parts = shares(batch)
+    files = [[folder / INPUTS.format(index), folder / OUTPUTS.format(index)] for index in range(len(parts))]
+    for part, (given, _) in zip(parts, files, strict=True):
+        np.save(given, part)
+    limits = [START_SECONDS_MAX + IMAGE_SECONDS_MAX * len(part) for part in parts]
     try:
-        for index, part in enumerate(parts):
-            files = [folder / INPUTS.format(index), folder / OUTPUTS.format(index)]
-            np.save(files[0], part)
-            children.append(_start(folder, model, files))
-        for child, part in zip(children, parts, strict=True):
-            _wait(child, len(part))
-        return _joined(model, [folder / OUTPUTS.format(index) for index in range(len(parts))])
-    finally:  # before the folder goes: where one has failed, the others still write
-        for child in children:
-            child.kill()
-            child.wait()
+        call_together([_command(folder, model, both) for both in files], limits, _check_ended)
+    except TookTooLong as error:
+        raise EdgekitError(f"TFLite Micro did not end within {limits[0]} s for {len(parts[0])} images") from error
+    return _joined(model, [taken for _, taken in files])
 
 
-def _start(folder: Path, model: Any, files: list[Path]) -> subprocess.Popen[str]:
+def _command(folder: Path, model: Any, files: list[Path]) -> list[str | Path]:
     """`files`: inputs and outputs; none to load the model only."""
     kept = ",".join(map(str, _computed(model)))
-    command = [sys.executable, "-m", PROGRAM, str(folder / MODEL), str(_arena_bytes(model)), kept, *map(str, files)]
-    nothing, messages = subprocess.DEVNULL, subprocess.PIPE
-    return subprocess.Popen(command, text=True, errors="replace", stdin=nothing, stdout=nothing, stderr=messages)
+    return [sys.executable, "-m", PROGRAM, folder / MODEL, str(_arena_bytes(model)), kept, *files]
 
 
-def _wait(child: subprocess.Popen[str], images: int) -> None:
+def _check_ended(ended: Ended) -> None:
     """Raises EdgekitError with the interpreter's last words."""
-    limit = START_SECONDS_MAX + IMAGE_SECONDS_MAX * images
-    try:
-        _, messages = child.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        raise EdgekitError(f"TFLite Micro did not end within {limit} s for {images} images") from None
-    if child.returncode != 0:
-        lines = [line.strip() for line in messages.splitlines() if line.strip()]
-        raise EdgekitError(f"TFLite Micro does not run the file: {'; '.join(lines[-3:]) or f'it ended with code {child.returncode}'}")
+    if ended.code != 0:
+        lines = [line.strip() for line in ended.messages_text.splitlines() if line.strip()]
+        raise EdgekitError(f"TFLite Micro does not run the file: {'; '.join(lines[-3:]) or f'it ended with code {ended.code}'}")
 
 
 def _computed(model: Any) -> list[int]:

@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import EdgekitError
+from edgekit.files import reading
 from edgekit.tflite import schema
 from edgekit.tflite.flatbuffer import IDENTIFIER, pack
 
+VALUES_MAX = 1 << 28
+"""Of one tensor; what declares more is no network here."""
 OPTIONAL = -1
 """The index of an input that is left out."""
 
@@ -28,6 +31,7 @@ class OpVersion:
     version: int
 
 
+@reading("the TFLite file")
 def describe(tflite: bytes) -> list[OpVersion]:
     """Every op of the file with its version, subgraph by subgraph, in order. Raises EdgekitError for a file that is damaged."""
     model = parse(tflite)
@@ -54,6 +58,7 @@ def parse(tflite: bytes) -> Any:
     return model
 
 
+@reading("the TFLite file")
 def probe(tflite: bytes, names: Collection[str] | None = None) -> bytes:
     """A copy of the file in which every op output (whose name is in `names`) is an output of the first subgraph as well.
 
@@ -87,6 +92,7 @@ def _constants(model: Any) -> set[int]:
     return found
 
 
+@reading("the TFLite file")
 def smallest_softmax_scale(tflite: bytes) -> float | None:
     """Smallest beta * input scale among the quantized SOFTMAX ops of the file, or None when there are none."""
     model = parse(tflite)
@@ -167,7 +173,7 @@ def _tensor_problem(tensor: Any, buffers: list[Any]) -> str | None:
     if tensor.buffer >= len(buffers):
         return "has no buffer"
     shape = _indices(tensor.shape)
-    if any(size < 0 for size in shape):
+    if any(size < 0 for size in shape) or prod(shape) > VALUES_MAX:
         return f"has shape {shape}"
     buffer = buffers[tensor.buffer]
     bits = _bits(tensor.type)

@@ -10,13 +10,13 @@ compute their outputs from their inputs. Then the signature is converted; the co
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
+from edgekit.scratch import scratch_folder
 from edgekit.tflite.tensorflow import first_line, quiet
 
 GRAPH = "saved_model.pb"
@@ -48,13 +48,13 @@ def convert_saved_model(folder: Path) -> bytes:
     import tensorflow as tf
 
     model = _pruned(folder)
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as copy:
-        (Path(copy) / GRAPH).write_bytes(model.SerializeToString())
+    with scratch_folder("savedmodel") as copy:
+        (copy / GRAPH).write_bytes(model.SerializeToString())
         if (folder / "variables").is_dir():
-            shutil.copytree(folder / "variables", Path(copy) / "variables")
+            shutil.copytree(folder / "variables", copy / "variables")
         try:
             with quiet():
-                loaded = tf.saved_model.load(copy)
+                loaded = tf.saved_model.load(str(copy))
                 name = next((one for one in SIGNATURES if one in loaded.signatures), None)
                 function = None if name is None else loaded.signatures[name]
                 specs = {} if function is None else function.structured_input_signature[1]

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import EdgekitError
+from edgekit.files import read_bounded
 from edgekit.graph import IntegerGraph
 from edgekit.hls.project.network import Layer, Network
 
 FILE_NAME = "network.json"
+DESCRIPTION_BYTES_MAX = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,13 @@ def read_description(project: Path) -> Description:
         return TracedLayer(str(entry["name"]), int(entry["values"]), tuple(streamed(tensor) for tensor in entry["tensors"]))
 
     try:
-        found = json.loads((project / FILE_NAME).read_bytes())
+        found = json.loads(read_bounded(project / FILE_NAME, DESCRIPTION_BYTES_MAX))
         return Description(
             graph=str(found["graph"]),
             input=streamed(found["input"]),
             outputs=tuple(streamed(entry) for entry in found["outputs"]),
             layers=tuple(layer(entry) for entry in found["layers"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # whatever a file that says something else leads to
         reason = f"{type(error).__name__}: {error}"
         raise EdgekitError(f"{project} is no HLS project of edgekit: its {FILE_NAME} cannot be used ({reason})") from None

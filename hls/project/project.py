@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -19,6 +18,7 @@ from edgekit.hls.project.calls import lower_dataflow
 from edgekit.hls.project.description import FILE_NAME, Description, describe, to_json
 from edgekit.hls.project.model import network_to_hls4ml, set_fifo_depths
 from edgekit.hls.project.top import TopFunction, WeightMemory
+from edgekit.scratch import scratch_folder
 from edgekit.targets import Board
 from edgekit.version import __version__
 
@@ -108,8 +108,7 @@ def _top(model: Any) -> TopFunction:
 
 def written(write: Callable[[Path], Any]) -> tuple[Any, Plan]:
     """What `write` returns, and the files that it wrote into the folder that it is given."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-hls-") as name:
-        folder = Path(name)
+    with scratch_folder("hls") as folder:
         model = write(folder)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return model, {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
+from edgekit.children import TookTooLong, call
 from edgekit.errors import EdgekitError
 from edgekit.tools import CLANG, OPT, require
 
@@ -42,9 +42,9 @@ def compile_stages(folder: Path) -> str:
 
 def _call(command: list[str], folder: Path) -> None:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
-    except subprocess.TimeoutExpired:
+        done = call(command, SECONDS_MAX, folder=folder)
+    except TookTooLong:
         raise EdgekitError(f"{command[0]} took longer than {SECONDS_MAX} s for the stages") from None
-    if done.returncode != 0:
-        tail = "\n".join(done.stderr.strip().splitlines()[:20])
+    if done.code != 0:
+        tail = "\n".join(done.messages_text.strip().splitlines()[:20])
         raise EdgekitError(f"{command[0]} refuses the kernels:\n{tail}")

@@ -7,17 +7,17 @@ Yosys is no vendor's tool: its counts are a witness, not what Vivado would repor
 from __future__ import annotations
 
 import json
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.children import TookTooLong, call
 from edgekit.errors import EdgekitError
 from edgekit.hls.kernels.base import Memory
 from edgekit.hls.plan.resources import memory_cost
 from edgekit.hls.rtl.pipeline import content_file, memory_module
 from edgekit.hls.rtl.verilog import MemoryPorts, StageRtl
+from edgekit.scratch import scratch_folder
 from edgekit.tools import YOSYS, require
 
 FAMILIES = ("xc7", "xcup")
@@ -67,8 +67,8 @@ def map_stages(stages: Sequence[StageRtl], family: str) -> tuple[MappedStage, ..
     if family not in FAMILIES:
         raise EdgekitError(f"Yosys maps to the families {', '.join(FAMILIES)}, not to '{family}'")
     yosys = require(YOSYS)
-    with tempfile.TemporaryDirectory(prefix="edgekit-map-") as name:
-        folder, modules = Path(name), []
+    modules = []
+    with scratch_folder("map") as folder:
         for stage in stages:
             (folder / f"{stage.name}.v").write_text(stage.verilog)
             modules.append(stage.name)
@@ -113,9 +113,9 @@ def _statistics(file: Path) -> dict[str, dict[str, dict[str, int]]]:
 
 def _call(command: list[str], folder: Path) -> None:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
-    except subprocess.TimeoutExpired:
+        done = call(command, SECONDS_MAX, folder=folder)
+    except TookTooLong:
         raise EdgekitError(f"{command[0]} took longer than {SECONDS_MAX} s") from None
-    if done.returncode != 0:
-        tail = "\n".join((done.stderr + done.stdout).strip().splitlines()[-20:])
-        raise EdgekitError(f"{command[0]} ended with code {done.returncode}:\n{tail}")
+    if done.code != 0:
+        tail = "\n".join((done.messages_text + done.output_text).strip().splitlines()[-20:])
+        raise EdgekitError(f"{command[0]} ended with code {done.code}:\n{tail}")

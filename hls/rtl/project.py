@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from edgekit.hls.rtl.llvm import Module, read_module
 from edgekit.hls.rtl.sources import Sources, Top, prepare
 from edgekit.hls.rtl.verilog import StageRtl, StreamShape, translate
 from edgekit.progress import Note
+from edgekit.scratch import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ def project_rtl(project: Path, note: Note) -> ProjectRtl:
         Refused: a stage has something that the translator does not know.
         EdgekitError: no project, no clang, or clang does not compile it.
     """
-    with tempfile.TemporaryDirectory(prefix="edgekit-rtl-") as name:
-        sources = prepare(project, Path(name))
+    with scratch_folder("rtl") as folder:
+        sources = prepare(project, folder)
         note("compiling the kernels with clang")
-        module = read_module(compile_stages(Path(name)))
+        module = read_module(compile_stages(folder))
     return translated(sources, module, note)
 
 

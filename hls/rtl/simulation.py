@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.arrays import Array
+from edgekit.children import TookTooLong, call
 from edgekit.errors import EdgekitError
 from edgekit.hls.project.description import Description, StreamedTensor, read_description
 from edgekit.hls.rtl.pipeline import TOP, network_files
 from edgekit.hls.rtl.project import ProjectRtl, project_rtl
 from edgekit.progress import Note
+from edgekit.scratch import scratch_folder
 from edgekit.tools import VERILATOR, require
 
 FLAGS = (
@@ -79,8 +79,7 @@ def open_rtl(project: Path, note: Note, depths: Mapping[str, int] | None = None)
     verilator, description = require(VERILATOR), read_description(project)
     rtl = project_rtl(project, note)
     used = {**rtl.top.depths, **(depths or {})}
-    with tempfile.TemporaryDirectory(prefix="edgekit-rtl-") as name:
-        folder = Path(name)
+    with scratch_folder("rtl") as folder:
         shown = _shown(rtl, description)
         outputs = _outputs(rtl)
         tokens = {
@@ -164,10 +163,10 @@ def _values(file: Path, tensor: StreamedTensor, frames: int) -> Array:
 
 def _call(command: list[str], folder: Path, seconds: int) -> str:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
+        done = call(command, seconds, folder=folder)
+    except TookTooLong:
         raise EdgekitError(f"{command[0]} took longer than {seconds} s") from None
-    if done.returncode != 0:
-        tail = "\n".join((done.stderr + done.stdout).strip().splitlines()[-20:])
-        raise EdgekitError(f"{command[0]} ended with code {done.returncode}:\n{tail}")
-    return done.stdout
+    if done.code != 0:
+        tail = "\n".join((done.messages_text + done.output_text).strip().splitlines()[-20:])
+        raise EdgekitError(f"{command[0]} ended with code {done.code}:\n{tail}")
+    return done.output_text

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -14,10 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import shares
+from edgekit.children import Ended, TookTooLong, call, call_together
 from edgekit.errors import EdgekitError
 from edgekit.executor import Run, Values
 from edgekit.hls.project.description import Description, read_description
 from edgekit.progress import Note
+from edgekit.scratch import scratch_folder
 from edgekit.tools import GXX, require
 
 FLAGS = ("-std=c++14", "-w", "-I.", '-DWEIGHTS_DIR="firmware/weights"')
@@ -48,13 +49,12 @@ def open_simulation(project: Path, note: Note, compiled: Compile | None = None) 
         EdgekitError: no compiler, no project in that folder, or it does not compile.
     """
     description = read_description(project)
-    with tempfile.TemporaryDirectory(prefix="edgekit-csim-") as name:
-        folder = Path(name)
+    with scratch_folder("csim") as folder:
         note("compiling the C simulation")
         program = (compiled or compile_simulation)(project, folder)
 
         def run(inputs: npt.NDArray[Any]) -> Values:
-            return _run(project, program, description, inputs, folder)
+            return _run(project, program, description, inputs)
 
         yield run
 
@@ -71,11 +71,11 @@ def compile_program(project: Path, folder: Path, flags: Sequence[str], sources: 
     program = folder / "simulate"
     command = [str(cxx), *FLAGS, *flags, *sources, "-o", str(program)]
     try:
-        done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=COMPILE_SECONDS_MAX, check=False)
-    except subprocess.TimeoutExpired:
+        done = call(command, COMPILE_SECONDS_MAX, folder=project)
+    except TookTooLong:
         raise EdgekitError(f"{cxx} did not compile the C simulation in {project} within {COMPILE_SECONDS_MAX} s") from None
-    if done.returncode != 0:
-        raise EdgekitError(f"the C simulation in {project} does not compile with {cxx}:\n{_tail(done.stderr)}")
+    if done.code != 0:
+        raise EdgekitError(f"the C simulation in {project} does not compile with {cxx}:\n{_tail(done.messages_text)}")
     return program
 
 
@@ -85,48 +85,37 @@ def _known(cxx: Path, flags: tuple[str, ...]) -> list[str]:
     def compiles(flag: str) -> bool:
         command = [str(cxx), flag, "-fsyntax-only", "-x", "c++", os.devnull]
         try:
-            return subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS_MAX, check=False).returncode == 0
-        except subprocess.TimeoutExpired:
+            return call(command, PROBE_SECONDS_MAX).code == 0
+        except TookTooLong:
             return False
 
     return [flag for flag in flags if compiles(flag)]
 
 
-def _run(project: Path, program: Path, description: Description, inputs: npt.NDArray[Any], folder: Path) -> Values:
+def _run(project: Path, program: Path, description: Description, inputs: npt.NDArray[Any]) -> Values:
     """Shares the batch out between the processors."""
     source = description.input
     if inputs.shape[1:] != source.shape:
         raise ValueError(f"inputs have shape {inputs.shape[1:]}, tensor '{source.name}' has {source.shape}")
     batch = inputs.astype(source.dtype)
-    parts = np.array_split(batch, max(1, min(len(batch), os.cpu_count() or 1)))
-    children: list[subprocess.Popen[str]] = []
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+    parts = shares(batch)
+    with scratch_folder("batch") as place:
+        files = [(place / f"inputs{i}", place / f"outputs{i}") for i in range(len(parts))]
+        for part, (given, _) in zip(parts, files, strict=True):
+            given.write_bytes(part.tobytes())
+        limits = [START_SECONDS_MAX + IMAGE_SECONDS_MAX * len(part) for part in parts]
         try:
-            files = [(Path(name) / f"inputs{i}", Path(name) / f"outputs{i}") for i in range(len(parts))]
-            for part, (given, taken) in zip(parts, files, strict=True):
-                given.write_bytes(part.tobytes())
-                command = [str(program), str(given), str(taken)]
-                nothing, messages = subprocess.DEVNULL, subprocess.PIPE
-                children.append(subprocess.Popen(command, cwd=project, text=True, stdin=nothing, stdout=nothing, stderr=messages))
-            for child, part in zip(children, parts, strict=True):
-                _wait(child, len(part))
-            written = [_table(description, taken, len(part)) for part, (_, taken) in zip(parts, files, strict=True)]
-            return {source.name: batch, **_unpack(description, written)}
-        finally:  # before the folder goes: where one has failed, the others still write
-            for child in children:
-                child.kill()
-                child.wait()
+            call_together([[program, *both] for both in files], limits, _check_ended, folder=project)
+        except TookTooLong as error:
+            raise EdgekitError(f"the C simulation did not end within {limits[0]} s for {len(parts[0])} images") from error
+        written = [_table(description, taken, len(part)) for part, (_, taken) in zip(parts, files, strict=True)]
+        return {source.name: batch, **_unpack(description, written)}
 
 
-def _wait(child: subprocess.Popen[str], images: int) -> None:
-    limit = START_SECONDS_MAX + IMAGE_SECONDS_MAX * images
-    try:
-        _, messages = child.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        raise EdgekitError(f"the C simulation did not end within {limit} s for {images} images") from None
-    if child.returncode != 0:
-        how = f"was killed by signal {-child.returncode}" if child.returncode < 0 else f"ended with code {child.returncode}"
-        raise EdgekitError(f"the C simulation {how}: {_tail(messages) or 'it said nothing'}")
+def _check_ended(ended: Ended) -> None:
+    if ended.code != 0:
+        how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"ended with code {ended.code}"
+        raise EdgekitError(f"the C simulation {how}: {_tail(ended.messages_text) or 'it said nothing'}")
 
 
 def _table(description: Description, written: Path, images: int) -> npt.NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgekit.hls.project.project import Plan, plan_simulation
 from edgekit.hls.simulation.csim import open_simulation
 from edgekit.hls.simulation.exact import open_exact_simulation
 from edgekit.progress import Note
+from edgekit.scratch import scratch_folder
 from edgekit.targets import find_board
 from edgekit.tools import GXX, missing_reason
 
@@ -82,12 +82,12 @@ def _planned(artifact: Artifact, note: Note, plan: Callable[[IntegerGraph], Plan
 @contextmanager
 def _written(project: Mapping[str, bytes]) -> Iterator[Path]:
     """A folder of its own with these files, and nothing else."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-hls-") as name:
+    with scratch_folder("hls") as folder:
         for path, content in project.items():
-            target = Path(name) / path
+            target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        yield Path(name)
+        yield folder
 
 
 EXECUTORS: tuple[Executor, ...] = (

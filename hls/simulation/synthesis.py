@@ -7,7 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.children import started
 from edgekit.errors import EdgekitError
+from edgekit.files import read_bounded
 from edgekit.progress import Note
 
 SCRIPT, LOG = "build_ip.tcl", "build_ip.log"
@@ -44,23 +46,19 @@ def synthesize(project: Path, program: Path, note: Note) -> Synthesis:
     command = [str(program), "--mode", "hls", "--tcl", SCRIPT] if program.name == "vitis-run" else [str(program), "-f", SCRIPT]
     lines: list[str] = []
     with (
-        (project / LOG).open("w") as log,
-        subprocess.Popen(
-            command, cwd=project, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as process,
+        (project / LOG).open("wb") as log,
+        started(command, folder=project, messages=subprocess.STDOUT) as process,
     ):
         assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                log.write(line)
-                lines = [*lines[-LINES_SHOWN:], line.rstrip()]
-                if line.strip():
-                    note(f"Vitis HLS: {line.strip()[:120]}")
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        raise EdgekitError(f"{program} ended with code {process.returncode}; {project / LOG} says why. Its end:\n" + "\n".join(lines))
+        for said in process.stdout:
+            log.write(said)
+            line = said.decode(errors="replace").rstrip()
+            lines = [*lines[-LINES_SHOWN:], line]
+            if line.strip():
+                note(f"Vitis HLS: {line.strip()[:120]}")
+        code = process.wait()
+    if code != 0:
+        raise EdgekitError(f"{program} ended with code {code}; {project / LOG} says why. Its end:\n" + "\n".join(lines))
     return read_reports(project)
 
 
@@ -89,7 +87,7 @@ def read_reports(project: Path) -> Synthesis:
 
 def _parse(path: Path) -> ElementTree.Element:
     try:
-        content = path.read_bytes() if path.stat().st_size <= REPORT_BYTES_MAX else b""
+        content = read_bounded(path, REPORT_BYTES_MAX)
         if not content or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
             raise EdgekitError(f"{path} is no report of Vitis HLS")
         return ElementTree.fromstring(content)

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
+from edgekit.files import check_members
 from edgekit.keras_models.files.hdf5 import BYTES_MAX
 from edgekit.keras_models.files.torch import DIMENSIONS_MAX, bfloat16_to_float32
 
@@ -61,14 +62,13 @@ def _safetensor(name: str, entry: dict[str, Any], data: memoryview) -> Array:
     return bfloat16_to_float32(values) if entry["dtype"] == "BF16" else values
 
 
-def read_npz(archive: ZipFile) -> dict[str, Array]:
-    """Arrays of numbers only: an array of Python objects would be a pickle, and is refused.
+def read_npz(archive: ZipFile, size: int) -> dict[str, Array]:
+    """Arrays of numbers only: an array of Python objects would be a pickle, and is refused. `size`: bytes of the file.
 
     Raises EdgekitError for such an array or more than BYTES_MAX, zipfile's errors and ValueError for a file that is not whole.
     """
     entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
-    if sum(entry.file_size for entry in entries) > BYTES_MAX:
-        raise EdgekitError(f"its arrays take more than {BYTES_MAX >> 30} GiB")
+    check_members("the archive", entries, size)
     arrays = {}
     for entry in entries:
         if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
+from edgekit.files import check_path, first_line, read_bounded
 from edgekit.keras_models.files.arrays import read_npz, read_safetensors
 from edgekit.keras_models.files.hdf5 import BYTES_MAX, require_file
 from edgekit.keras_models.files.torch import TorchFile, is_tensor, read_legacy, read_zip
@@ -21,11 +20,6 @@ NESTED_UNDER = ("model", "state_dict", "model_state_dict", "model_ema", "state_d
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What DistributedDataParallel, torch.compile and Lightning put before every name."""
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".npz")
-DAMAGED = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, EOFError, OSError,
-    RuntimeError, struct.error, zlib.error, BadZipFile,
-)  # fmt: skip
-"""What reading a file that is not whole, or not what it seems, ends in."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,7 @@ class Checkpoint:
 
 def is_checkpoint(path: Path) -> bool:
     """Whether the file is for `read_checkpoint`, and not one of Keras. Its content decides, then its name."""
+    check_path(path)
     if not path.is_file():
         return path.suffix.lower() in SUFFIXES
     with path.open("rb") as file:
@@ -57,15 +52,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
             more than BYTES_MAX of tensors, or without any.
     """
     require_file(path)
-    if path.stat().st_size > BYTES_MAX:
-        raise EdgekitError(f"'{path}' is larger than {BYTES_MAX >> 30} GiB, which no network here needs")
     try:
         arrays, taken_from = _read(path)
     except EdgekitError as error:
         raise EdgekitError(f"'{path}' is refused: {error}") from error
-    except DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise EdgekitError(f"'{path}' is not a whole file of weights ({reason}); it may be truncated or of another kind") from error
+    except Exception as error:  # reading a file that is not whole, or not what it seems, ends in errors of every type
+        raise EdgekitError(
+            f"'{path}' is not a whole file of weights ({first_line(error)}); it may be truncated or of another kind"
+        ) from error
     if not arrays:
         raise EdgekitError(f"'{path}' holds no tensors; give a file with a model's state dict, bare or under 'model' or 'state_dict'")
     return Checkpoint(_unwrapped(arrays), taken_from)
@@ -76,8 +70,8 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
         with ZipFile(path) as archive:
             if any(name.endswith("data.pkl") for name in archive.namelist()):
                 return _state_dict(read_zip(archive, path.stat().st_size))
-            return _flat(read_npz(archive))
-    content = path.read_bytes()
+            return _flat(read_npz(archive, path.stat().st_size))
+    content = read_bounded(path, BYTES_MAX)
     return _flat(read_safetensors(content)) if content[8:9] == b"{" else _state_dict(read_legacy(content))
 
 
@@ -121,5 +115,5 @@ def _members(path: Path) -> set[str]:
     try:
         with ZipFile(path) as archive:
             return set(archive.namelist())
-    except DAMAGED:
+    except Exception:  # as above
         return set()

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 from edgekit.errors import EdgekitError
+from edgekit.files import CONFIG_BYTES_MAX, check_members, check_path, check_regular, first_line, reading, unpacked_bytes_max
 
 BYTES_MAX = 2 << 30
 """No network here has weights near this size; a file that claims more is broken or means harm."""
@@ -21,48 +22,64 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     """The h5py.File at `path`, or inside it if it is a .keras archive, after looking through all of it.
 
     Raises:
-        EdgekitError: not a file, not HDF5, truncated, larger than BYTES_MAX, or with links or storage outside the file.
+        EdgekitError: not a file, not HDF5, truncated, larger than BYTES_MAX, or with links or storage outside the file. Also whatever
+            h5py or numpy raise on its content inside the block, as an EdgekitError.
     """
     import h5py
 
     require_file(path)
-    source: Any = BytesIO(read_member(path, WEIGHTS_MEMBER)) if is_zipfile(path) else path
+    archived = read_member(path, WEIGHTS_MEMBER) if is_zipfile(path) else None
+    source: Any = path if archived is None else BytesIO(archived)
+    packed = path.stat().st_size if archived is None else len(archived)
     try:
         file = h5py.File(source, "r")
     except OSError as error:
-        raise EdgekitError(f"'{path}' is not a whole Keras file ({_first_line(error)}); it may be truncated or of another kind") from error
+        raise EdgekitError(f"'{path}' is not a whole Keras file ({first_line(error)}); it may be truncated or of another kind") from error
     with file:
         try:
-            _refuse_outside(file, path)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise EdgekitError(f"'{path}' is damaged: {_first_line(error)}") from error
-        yield file
+            _refuse_outside(file, path, unpacked_bytes_max(packed))
+        except EdgekitError:
+            raise
+        except Exception as error:
+            raise EdgekitError(f"'{path}' is damaged: {first_line(error)}") from error
+        with reading(f"'{path}'"):
+            yield file
 
 
 def require_file(path: Path) -> None:
-    """Raises EdgekitError if there is no ordinary file."""
+    """Raises EdgekitError if there is no regular file, or one larger than BYTES_MAX."""
+    check_path(path)
     if not path.exists():
         raise EdgekitError(f"no file '{path}'")
-    if not path.is_file():
+    if path.is_dir():
         raise EdgekitError(f"'{path}' is not a file; give a .keras or .h5 file")
+    check_regular(path, BYTES_MAX)
 
 
 def read_member(archive: Path, name: str) -> bytes:
     """One file of a .keras archive. Raises EdgekitError if the archive is damaged, has no such file, or it is too large."""
+    most = BYTES_MAX if name == WEIGHTS_MEMBER else CONFIG_BYTES_MAX
     try:
-        with ZipFile(archive) as opened, opened.open(name) as member:
-            content = member.read(BYTES_MAX + 1)
+        with ZipFile(archive) as opened:
+            entry = opened.getinfo(name)
+            if entry.file_size > most:
+                raise EdgekitError(f"'{archive}': {name} is larger than {most >> 20} MiB")
+            check_members(f"'{archive}'", [entry], archive.stat().st_size)
+            with opened.open(entry) as member:
+                content = member.read(most + 1)
     except KeyError as error:
         raise EdgekitError(f"'{archive}' is an archive without {name}, so it is not a Keras model") from error
-    except (BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise EdgekitError(f"'{archive}' is damaged: {_first_line(error)}") from error
-    if len(content) > BYTES_MAX:
-        raise EdgekitError(f"'{archive}': {name} is larger than {BYTES_MAX >> 30} GiB")
+    except EdgekitError:
+        raise
+    except Exception as error:  # zipfile and the decompressors have errors of their own
+        raise EdgekitError(f"'{archive}' is damaged: {first_line(error)}") from error
+    if len(content) > entry.file_size:
+        raise EdgekitError(f"'{archive}' is damaged: {name} is longer than it says")
     return content
 
 
-def _refuse_outside(file: Any, path: Path) -> None:
-    """Walks all groups, each once (hard links can make circles)."""
+def _refuse_outside(file: Any, path: Path, most: int) -> None:
+    """`most`: bytes that all tensors may take. Walks all groups, each once (hard links can make circles)."""
     import h5py
 
     seen, waiting, total = set(), [file], 0
@@ -82,9 +99,7 @@ def _refuse_outside(file: Any, path: Path) -> None:
                 if item.external or item.is_virtual:
                     raise EdgekitError(f"'{path}' is refused: the values of '{item.name}' are stored in another file")
                 total += item.nbytes
-                if total > BYTES_MAX:
-                    raise EdgekitError(f"'{path}' is refused: its tensors take more than {BYTES_MAX >> 30} GiB")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+                if total > min(most, BYTES_MAX):
+                    raise EdgekitError(
+                        f"'{path}' is refused: its tensors take more than {min(most, BYTES_MAX) >> 20} MiB, far more than the file"
+                    )

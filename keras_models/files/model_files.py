@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
@@ -16,12 +15,15 @@ from zipfile import ZipFile, is_zipfile
 
 from edgekit.accuracy import Accuracy, parse_accuracy
 from edgekit.errors import EdgekitError, UnsupportedLayer
+from edgekit.files import reading, unpacked_bytes_max
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.keras_models.files.hdf5 import open_hdf5, read_member, require_file
 from edgekit.keras_models.files.keras3 import as_keras_2, is_of_keras_3, load_keras_3_weights
+from edgekit.keras_models.layers.bounds import bounded_variables
 from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.reading.arithmetic import OPERATORS
 from edgekit.plan import write_file
+from edgekit.scratch import scratch_folder
 
 NOTES = "edgekit.json"
 """The member of a .keras archive that holds what edgekit adds; Keras passes it over."""
@@ -100,6 +102,11 @@ def load_model(path: Path) -> Any:
             model has more outputs than one.
         EdgekitError: no such file, truncated, not a Keras model, or refused for what it reaches outside itself.
     """
+    with reading(f"'{path}'"):
+        return _load(path)
+
+
+def _load(path: Path) -> Any:
     written = config = _config_of(path)
     of_keras_3 = is_of_keras_3(path)
     if of_keras_3:
@@ -109,10 +116,11 @@ def load_model(path: Path) -> Any:
     with open_hdf5(path):
         pass  # the weights are looked through before Keras reads them
     try:
-        if is_zipfile(path) and not of_keras_3:
-            model = keras.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)
-        else:
-            model = keras.models.model_from_json(json.dumps(config), custom_objects())
+        with bounded_variables(f"the model in '{path}'", unpacked_bytes_max(path.stat().st_size)):
+            if is_zipfile(path) and not of_keras_3:
+                model = keras.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)
+            else:
+                model = keras.models.model_from_json(json.dumps(config), custom_objects())
         if of_keras_3:
             load_keras_3_weights(model, written, path)
         else:
@@ -137,8 +145,8 @@ def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = Non
     if path.suffix != ".keras":
         raise EdgekitError(f"'{path}' should end in .keras, the file form of a Keras model")
     try:
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-            whole = Path(folder) / path.name
+        with scratch_folder("keras") as folder:
+            whole = folder / path.name
             model.save(whole, save_format="keras")
             if preprocessing is not None:
                 with ZipFile(whole, "a") as archive:
@@ -151,9 +159,10 @@ def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = Non
 
 def read_notes(path: Path) -> tuple[Preprocessing | None, Accuracy | None]:
     """What `save_model` wrote beside a model; None where nothing is. Raises EdgekitError if it is broken."""
+    require_file(path)
     if not is_zipfile(path):
         return None, None
-    with ZipFile(path) as archive:
+    with reading(f"'{path}'"), ZipFile(path) as archive:
         if NOTES not in archive.namelist():
             return None, None
     try:

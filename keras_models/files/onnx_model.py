@@ -19,17 +19,20 @@ from onnx.reference import ReferenceEvaluator
 
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError, UnsupportedLayer
-from edgekit.files import MODEL_BYTES_MAX, read_bounded
+from edgekit.files import MODEL_BYTES_MAX, check_input_size, read_bounded, reading, unpacked_bytes_max
 from edgekit.keras_models.files.onnx_functions import FUNCTIONS
 from edgekit.keras_models.files.onnx_layers import LAYERS
 from edgekit.keras_models.files.onnx_values import LAST, Map, Node, Reading, Value, Vector, title
 from edgekit.keras_models.layers.backend import tf_keras
+from edgekit.keras_models.layers.bounds import bounded_variables
 
 READERS: Mapping[str, Callable[..., Value]] = {**FUNCTIONS, **LAYERS}
 """ONNX op -> what reads it: a function (node, inputs) -> value."""
 OPSETS = range(11, 23)
-CONSTANT_VALUES_MAX = 1 << 26
+CONSTANT_VALUES_MAX = 1 << 24
 """A constant that nodes compute of constants is no larger than this."""
+UNBOUNDED = ("Einsum", "EyeLike", "If", "Loop", "OneHot", "Pad", "Resize", "Scan", "Upsample")
+"""Ops whose results can be of any size, and that no exporter leaves between constants."""
 
 
 def read_onnx_model(path: Path) -> Any:
@@ -39,7 +42,13 @@ def read_onnx_model(path: Path) -> Any:
         UnsupportedLayer: names the node and what of it is not read.
         EdgekitError: no ONNX file, damaged, weights outside the file, another opset, several inputs, or sizes left open.
     """
-    model = _parse(read_bounded(path, MODEL_BYTES_MAX), f"'{path}'")
+    content = read_bounded(path, MODEL_BYTES_MAX)
+    with reading(f"'{path}'"), bounded_variables(f"'{path}'", unpacked_bytes_max(len(content))):
+        return _read(content, path)
+
+
+def _read(content: bytes, path: Path) -> Any:
+    model = _parse(content, f"'{path}'")
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset not in OPSETS:
         raise EdgekitError(f"'{path}' is of ONNX opset {opset}; {OPSETS[0]} to {OPSETS[-1]} are read. Export it anew with opset_version=17")
@@ -94,8 +103,9 @@ def _constant(proto: TensorProto, path: Path) -> Array:
 def _source(value: Any, nodes: Any, path: Path) -> Map | Vector:
     """The input. Its channels are in front unless the file begins by putting them there."""
     sizes = [size.dim_value if size.HasField("dim_value") else 0 for size in value.type.tensor_type.shape.dim]
-    if len(sizes) not in (2, 4) or min(sizes[1:], default=0) < 1 or prod(sizes[1:]) > MODEL_BYTES_MAX:
+    if len(sizes) not in (2, 4) or min(sizes[1:], default=0) < 1:
         raise EdgekitError(f"'{path}' takes inputs of shape {tuple(sizes)} (0: left open); export it with fixed rows and columns")
+    check_input_size(f"'{path}'", tuple(sizes[1:]))
     if len(sizes) == 2:
         return Vector(tf_keras.Input((sizes[1],), name="input"))
     turned = any(node.op_type == "Transpose" and value.name in node.input and _attributes(node).get("perm") == list(LAST) for node in nodes)
@@ -126,12 +136,30 @@ def _results(reading: Reading, node: NodeProto, opset: int) -> dict[str, Value]:
     return {node.output[0]: read(Node(reading, node, _attributes(node)), *inputs)}
 
 
+def _result_size(kind: str, inputs: list[Any]) -> float:
+    """No fewer values than a node that computes constants gives."""
+    values = [one for one in inputs if one is not None]
+    if kind == "Range":
+        start, limit, delta = (float(np.ravel(one)[0]) for one in inputs)
+        return abs(limit - start) / abs(delta) if delta else np.inf
+    if kind in ("ConstantOfShape", "Expand", "Tile"):
+        sizes = float(prod(abs(float(size)) for size in np.ravel(inputs[-1])))
+        return sizes if kind == "ConstantOfShape" else sizes * max(1, values[0].size)
+    if kind in ("MatMul", "Gemm"):
+        return float(prod(max(one.shape, default=1) for one in values[:2]))
+    if kind in ("Gather", "GatherElements", "GatherND"):
+        return float(prod(max(1, one.size) for one in values))
+    try:
+        return float(prod(np.broadcast_shapes(*(one.shape for one in values))))
+    except ValueError:  # it is none that broadcasts, and gives no more than it reads
+        return float(sum(one.size for one in values))
+
+
 def _computed(node: NodeProto, inputs: list[Any], opset: int) -> dict[str, Value]:
     """A node that reads constants only, by ONNX's reference implementation. Its size is settled before it is computed."""
-    if node.op_type in ("ConstantOfShape", "Expand", "Tile", "Range", "Loop", "If", "Scan"):
-        wanted = inputs[-1] if node.op_type != "Range" else np.zeros(0)
-        if node.op_type in ("Loop", "If", "Scan") or prod(int(abs(size)) for size in np.ravel(wanted)) > CONSTANT_VALUES_MAX:
-            raise UnsupportedLayer(f"node '{title(node)}' of the ONNX file is a {node.op_type} of constants.")
+    most = max(CONSTANT_VALUES_MAX, sum(one.size for one in inputs if one is not None))
+    if node.op_type in UNBOUNDED or _result_size(node.op_type, inputs) > most:
+        raise UnsupportedLayer(f"node '{title(node)}' of the ONNX file is a {node.op_type} of constants.")
     given = {name: value for name, value in zip(node.input, inputs, strict=True) if name}
     declared = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape) for name, value in given.items()

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError
-from edgekit.files import MODEL_BYTES_MAX, read_bounded
+from edgekit.files import CONFIG_BYTES_MAX, read_bounded, unpacked_bytes_max
 from edgekit.keras_models.files.model_files import custom_objects, vet
+from edgekit.keras_models.layers.bounds import bounded_variables
 from edgekit.keras_models.layers.legacy_keras import import_keras
 
 METADATA = "keras_metadata.pb"
@@ -41,9 +42,13 @@ def load_saved_model(folder: Path) -> Any:
 
     if not (folder / VARIABLES).with_suffix(".index").is_file():
         raise EdgekitError(f"'{folder}' has no {VARIABLES}.index, where a SavedModel keeps what its weights are")
+    packed = sum(file.stat().st_size for file in (folder / VARIABLES.parent).iterdir() if file.is_file())
     try:
-        model = keras.models.model_from_json(json.dumps(config), custom_objects())
+        with bounded_variables(f"the model in '{folder}'", unpacked_bytes_max(packed)):
+            model = keras.models.model_from_json(json.dumps(config), custom_objects())
         tf.train.Checkpoint(root=model).read(str(folder / VARIABLES)).assert_existing_objects_matched().expect_partial()
+    except EdgekitError:
+        raise
     except Exception as error:  # Keras, its layers and the checkpoint reader raise errors of every type on what does not fit
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EdgekitError(f"cannot build the model in '{folder}': {reason}") from error
@@ -57,11 +62,11 @@ def _config(folder: Path) -> dict[str, Any]:
 
     metadata = SavedMetadata()
     try:
-        metadata.ParseFromString(read_bounded(folder / METADATA, MODEL_BYTES_MAX))
+        metadata.ParseFromString(read_bounded(folder / METADATA, CONFIG_BYTES_MAX))
         (root,) = (node for node in metadata.nodes if node.node_path == "root")
         found = json.loads(root.metadata, object_hook=_plain)
         config = {"class_name": found["class_name"], "config": found["config"]}
-    except (DecodeError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (DecodeError, ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
         raise EdgekitError(f"'{folder / METADATA}' does not say which Keras model it belongs to") from error
     if config["class_name"] not in ("Functional", "Sequential"):
         raise EdgekitError(f"'{folder}' is a {config['class_name']}, not a functional or sequential Keras model")

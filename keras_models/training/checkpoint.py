@@ -7,7 +7,6 @@ and training.json, with each epoch's figures and the words of the training that 
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,13 +14,14 @@ from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.digest import digest_of_parts
 from edgekit.errors import EdgekitError
+from edgekit.files import CONFIG_BYTES_MAX, check_regular, first_line
 from edgekit.keras_models.files.arrays import read_npz
 from edgekit.keras_models.files.hdf5 import BYTES_MAX
 from edgekit.keras_models.qfx.model import quantizers
@@ -32,13 +32,9 @@ from edgekit.plan import write_file
 
 SCHEMA = "edgekit-training/1"
 MEMBER = "training.json"
-JSON_BYTES_MAX = 16 << 20
 DIGEST_IMAGES = 256
 """Images that are looked at to tell one set from another, evenly spread."""
 STEP_FIELDS = {"epoch": int, "epochs": int, "batch": int, "batches": int, "loss": float, "accuracy": float}
-
-BROKEN = (EdgekitError, BadZipFile, zlib.error, OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError)
-"""What reading a file that is not whole, or was made to do harm, raises."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +79,11 @@ def read_checkpoint(path: Path, words: Mapping[str, Any], variables: Sequence[An
 
     Raises EdgekitError: of another training (the message says what differs), or not whole.
     """
+    check_regular(path, BYTES_MAX)
     with _whole(path), ZipFile(path) as archive:
-        if archive.getinfo(MEMBER).file_size > JSON_BYTES_MAX or path.stat().st_size > BYTES_MAX:
+        if archive.getinfo(MEMBER).file_size > CONFIG_BYTES_MAX:
             raise ValueError("it is larger than any checkpoint")
-        found, arrays = json.loads(archive.read(MEMBER)), read_npz(archive)
+        found, arrays = json.loads(archive.read(MEMBER)), read_npz(archive, path.stat().st_size)
         if found["schema"] != SCHEMA or not isinstance(found["words"], dict):
             raise ValueError("it was written by another version")
     _compare(path, found["words"], words)
@@ -113,8 +110,10 @@ def remove_checkpoint(path: Path) -> None:
 def _whole(path: Path) -> Iterator[None]:
     try:
         yield
-    except BROKEN as error:
-        raise EdgekitError(f"'{path}' is no whole checkpoint ({error}); remove it or give --restart, to start afresh") from error
+    except Exception as error:  # of every type, where a file is not whole, or was made to do harm
+        raise EdgekitError(
+            f"'{path}' is no whole checkpoint ({first_line(error)}); remove it or give --restart, to start afresh"
+        ) from error
 
 
 def _compare(path: Path, found: Mapping[str, Any], words: Mapping[str, Any]) -> None:

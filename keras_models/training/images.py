@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.files import check_path
+from edgekit.images.decoding import decode
 from edgekit.images.photographs import any_part, sample_photographs, square_crop
 from edgekit.images.pixels import fit, look_up, resize
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, float_table
@@ -121,6 +123,7 @@ def list_images(path: Path, limit: int | None = None) -> ImageFiles:
     Raises:
         EdgekitError: no such folder, no images in it, or images both beside and inside sub-folders.
     """
+    check_path(path)
     if not path.is_dir():
         raise EdgekitError(f"'{path}' is not a folder; give one that holds images")
     own = list(_image_files(path))
@@ -140,20 +143,6 @@ def list_images(path: Path, limit: int | None = None) -> ImageFiles:
 def read_image(file: Path, size: int) -> FloatImages:
     """One image file as (size, size, 3) in -1..1. Raises EdgekitError, which names the file, if it is not a whole image."""
     return real(fit(decode(file), (size, size, 3)))
-
-
-def decode(file: Path) -> Pixels:
-    """The pixels of an image file, (rows, columns, 3), upright. Raises EdgekitError, which names the file, if it is not a whole image.
-
-    The decoders of lossy files (JPEG, WebP) may differ from version to version, by a step or two; those of PNG, BMP and PPM do not.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except Exception as error:  # pillow's decoders raise errors of many types on a broken file
-        raise EdgekitError(f"cannot read the image '{file}': {error}; repair or remove it") from error
 
 
 def real(pixels: Pixels) -> FloatImages:

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from edgekit.cache import cache_folder
 from edgekit.digest import digest_of, digest_of_parts
 from edgekit.errors import EdgekitError
+from edgekit.images.decoding import DECODING, decode
 from edgekit.images.pixels import RULE, fit, look_up
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, Preprocessing, as_taken, float_table
-from edgekit.keras_models.training.images import FloatImages, Images, Pixels, Split, decode, list_images
+from edgekit.keras_models.training.images import FloatImages, Images, Pixels, Split, list_images
 from edgekit.plan import make_folder
 from edgekit.progress import Note
 
@@ -102,7 +103,7 @@ def _stored(path: Path, files: tuple[Path, ...], size: int, note: Note) -> Pixel
 
 def _identity(path: Path, files: tuple[Path, ...], size: int) -> str:
     """Changes whenever the pixels might: with a file's name, length or time of change, the size, the rule, or the decoders."""
-    parts = [f"{RULE} {size} {version('pillow')}".encode()]
+    parts = [f"{RULE} {DECODING} {size} {version('pillow')}".encode()]
     for file in files:
         try:
             facts = file.stat()

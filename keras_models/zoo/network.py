@@ -12,6 +12,7 @@ from edgekit.keras_models.zoo.arch import Arch, build
 from edgekit.keras_models.zoo.count_layers import CountLayers, Counts
 
 SIZE_MIN, SIZE_MAX = 32, 1024
+CLASSES_MAX = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +83,9 @@ def make_request(network: Network, *, alpha: float = 1.0, size: int | None = Non
         raise EdgekitError(
             f"{network.title} cannot take images of size {size}: sizes are {SIZE_MIN} to {SIZE_MAX}; it was published for {published}"
         )
-    if classes < 1:
-        raise EdgekitError(f"a classifier needs at least 1 class, not {classes}")
+    if not 1 <= classes <= CLASSES_MAX:
+        most = "needs at least 1 class" if classes < 1 else f"has at most {CLASSES_MAX:,} classes here"
+        raise EdgekitError(f"a classifier {most}, not {classes}")
     request = Request(network, alpha, size, classes)
     count_request(request)  # a block that cannot take a map of this size says so
     return request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,3 +11,8 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 Floats: TypeAlias = npt.NDArray[np.float32]
 Int64: TypeAlias = npt.NDArray[np.int64]
+
+
+def shares(batch: Array) -> list[Array]:
+    """The batch (count, ...) in as many even parts as there are processors, but none empty; an empty batch is one part."""
+    return np.array_split(batch, max(1, min(len(batch), os.cpu_count() or 1)))

@@ -30,7 +30,7 @@ from edgekit.accuracy import Accuracy, parse_accuracy
 from edgekit.digest import digest_of, digest_of_file
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
-from edgekit.files import MODEL_BYTES_MAX, read_bounded
+from edgekit.files import MODEL_BYTES_MAX, check_path, read_bounded
 from edgekit.graph import check
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
@@ -146,6 +146,7 @@ def versions() -> dict[str, str]:
 
 def open_bundle(folder: Path) -> Bundle:
     """Reads and checks a bundle. Raises EdgekitError where it is no bundle, or its manifest or an unchanged model is broken."""
+    check_path(folder)
     if not folder.is_dir():
         raise EdgekitError(f"{folder} is no folder; name one that 'edgekit export' or 'edgekit hls' wrote")
     path = folder / MANIFEST
@@ -249,6 +250,8 @@ def _change(folder: Path, name: str, digest: str) -> str | None:
         return "is a link now"
     if not path.is_file():
         return "is missing"
+    if path.stat().st_size > MODEL_BYTES_MAX:
+        return f"is larger than {MODEL_BYTES_MAX:,} bytes now"
     try:
         return None if digest_of_file(path) == digest else CHANGED
     except OSError as error:

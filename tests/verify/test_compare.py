@@ -30,7 +30,7 @@ def count(expected: Any, actual: Any) -> TensorResult:
         return Executor(name, lambda artifact: None, open_)
 
     executors = [constant("a", np.asarray(expected)), constant("b", np.asarray(actual))]
-    comparison = compare(Artifact(), executors, np.zeros((1, 1)), order=(), outputs=("out",), chunk=8, progress=lambda *_: None)
+    comparison = compare(Artifact(), executors, iter([np.zeros((1, 1))]), count=1, order=(), outputs=("out",), progress=lambda *_: None)
     assert comparison.results[0].error is None
     return comparison.results[0].tensors[0]
 

@@ -399,6 +399,8 @@ def read_with_pillow(path: Path) -> Array:
     except ImportError:
         raise Refused(f"{path}: Pillow reads this kind of image: pip install pillow. .npy, .ppm and .bmp are read without it") from None
     with Image.open(path) as image:
+        if image.mode[0] in "IF":  # convert() would cut them off at 255
+            raise ValueError(f"its pixels have more than 8 bits (Pillow's mode '{image.mode}'); save it with 8")
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekit.bench.measure import Measured
 from edgekit.errors import EdgekitError
-from edgekit.files import read_bounded
+from edgekit.files import check_path, read_bounded
 from edgekit.plan import write_file
 
 SCHEMA = "edgekit-bench/1"
@@ -39,6 +39,7 @@ def as_json(measured: Measured, comparison: Comparison | None = None) -> dict[st
 
 def read_results(path: Path) -> list[dict[str, Any]]:
     """Oldest first; none where there is no such file. Raises EdgekitError where it is something else."""
+    check_path(path)
     if not path.exists():
         return []
     try:

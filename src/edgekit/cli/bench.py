@@ -31,8 +31,10 @@ def bench(
     from edgekit.bench import add_result, as_json, earlier, read_results, show
     from edgekit.bench import bench as run_bench
     from edgekit.bundle import open_bundle
+    from edgekit.plan import check_file_destination
 
     known = read_results(results)
+    check_file_destination(results)
     with status(shown=not json) as note:
         measured = run_bench(open_bundle(folder), on, kernels=kernels, threads=threads, warm_up=warm_up, iterations=iterations, note=note)
     comparison = earlier(known, measured) if compare else None

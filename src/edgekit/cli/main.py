@@ -1,6 +1,6 @@
 """The command `edgekit`: which commands there are, and what every one of them does with errors.
 
-Exit codes: 0 done; 1 the check that was asked for failed; 2 the request cannot be carried out; 130 interrupted.
+Exit codes: 0 done; 1 the check that was asked for failed; 2 the request cannot be carried out; 130 interrupted; 143 ended by SIGTERM.
 Command modules import what is heavy inside their functions, so that `edgekit --help` answers at once.
 """
 
@@ -19,7 +19,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from edgekit.cli import bench, doctor, evaluate, export, hls, models, report, train, verify
 from edgekit.cli.output import claimed_stdout, print_json
+from edgekit.cli.signals import Signalled, signals_raise
 from edgekit.errors import EdgekitError
+from edgekit.scratch import scratch_of_process
 from edgekit.version import __version__
 
 REFUSED, INTERRUPTED = 2, 130
@@ -80,8 +82,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if argv is None else argv)
     options = words[: words.index("--")] if "--" in words else words
     debug, as_json = "--debug" in options, "--json" in options
-    with claimed_stdout() if as_json else nullcontext():
-        code = _run([word for word in words if word != "--debug"], as_json, debug)
+    try:
+        with signals_raise(), claimed_stdout() if as_json else nullcontext(), scratch_of_process():
+            code = _run([word for word in words if word != "--debug"], as_json, debug)
+    except (KeyboardInterrupt, Signalled) as signal:  # while it began, or cleaned up
+        code = signal.code if isinstance(signal, Signalled) else INTERRUPTED
     sys.exit(code)
 
 
@@ -96,9 +101,14 @@ def _run(words: list[str], as_json: bool, debug: bool) -> int:
         return 0
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", as_json, debug, INTERRUPTED)
+    except Signalled as signal:
+        return _fail(str(signal), as_json, debug, signal.code)
     except (EdgekitError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         return _fail(message, as_json, debug, REFUSED)
+    except OSError as error:  # of a file or a disk that no reader or writer looked after
+        named = f"'{error.filename}': " if error.filename is not None else ""
+        return _fail(f"{named}{error.strerror or error}", as_json, debug, REFUSED)
     except Exception as error:
         message = (
             f"unexpected {type(error).__name__}: {error}\nThis is a fault of edgekit. Run again with --debug and report what it shows."
@@ -112,5 +122,10 @@ def _fail(message: str, as_json: bool, debug: bool, code: int) -> int:
     if as_json:
         print_json({"error": message})
     elif message:  # empty where help was shown
-        print(f"edgekit: {message}", file=sys.stderr)
+        print(f"edgekit: {_visible(message)}", file=sys.stderr)
     return code
+
+
+def _visible(text: str) -> str:
+    """What names in a file bring of a terminal's control characters is shown, not carried out."""
+    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)

@@ -25,12 +25,13 @@ def report(
 ) -> None:
     """Verify a bundle, time it here, and write one self-contained HTML page."""
     from edgekit.bundle import open_bundle
-    from edgekit.plan import write_file
+    from edgekit.plan import check_file_destination, write_file
     from edgekit.report import render_page, time_locally
     from edgekit.verify import verify
 
     bundle = open_bundle(folder)
     page = output or folder.resolve().with_name(f"{folder.resolve().name}.html")
+    check_file_destination(page)
     with executor_progress(shown=not json) as progress:
         verification = verify(bundle, accept_changes=accept_changes, count=inputs, seed=seed, executors=executor or None, progress=progress)
     timing = None

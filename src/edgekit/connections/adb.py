@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from edgekit.connections.session import (
     PULL_BYTES_MAX,
@@ -21,6 +19,7 @@ from edgekit.connections.session import (
 )
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name
+from edgekit.scratch import scratch_folder
 from edgekit.tools import ADB_CLIENT, require
 
 FOLDER = "/data/local/tmp/edgekit-work"
@@ -69,14 +68,14 @@ class AdbSession:
         return [f"./{name}"]
 
     def push(self, files: Mapping[str, bytes]) -> None:
-        with TemporaryDirectory(prefix="edgekit-adb-") as name:
+        with scratch_folder("adb") as pushed:
             for relative, content in files.items():
                 check_name(relative)
-                path = Path(name) / relative
+                path = pushed / relative
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
                 path.chmod(0o755 if is_program(content) else 0o644)
-            finished = _adb(self.serial, ["push", f"{name}/.", f"{FOLDER}/"], PUSH_SECONDS)
+            finished = _adb(self.serial, ["push", f"{pushed}/.", f"{FOLDER}/"], PUSH_SECONDS)
         if finished.code:
             raise write_error(self.title, finished.last_words(), sum(map(len, files.values())))
 
@@ -89,8 +88,8 @@ class AdbSession:
 
     def pull(self, name: str) -> bytes:
         check_name(name)
-        with TemporaryDirectory(prefix="edgekit-adb-") as folder:
-            path = Path(folder) / "pulled"
+        with scratch_folder("adb") as folder:
+            path = folder / "pulled"
             finished = _adb(self.serial, ["pull", f"{FOLDER}/{name}", str(path)], PUSH_SECONDS)
             if finished.code or not path.is_file() or path.stat().st_size > PULL_BYTES_MAX:
                 raise EdgekitError(f"{self.title} gave no {name}: {finished.last_words()}")
@@ -113,9 +112,9 @@ def adb_session(serial: str | None) -> Iterator[AdbSession]:
 
 def _adb(serial: str | None, words: Sequence[str], seconds: float) -> Finished:
     done = call([require(ADB_CLIENT), *(("-s", serial) if serial else ()), *words], seconds)
-    stdout, stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    stdout, stderr = done.output_text, done.messages_text
     said = " ".join(stderr.split())
-    if done.returncode and said.startswith(UNREACHED):
+    if done.code and said.startswith(UNREACHED):
         advice = next((text for word, text in GONE if word in said), "is it still plugged in?")
         raise DeviceLost(f"adb does not reach {f'Android {serial}' if serial else 'an Android device'}: {said[-300:]}; {advice}")
-    return Finished(device_exit(done.returncode), stdout, stderr)
+    return Finished(device_exit(done.code), stdout, stderr)

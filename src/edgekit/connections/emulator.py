@@ -13,18 +13,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from edgekit import children
 from edgekit.cache import cache_folder
 from edgekit.digest import digest_of_file
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name, make_folder
 from edgekit.progress import Note
+from edgekit.scratch import scratch_folder
 from edgekit.targets import Emulator
 from edgekit.targets.emulators import PACKAGES, SUITE
 from edgekit.tools import APT_GET, DPKG_DEB, find, missing_reason, require
@@ -79,9 +79,9 @@ def make_emulator(emulator: Emulator, note: Note = lambda _: None) -> Path:
 
 
 def _fill(emulator: Emulator, stage: Path, note: Note) -> None:
-    with TemporaryDirectory(prefix="edgekit-emulator-") as temporary:
-        hashes = _add_packages(emulator, stage / "root", Path(temporary), note)
-        hashes |= _add_wheels(emulator, stage, Path(temporary), note)
+    with scratch_folder("emulator") as temporary:
+        hashes = _add_packages(emulator, stage / "root", temporary, note)
+        hashes |= _add_wheels(emulator, stage, temporary, note)
     for wheel in emulator.wheels:  # proves that it works, and leaves compiled modules behind: later starts are faster
         package = wheel.runtime.package
         note(f"starting {wheel.runtime.title} on the emulated {emulator.cpu}")
@@ -191,19 +191,14 @@ def _qemu(emulator: Emulator, root: Path) -> list[str]:
 def _call(command: Sequence[str]) -> str:
     """Its stdout. Raises EdgekitError with the last lines of what it said."""
     name = Path(command[0]).name if "pip" not in command else "pip"
-    environment = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=STEP_SECONDS, stdin=subprocess.DEVNULL, env=environment
-        )
-    except subprocess.TimeoutExpired as error:
+        done = children.call(command, STEP_SECONDS, variables={**os.environ, "LC_ALL": "C"})
+    except children.TookTooLong as error:
         raise EdgekitError(f"{name} did not end within {STEP_SECONDS} s; is the network up?") from error
-    except OSError as error:
-        raise EdgekitError(f"{name} cannot be started: {error.strerror}") from error
-    if done.returncode:
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise EdgekitError(f"{name} failed, exit code {done.returncode}: {' | '.join(said[-4:])}")
-    return done.stdout
+    if done.code:
+        said = [line.strip() for line in (done.messages_text or done.output_text).splitlines() if line.strip()]
+        raise EdgekitError(f"{name} failed, exit code {done.code}: {' | '.join(said[-4:])}")
+    return done.output_text
 
 
 def emulator_state(emulator: Emulator) -> dict[str, str | None]:

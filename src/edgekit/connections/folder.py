@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from edgekit.children import TookTooLong, call
 from edgekit.connections.emulator import missing_emulator, program_command, python_command
 from edgekit.connections.session import PULL_BYTES_MAX, Finished, full_disk, is_program, too_slow
 from edgekit.errors import EdgekitError
 from edgekit.plan import check_name
+from edgekit.scratch import scratch_folder
 from edgekit.targets import Emulator
 
 
@@ -64,21 +63,11 @@ class FolderSession:
                 raise EdgekitError(f"cannot write {path}: {error.strerror}") from error
 
     def run(self, words: Sequence[str], seconds: float) -> Finished:
-        options = {"cwd": self.folder, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        environment = {**os.environ, "LC_ALL": "C"}
         try:
-            process = subprocess.Popen(words, text=True, errors="replace", env=environment, start_new_session=True, **options)  # type: ignore[call-overload]
-        except OSError as error:
-            raise EdgekitError(f"'{words[0]}' cannot be started: {error.strerror}") from error
-        try:
-            stdout, stderr = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
+            ended = call(words, seconds, folder=self.folder, variables={**os.environ, "LC_ALL": "C"})
+        except TookTooLong as error:
             raise too_slow(words, seconds) from error
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-        return Finished(process.returncode, stdout, stderr)
+        return Finished(ended.code, ended.output_text, ended.messages_text)
 
     def pull(self, name: str) -> bytes:
         check_name(name)
@@ -94,8 +83,8 @@ class FolderSession:
 
 @contextmanager
 def local_session() -> Iterator[FolderSession]:
-    with TemporaryDirectory(prefix="edgekit-local-") as folder:
-        yield FolderSession(Path(folder))
+    with scratch_folder("local") as folder:
+        yield FolderSession(folder)
 
 
 @contextmanager
@@ -104,5 +93,5 @@ def emulated_session(emulator: Emulator) -> Iterator[FolderSession]:
     missing = missing_emulator(emulator)
     if missing is not None:
         raise EdgekitError(f"the emulated {emulator.device} cannot be used: {missing}")
-    with TemporaryDirectory(prefix="edgekit-emulated-") as folder:
-        yield FolderSession(Path(folder), emulator)
+    with scratch_folder("emulated") as folder:
+        yield FolderSession(folder, emulator)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from edgekit import children
 from edgekit.errors import EdgekitError
 
 FOLDER = ".edgekit-work"
@@ -104,14 +104,12 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def call(command: Sequence[str | Path], seconds: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def call(command: Sequence[str | Path], seconds: float, stdin: bytes = b"") -> children.Ended:
     """Runs one of this machine's programs. Raises DeviceLost where it does not end in time, EdgekitError where it cannot be started."""
     try:
-        return subprocess.run(command, input=stdin, capture_output=True, timeout=seconds)
-    except subprocess.TimeoutExpired as error:
+        return children.call(command, seconds, given=stdin)
+    except children.TookTooLong as error:
         raise DeviceLost(f"the device did not answer within {seconds:.0f} s; is it still there?") from error
-    except OSError as error:
-        raise EdgekitError(f"'{command[0]}' cannot be started: {error.strerror}") from error
 
 
 def device_exit(code: int) -> int:

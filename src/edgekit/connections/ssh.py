@@ -91,10 +91,10 @@ class SshSession:
     def pull(self, name: str) -> bytes:
         check_name(name)
         done = call(_client(self.address, f"cat {FOLDER}/{shlex.quote(name)}"), PUSH_SECONDS)
-        if done.returncode or len(done.stdout) > PULL_BYTES_MAX:
-            _check_connection(self.address, done.returncode, done.stderr.decode(errors="replace"))
-            raise EdgekitError(f"{self.title} gave no {name}: {done.stderr.decode(errors='replace').strip()[:300]}")
-        return done.stdout
+        if done.code or len(done.output) > PULL_BYTES_MAX:
+            _check_connection(self.address, done.code, done.messages_text)
+            raise EdgekitError(f"{self.title} gave no {name}: {done.messages_text.strip()[:300]}")
+        return done.output
 
 
 @contextmanager
@@ -128,9 +128,9 @@ def _client(address: SshAddress, command: str) -> list[str]:
 
 def _remote(address: SshAddress, command: str, seconds: float, stdin: bytes = b"") -> Finished:
     done = call(_client(address, command), seconds, stdin)
-    stdout, stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    _check_connection(address, done.returncode, stderr)
-    return Finished(device_exit(done.returncode), stdout, stderr)
+    stdout, stderr = done.output_text, done.messages_text
+    _check_connection(address, done.code, stderr)
+    return Finished(device_exit(done.code), stdout, stderr)
 
 
 def _check_connection(address: SshAddress, code: int, stderr: str) -> None:

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, helper
 
 from edgekit.errors import EdgekitError
+from edgekit.files import check_input_size, reading
 from edgekit.graph.check import violations
 from edgekit.graph.ir import (
     Activation,
@@ -56,6 +57,7 @@ from edgekit.graph.onnx_write import WRITE, onnx_model
 
 HINT = "edgekit reads the ONNX files that edgekit writes"
 DIMENSION_MAX = 1 << 24
+TENSOR_VALUES_MAX = 1 << 26
 STEP_MAX = 1 << 16
 """Kernel sizes, strides and the like above this are nonsense."""
 
@@ -76,12 +78,21 @@ def read_onnx(data: bytes) -> IntegerGraph:
     Raises:
         EdgekitError: not such a file; the message names the node or value that is wrong.
     """
+    with reading("the ONNX file"):
+        return _read(data)
+
+
+def _read(data: bytes) -> IntegerGraph:
     model = ModelProto()
     try:
         model.ParseFromString(data)
     except DecodeError as error:
         raise EdgekitError(f"not an ONNX file, or a truncated one: {error}. {HINT}") from error
     file = _File(model.graph)
+    for name, tensor in file.tensors.items():
+        if prod(tensor.shape) > TENSOR_VALUES_MAX:
+            raise _refuse(f"'{name}' has {prod(tensor.shape):,} values of shape {tensor.shape}")
+    check_input_size("the ONNX file", file.tensors[file.input].shape)
     outputs = tuple(value.name for value in model.graph.output)
     mains = ((op_type(node, file.initializers), node) for node in model.graph.node)
     ops = tuple(READ[kind](file, node) for kind, node in mains if kind is not None)

@@ -17,10 +17,11 @@ from edgekit.connections.address import session_on
 from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.executor import Artifact, Executor
-from edgekit.files import MODEL_BYTES_MAX, read_bounded
+from edgekit.files import MODEL_BYTES_MAX, check_path, check_regular, read_bounded
 from edgekit.graph import IntegerGraph, check
 from edgekit.images.pixels import look_up, map_shape
 from edgekit.images.preprocessing import BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing, float_table
+from edgekit.jobs.labels import read_labels
 from edgekit.jobs.model_files import KERAS_SUFFIXES, is_graph_file, is_saved_model
 from edgekit.jobs.source import ASSUMED, QuantizedModel, read_keras
 from edgekit.plan import MANIFEST
@@ -99,6 +100,7 @@ def candidates_of(
         EdgekitError: it cannot be read, or an executor cannot run it.
     """
     path = Path(name)
+    check_path(path)
     if _runs_in_keras(path):
         return [_in_keras(name, taken, note)]
     note(f"reading {name}")
@@ -130,8 +132,9 @@ def _turned(one: Candidate) -> Candidate:
 def _read(name: str, path: Path, taken: Taken) -> _Model:
     if path.is_dir():
         return _of_bundle(name, open_bundle(path))
-    if not path.is_file():
+    if not path.exists():
         raise EdgekitError(f"there is no '{name}'; evaluate takes {TAKES}")
+    check_regular(path, MODEL_BYTES_MAX)
     if path.suffix.lower() not in (".tflite", ".onnx"):
         raise EdgekitError(f"'{name}' cannot be evaluated; name {TAKES}")
     if path.name in (TFLITE, GRAPH) and (path.parent / MANIFEST).is_file():
@@ -163,7 +166,7 @@ def _of_bundle(name: str, bundle: Bundle) -> _Model:
 
     for file, problem in bundle.changed.items():
         raise EdgekitError(f"{bundle.folder}: {file} {problem}; export again, its accuracy would be that of something else")
-    labels = (bundle.folder / LABELS).read_text(encoding="utf-8").splitlines() if LABELS in bundle.manifest.files else []
+    labels = read_labels(bundle.folder / LABELS) if LABELS in bundle.manifest.files else []
     artifact = remade_artifact(bundle)
     return _Model(name, artifact, bundle.manifest.preprocessing, tuple(labels), bundle, assumed=bundle.manifest.assumed)
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import quantize_input
+from edgekit.images.decoding import decode
 from edgekit.images.pixels import fit
 from edgekit.images.preprocessing import RGB, Preprocessing
 from edgekit.jobs.candidates import Candidate, Taken, candidates_of
@@ -209,7 +210,7 @@ def _near_chance(found: Sequence[Candidate], tallies: Sequence[_Tally], labelled
 
 
 def _labelled(data: str, limit: int | None) -> _Labelled:
-    from edgekit.keras_models.training.images import DIGIT_CLASSES, HELD_OUT, decode, list_images, small_digits, split_rows
+    from edgekit.keras_models.training.images import DIGIT_CLASSES, HELD_OUT, list_images, small_digits, split_rows
 
     if data != DIGITS:
         files = list_images(Path(data), limit)

@@ -13,7 +13,7 @@ from edgekit.jobs.integer_graph import ExactForm, integer_graph
 from edgekit.jobs.labels import read_labels
 from edgekit.jobs.source import FloatModel, ModelRequest, Source, load_source
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, worst_first
-from edgekit.plan import Plan, check_destination, write
+from edgekit.plan import Plan, check_destination, check_here, write
 from edgekit.progress import Note
 from edgekit.targets import Device, find_device, runtimes_for
 from edgekit.verify.golden import GoldenVectors, exact_golden, labels_text, stock_golden
@@ -76,6 +76,8 @@ def export_model(
     class_names = None if labels is None else read_labels(labels)
     if output is not None:
         check_destination(output)
+    else:
+        check_here()
     source = load_source(request, note)
     folder = output or Path(f"{source.name}-{target}-{precision}")
     check_destination(folder)

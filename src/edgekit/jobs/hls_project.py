@@ -12,7 +12,7 @@ from edgekit.jobs.export import QFX, sizes_of
 from edgekit.jobs.integer_graph import integer_graph
 from edgekit.jobs.source import ModelRequest, load_source
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, worst_first
-from edgekit.plan import check_destination, write
+from edgekit.plan import check_destination, check_here, write
 from edgekit.progress import Note
 from edgekit.targets import AXI_MASTER, at_clock, check_interface, find_board
 
@@ -72,6 +72,8 @@ def write_hls_project(
     pinned = read_folding(folding) if folding is not None else {}
     if output is not None:
         check_destination(output)
+    else:
+        check_here()
     source = load_source(request, note)
     folder = output or Path(f"{source.name}-{board}-hls")
     check_destination(folder)

@@ -11,12 +11,13 @@ import numpy as np
 from edgekit.bundle import Option, WeightsSource
 from edgekit.digest import digest_of, digest_of_file
 from edgekit.errors import EdgekitError
-from edgekit.files import MODEL_BYTES_MAX, read_bounded
+from edgekit.files import MODEL_BYTES_MAX, check_path, read_bounded
 from edgekit.graph import Conv2D, IntegerGraph, Op, check, op_inputs
 from edgekit.images.preprocessing import BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing, as_taken
 from edgekit.jobs.model_files import FILE_SUFFIXES, digest_of_model, is_graph_file, is_model_file, read_model
 from edgekit.keras_models import NETWORKS, find_network
 from edgekit.keras_models.reading.head import TURNED, take_off_head, turn_channels
+from edgekit.plan import safe_name
 from edgekit.progress import Note
 
 STATISTICS_COUNT = 16
@@ -100,6 +101,7 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
         EdgekitError: a file that cannot be read, weights that do not fit, options that do not belong to this kind of model.
     """
     path = Path(request.model)
+    check_path(path)
     if request.model not in NETWORKS and is_model_file(path):
         _refuse_zoo_options(request)
         if is_graph_file(path):
@@ -172,11 +174,14 @@ def read_keras(path: Path, note: Note, stated: Preprocessing | None = None, chan
         raise EdgekitError(
             f"'{path}' takes inputs of shape {[tuple(i.shape[1:]) for i in model.inputs]}; one input of a fixed size is supported"
         )
+    from edgekit.keras_models.layers.bounds import check_map_sizes
+
+    check_map_sizes(f"'{path}'", model)
     options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
     kind = QuantizedModel if isinstance(model, QFXModel) else FloatModel
     taken = take_off_head(model, stated or preprocessing, channel_order)
     return kind(
-        name=model.name,
+        name=safe_name(model.name),
         options=options,
         weights=weights,
         preprocessing=taken.preprocessing,
@@ -193,6 +198,7 @@ def _read_graph(path: Path, request: ModelRequest) -> GraphFile:
     content = read_bounded(path, MODEL_BYTES_MAX)
     graph = read_onnx(content)
     check(graph)
+    graph = replace(graph, name=safe_name(graph.name))
     weights = WeightsSource("file", file=path.name, sha256=digest_of(content))
     options: dict[str, Option] = {"size": graph.tensors[graph.input].shape[0]}
     notes: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.accuracy import Accuracy
 from edgekit.errors import EdgekitError
+from edgekit.files import check_path
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.jobs.calibration import IMAGES_QUICK
 from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
@@ -17,6 +18,7 @@ from edgekit.jobs.source import GraphFile, KerasSource, ModelRequest, load_sourc
 from edgekit.keras_models import NETWORKS, Precisions
 from edgekit.keras_models.training.images import SUFFIXES, Split
 from edgekit.keras_models.training.stored_images import split_as_taken
+from edgekit.plan import check_file_destination, check_here
 from edgekit.progress import Note
 
 if TYPE_CHECKING:
@@ -113,6 +115,10 @@ def train_model(
 
     _refuse(data, exact=exact, qfx=qfx, precisions=precisions, teacher=teacher, output=output)
     master = None if teacher is None else _teacher(teacher, request, note)
+    if output is None:
+        check_here()
+    else:
+        _check_destinations(output)
     start = _prepare(request, data, master, exact, note)
     if precisions is not None and start.quantized:
         raise EdgekitError(f"'{request.model}' is quantized already; the bits of its weights are chosen from the float model")
@@ -131,10 +137,10 @@ def train_model(
         seed=request.seed,
         patience=patience,
     )
+    checkpoint = _check_destinations(path)
     note("measuring accuracy")
     before = accuracy(model, split.held_out.images, split.held_out.labels)
     note("training")
-    checkpoint = path.with_suffix(CHECKPOINT_SUFFIX)
     if restart:
         remove_checkpoint(checkpoint)
     fitted = fit(model, split.train, options, held_out=split.held_out, teacher=lesson, checkpoint=checkpoint, on_step=progress)
@@ -159,6 +165,14 @@ def train_model(
     )
 
 
+def _check_destinations(path: Path) -> Path:
+    """The checkpoint's path. Raises EdgekitError where it, or the model, cannot be written."""
+    checkpoint = path.with_suffix(CHECKPOINT_SUFFIX)
+    for one in (path, checkpoint):
+        check_file_destination(one)
+    return checkpoint
+
+
 def default_learning_rate(model: Any) -> float:
     """The highest learning rate of a training, as it suits a float model or a QFX model."""
     from edgekit.keras_models.layers.custom_layers import OffsetAttention
@@ -172,6 +186,7 @@ def _refuse(data: str, *, exact: bool, qfx: bool, precisions: Precisions | None,
     """Raises EdgekitError for options that contradict each other, before anything is read."""
     if output is not None and output.suffix != ".keras":
         raise EdgekitError(f"'{output}' should end in .keras, the file form of a Keras model")
+    check_path(Path(data))
     if precisions is not None and not qfx:
         raise EdgekitError("the bits of weights are chosen when a model is quantized; add --qfx")
     if teacher is None and _is_unlabelled(data):

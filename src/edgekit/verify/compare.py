@@ -7,7 +7,7 @@ tensors of two executors, whatever the number of inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -104,32 +104,32 @@ class _Candidate:
 def compare(
     artifact: Artifact,
     executors: Sequence[Executor],
-    inputs: Array,
+    inputs: Iterable[Array],
     *,
+    count: int,
     order: Sequence[str],
     outputs: Sequence[str],
-    chunk: int,
     progress: Progress,
 ) -> Comparison:
     """The first executor is the baseline, each other one a candidate. All are opened once.
 
     Args:
-        inputs: (count, *shape), as the executors take them.
+        inputs: batches (at most so many as are to go through at a time, *shape), as the executors take them.
+        count: of inputs, in all batches together.
         order: names of tensors in graph order; others follow as the baseline gives them.
         outputs: names of the tensors that every executor has to expose; at least one.
-        chunk: number of inputs that go through at a time.
     """
     with ExitStack() as stack:
-        candidates = [_open(executor, artifact, stack, len(inputs), progress) for executor in executors]
-        taken = [_taken(executor, len(inputs)) for executor in executors[1:]]
+        candidates = [_open(executor, artifact, stack, count, progress) for executor in executors]
+        taken = [_taken(executor, count) for executor in executors[1:]]
         baseline, rest = candidates[0], candidates[1:]
         variation: dict[str, VariationCount] = {name: VariationCount() for name in outputs}
         names: list[str] = list(order)
-        for start in range(0, len(inputs), chunk):
+        start = 0
+        for batch in inputs:
             if baseline.error:
                 break
-            batch = inputs[start : start + chunk]
-            expected = _run(baseline, batch, outputs, start, len(inputs), progress)
+            expected = _run(baseline, batch, outputs, start, count, progress)
             if expected is None:
                 break
             names = list(dict.fromkeys([*names, *expected]))
@@ -137,10 +137,11 @@ def compare(
                 variation[name].add(expected[name])
             for candidate, numbers in zip(rest, taken, strict=True):
                 rows = numbers[(start <= numbers) & (numbers < start + len(batch))] - start
-                actual = _run(candidate, batch[rows], outputs, start, len(inputs), progress) if len(rows) else None
+                actual = _run(candidate, batch[rows], outputs, start, count, progress) if len(rows) else None
                 if actual is not None:
                     these = expected if len(rows) == len(batch) else {name: values[rows] for name, values in expected.items()}
                     candidate.error = _count(candidate.counts, these, actual, start + rows)
+            start += len(batch)
     results = tuple(Result(c.executor.name, _tensor_results(c.counts, names), c.error) for c in rest)
     measured = tuple(count.result(name) for name, count in variation.items()) if baseline.error is None else ()
     return Comparison(baseline.executor.name, results, measured, baseline.error)

@@ -77,7 +77,16 @@ def _integer_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: Fraction
 
 
 def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None) -> Inputs:
-    """`count` inputs: extremes (at most half), then as many photographs as noise. `images`, if given, come on top.
+    """The inputs of `draw_inputs`, all in memory."""
+    named = list(draw_inputs(kind, preprocessing, count=count, seed=seed, images=images))
+    return Inputs(np.stack([value for _, value in named]), tuple(label for label, _ in named))
+
+
+def draw_inputs(
+    kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None
+) -> Iterator[tuple[str, Array]]:
+    """`count` inputs, one at a time, as (label, value): as many photographs as noise, then extremes (at most half). `images`, if given,
+    come on top.
 
     Args:
         images: uint8 pixels (number, rows, columns, 1 or 3), of any size.
@@ -94,13 +103,14 @@ def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, se
     def values_of(pixels: Array) -> Array:
         return look_up(pixels, table).reshape(kind.shape)
 
-    named = [(f"photograph {i}", values_of(pixels)) for i, pixels in enumerate(_photographs(kind.shape, photographs, rng))]
-    named += [(f"noise {i}", _noise(kind, rng)) for i in range(noise)]
-    named += [(label, np.broadcast_to(value, kind.shape)) for label, value in extremes]
-    if images is not None:
-        named += [(f"image {i}", values_of(fit(image, kind.shape))) for i, image in enumerate(images)]
-    values = np.stack([value.astype(kind.dtype) for _, value in named])
-    return Inputs(values, tuple(label for label, _ in named))
+    def drawn() -> Iterator[tuple[str, Array]]:
+        yield from ((f"photograph {i}", values_of(pixels)) for i, pixels in enumerate(_photographs(kind.shape, photographs, rng)))
+        yield from ((f"noise {i}", _noise(kind, rng)) for i in range(noise))
+        yield from ((label, np.broadcast_to(value, kind.shape)) for label, value in extremes)
+        yield from ((f"image {i}", values_of(fit(image, kind.shape))) for i, image in enumerate(() if images is None else images))
+
+    for label, value in drawn():
+        yield label, value.astype(kind.dtype)
 
 
 def _noise(kind: InputType, rng: np.random.Generator) -> Array:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import prod
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.bundle import Bundle, with_changes
 from edgekit.errors import EdgekitError
 from edgekit.executor import Executor
@@ -17,7 +20,7 @@ from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
 from edgekit.verify.compare import Comparison, Result, compare
 from edgekit.verify.executors import Available, executors_for, look
 from edgekit.verify.file_check import DIFFERS, UNCHECKED, FileCheck, check_files, made_elsewhere
-from edgekit.verify.inputs import InputType, graph_input, make_inputs
+from edgekit.verify.inputs import InputType, draw_inputs, graph_input
 from edgekit.verify.variation import OutputVariation
 
 BASELINE, STOCK_BASELINE = "reference", "tflite-reference"
@@ -124,21 +127,22 @@ def compare_executors(
     found = (*executors_for(bundle.artifact, wanted), *(look(one, bundle.artifact) for one in also))
     _check_enough(found, executors)
     subject = _subject(bundle)
-    inputs = make_inputs(subject.input, bundle.manifest.preprocessing, count=count, seed=seed, images=images)
+    drawn = draw_inputs(subject.input, bundle.manifest.preprocessing, count=count, seed=seed, images=images)
+    labels: list[str] = []
     comparison = compare(
         bundle.artifact,
         [one.executor for one in found if one.executor is not None],
-        inputs.values,
+        _batches(drawn, max(1, min(CHUNK_MAX, CHUNK_VALUES // subject.values)), labels),
+        count=count + (0 if images is None else len(images)),
         order=subject.order,
         outputs=tuple(subject.outputs),
-        chunk=max(1, min(CHUNK_MAX, CHUNK_VALUES // subject.values)),
         progress=progress,
     )
     tolerance = _tolerance(bundle, subject)
     return Verification(
         bundle=bundle,
         seed=seed,
-        labels=inputs.labels,
+        labels=tuple(labels),
         baseline=comparison.baseline,
         results=comparison.results,
         missing=tuple(one for one in found if one.executor is None),
@@ -157,6 +161,13 @@ def _file_failures(bundle: Bundle, files: FileCheck) -> Iterator[str]:
     elsewhere = made_elsewhere(bundle)
     if elsewhere and any(problem == DIFFERS for problem in files.findings.values()):
         yield f"{elsewhere}: that may be why. Export again, or name the changes yours with --accept-changes"
+
+
+def _batches(drawn: Iterator[tuple[str, Array]], size: int, labels: list[str]) -> Iterator[Array]:
+    """Inputs in batches of `size`, each made when it is asked for; their labels are added to `labels`."""
+    while batch := list(islice(drawn, size)):
+        labels += [label for label, _ in batch]
+        yield np.stack([value for _, value in batch])
 
 
 def _tolerance(bundle: Bundle, subject: _Subject) -> float | None:
