@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgekit.keras_models.qfx.freeze import freeze
     from edgekit.keras_models.qfx.model import QFXModel
     from edgekit.keras_models.qfx.precision import Precisions, WeightPrecision
-    from edgekit.keras_models.qfx.quantize import build_qkeras_model, quantize
+    from edgekit.keras_models.qfx.quantize import build_qkeras_model, quantize, require_exact_form
     from edgekit.keras_models.reading.inference import inference_form
     from edgekit.keras_models.weights.load import import_weights
     from edgekit.keras_models.weights.matching import ImportedWeights
@@ -36,7 +36,7 @@ else:
             "qfx.freeze": ("freeze",),
             "qfx.model": ("QFXModel",),
             "qfx.precision": ("Precisions", "WeightPrecision"),
-            "qfx.quantize": ("build_qkeras_model", "quantize"),
+            "qfx.quantize": ("build_qkeras_model", "quantize", "require_exact_form"),
             "reading.inference": ("inference_form",),
             "weights.load": ("import_weights",),
             "weights.matching": ("ImportedWeights",),
@@ -66,6 +66,7 @@ __all__ = [
     "inference_form",
     "load_model",
     "quantize",
+    "require_exact_form",
     "save_model",
     "set_norm_mix",
 ]

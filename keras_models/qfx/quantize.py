@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.layers.bn_form import bn_form
+from edgekit.keras_models.layers.bn_layers import progressive_norms, set_norm_mix
 from edgekit.keras_models.qfx.bias_correction import correct_biases
 from edgekit.keras_models.qfx.calibrate import calibrate
 from edgekit.keras_models.qfx.effort import Effort
@@ -80,6 +81,22 @@ def quantize(
     if layers.output_gain != 1.0:
         notes.append(f"the exact network's outputs are {layers.output_gain:.4g} times the float model's; their order is the same")
     return Quantized(twin, tuple(notes), losses)
+
+
+def require_exact_form(model: Any, images: npt.NDArray[np.float32]) -> None:
+    """Raises UnsupportedLayer where `quantize` refuses the model, before any calibration. `images`: a few, as for `quantize`.
+
+    A norm that is on its way from layer norm to batch norm counts as what it will be.
+    """
+    twin, _ = bn_form(flattened(model), images)
+    norms = progressive_norms(twin)
+    mixes = [float(layer.mix) for layer in norms]
+    set_norm_mix(twin, 0)
+    try:
+        replay(twin, QKerasLayers())
+    finally:
+        for layer, mix in zip(norms, mixes, strict=True):
+            layer.mix.assign(mix)
 
 
 def build_qkeras_model(

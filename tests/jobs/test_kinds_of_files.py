@@ -25,7 +25,7 @@ from edgekit import tolerances
 from edgekit.bundle import INPUT_TABLE, TFLITE, open_bundle
 from edgekit.images.pixels import look_up
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, NAMED, Preprocessing, float_table, parse_preprocessing
-from edgekit.jobs import ModelRequest, export_model
+from edgekit.jobs import ModelRequest, export_model, train_model
 from edgekit.keras_models.layers.backend import tf, tf_keras
 from edgekit.tflite import Precision, convert
 from edgekit.tflite.executors import outputs_of
@@ -269,6 +269,23 @@ def test_every_kind_in_every_range_and_precision(kind: str, range_: str, tmp_pat
     written = KINDS[kind](parse_preprocessing(range_), tmp_path)
     for precision in PRECISIONS:
         check(written, range_, precision, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_goes_on_from_every_kind(kind: str, tmp_path: Path) -> None:
+    """In float, and then in fixed point; what is saved is exported."""
+    from PIL import Image
+
+    for index, (image, label) in enumerate(zip(*pixels_of_classes(SIZE, 96, 7), strict=True)):
+        (tmp_path / "data" / f"class{label}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "data" / f"class{label}" / f"{index}.png")
+    file, data = KINDS[kind](MINUS_ONE_TO_ONE, tmp_path).path, str(tmp_path / "data")
+    request = ModelRequest(str(file), preprocessing=MINUS_ONE_TO_ONE)
+    for name, options in (("float", {}), ("qfx", {"qfx": True})):
+        done = train_model(request, data=data, epochs=1, learning_rate=1e-4, output=tmp_path / f"{name}.keras", **options)
+        assert done.exact_form and done.accuracy_before > 0.5 and done.accuracy > 0.5  # of six classes
+        export_model(ModelRequest(str(done.path)), target="linux-x86_64", output=tmp_path / f"{name}-out")
 
 
 def test_another_range_would_not_pass(tmp_path: Path) -> None:

@@ -117,4 +117,6 @@ def train(
     print(f"  {measure} on {done.held_out_images} held-out images: {done.accuracy:.2%}, before training {done.accuracy_before:.2%}")
     taught = "" if done.labelled else f" --teacher {done.path}"
     following = f"edgekit export {done.path} --target rpi4" if done.qfx else f"edgekit train {done.path} --data {data} --qfx{taught}"
+    if not done.exact_form:
+        following = f"edgekit export {done.path} --target rpi4 --precision int8"
     print(f"Next: {following}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.accuracy import Accuracy
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.files import check_path
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.jobs.calibration import IMAGES_QUICK
@@ -42,6 +42,7 @@ class Trained:
     path: Path
     name: str
     qfx: bool
+    exact_form: bool
     labelled: bool
     epochs: int
     kept: int
@@ -64,6 +65,7 @@ class _Start:
     preprocessing: Preprocessing
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    exact_form: bool = True
 
     @property
     def quantized(self) -> bool:
@@ -152,6 +154,7 @@ def train_model(
         path=path,
         name=start.name,
         qfx=start.quantized,
+        exact_form=start.exact_form,
         labelled=labelled,
         epochs=len(fitted.history),
         kept=fitted.kept,
@@ -219,8 +222,32 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         model, changes = bn_form(model, split.train.images[:IMAGES_QUICK])
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
-    warnings = source.warnings
-    return _Start(model=model, split=split, name=source.name, preprocessing=source.preprocessing, notes=notes, warnings=warnings)
+    reason = None if request.model in NETWORKS else _no_exact_form(model, split)
+    if exact and reason is not None:
+        raise UnsupportedLayer(f"{reason} Without --exact it is trained as it is")
+    warnings = source.warnings if reason is None else (*source.warnings, f"there is no exact form of this model: {reason}")
+    return _Start(
+        model=model,
+        split=split,
+        name=source.name,
+        preprocessing=source.preprocessing,
+        notes=notes,
+        warnings=warnings,
+        exact_form=reason is None,
+    )
+
+
+def _no_exact_form(model: Any, split: Split) -> str | None:
+    """Why the model cannot become exact, or None: found before it is trained for that."""
+    from edgekit.keras_models import require_exact_form
+
+    if _is_qfx(model):
+        return None
+    try:
+        require_exact_form(model, split.train.images[:1])
+    except UnsupportedLayer as error:
+        return str(error)
+    return None
 
 
 def _quantized(start: _Start, split: Split, precisions: Precisions | None, note: Note, *, taught: bool) -> _Start:
