@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo demo-imagenet test test-slow bench accuracy unchanged lint tools clean install
+.PHONY: demo demo-imagenet test test-slow bench accuracy mutations random-graphs unchanged lint tools clean install
 
 demo: install
 	$(BIN)/python -m edgekit.demo demo
@@ -29,6 +29,14 @@ bench: install
 
 accuracy: install
 	$(BIN)/python benchmarks/accuracy.py
+
+# Changes of bundles and HLS projects, with their hashes mended: how many verify names.
+mutations: install
+	$(BIN)/python benchmarks/mutations.py
+
+# 10,000 random graphs over every executor of this machine.
+random-graphs: install
+	$(BIN)/python benchmarks/random_graphs.py
 
 # Shows that no byte of what edgekit writes has changed since a commit; HEAD is for changes that are not committed yet.
 BASE ?= HEAD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
     graph = artifact.graph
     assert graph is not None
     note("building the qkeras model")
-    model, tensors = thaw(graph)
+    model, tensors = thaw(_numbered(graph))
     probe = keras.Model(model.inputs, tensors)
     source = graph.tensors[graph.input]
 
@@ -66,6 +67,12 @@ def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
 
     yield run
     keras.backend.clear_session()
+
+
+def _numbered(graph: IntegerGraph) -> IntegerGraph:
+    """The graph with ops of names that TensorFlow takes as layers': it knows fewer letters than the contract."""
+    ops = tuple(replace(op, name=f"op_{number}") for number, op in enumerate(graph.ops))
+    return replace(graph, name="network", ops=ops)
 
 
 def _weighted(graph: IntegerGraph, op: WeightedOp) -> str | None:

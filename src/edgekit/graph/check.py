@@ -34,6 +34,7 @@ from edgekit.graph.ir import (
     WeightedOp,
     op_inputs,
 )
+from edgekit.graph.names import unusable_names
 from edgekit.graph.ranges import FLOAT32_INTEGERS, accumulator_bound, product_bound
 from edgekit.graph.requantize import SHIFT_MAX, SHIFT_MIN, product_shift, requantize_of, shifts_of
 from edgekit.graph.shapes import BINARY_POINT_MAX, ShapeError, output_shape
@@ -45,6 +46,8 @@ SHIFT_ALWAYS_EXACT = 16
 ACCUMULATOR_FLOAT32 = 2 * FLOAT32_INTEGERS
 """Under rule 1 accumulators, and their partial sums in any order, are even: float32 holds all that are below this."""
 ACCUMULATOR_MAX = 1 << 31
+RANK_MAX = 5
+"""Dimensions without the batch: XNNPACK's tensors have at most six (XNN_MAX_TENSOR_DIMS)."""
 CLAMP_ROOM = 128
 """LSBs of an output between 0 and its lowest integer, -128, or what it is stored minus, 128."""
 
@@ -86,8 +89,11 @@ def _structure(graph: IntegerGraph) -> Iterator[Violation]:
             yield Violation(name, 0, f"activations have 8 bits, not {tensor.bits}")
         if not tensor.shape or min(tensor.shape) < 1:
             yield Violation(name, 0, f"shape {tensor.shape} is empty")
+        if len(tensor.shape) > RANK_MAX:
+            yield Violation(name, 0, f"has {len(tensor.shape)} dimensions, more than {RANK_MAX}")
         if abs(tensor.binary_point) > BINARY_POINT_MAX:
             yield Violation(name, 0, f"binary point {tensor.binary_point} is outside +-{BINARY_POINT_MAX}")
+    yield from (Violation(name, 0, problem) for name, problem in unusable_names(graph))
     if graph.input in graph.outputs:
         yield Violation(graph.input, 0, "is the input; an output has to be computed by an op")
     ready = {graph.input}

@@ -63,6 +63,9 @@ from edgekit.graph.onnx_form import (
 from edgekit.graph.requantize import product_shift
 
 PRODUCER = "edgekit"
+SIX_LEAVES_INT32 = 29
+"""From this binary point on 6 * 2**f is above 2**31. onnxruntime, which fuses a Clip into its integer op and takes its ends as integers,
+then clamps at another number. No output reaches 6 there (of 8 bits it ends below 2**-20), so ReLU6 is a Relu, by the name of ReLU6."""
 CLIP_LOW, CLIP_HIGH = "relu6/low", "relu6/high"
 
 
@@ -170,9 +173,9 @@ def _constants(parts: _Parts, graph: IntegerGraph, op: WeightedOp, weights: IntA
 
 def _finish(parts: _Parts, op: WeightedOp | Add, value: str, output: Tensor) -> None:
     """Activation and quantization, from the real value that `op` computed to the tensor of the graph."""
-    if op.activation is Activation.RELU:
+    if op.activation is Activation.RELU or (op.activation is Activation.RELU6 and output.binary_point >= SIX_LEAVES_INT32):
         value = parts.step("Relu", part(op.name, op.activation.value), [value])
-    if op.activation is Activation.RELU6:
+    elif op.activation is Activation.RELU6:
         low, high = parts.shared(CLIP_LOW, np.array(0, np.float32)), parts.shared(CLIP_HIGH, np.array(6, np.float32))
         value = parts.step("Clip", part(op.name, op.activation.value), [value, low, high])
     parts.quantize(op.name, value, output)
