@@ -7,7 +7,7 @@ ops         a row an op: how it may be folded, and the stages that it becomes
 dataflow    the stages and streams that a folded graph becomes
 plan        the folding that fits a board, with estimates and FIFO depths
 project     the C++ project, written through hls4ml
-engine      one engine for all layers: programs, what runs them, how long they take
+engine      one engine for all layers: its programs, its kernel, how long they take
 simulation  the C simulation, and Vitis HLS
 rtl         the kernels as Verilog, without a vendor, and their simulation
 

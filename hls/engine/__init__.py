@@ -10,4 +10,8 @@ placement  where on the chip a tensor lies, and when
 schedule   the beat at which each job starts
 compiler   from a graph to a program
 interpret  runs a program
+estimate   how long it takes; cost: what an engine takes of a board
+descriptor the program as the circuit reads it
+
+The circuit is edgekit_engine.h with the headers beside it; edgekit.hls.simulation.engine runs its C simulation.
 """

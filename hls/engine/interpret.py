@@ -28,18 +28,18 @@ class Machine:
     stream: Array
     image: Array
     results: list[Array] = field(default_factory=list)
-    unpacked: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+    unpacked: dict[tuple[int, int, int, int], Any] = field(default_factory=dict)
 
-    def weights(self, first: int, groups: int, rows: int) -> tuple[Array, Int64, Int64]:
-        """Weights (groups, rows, simd), biases and codes (groups, lanes) of `groups` groups that start at row `first`."""
-        if (first, groups, rows) not in self.unpacked:
-            constants = self.size.constant_rows
+    def weights(self, first: int, groups: int, passes: int, words: int) -> tuple[Array, Int64, Int64]:
+        """Weights (groups, passes, words, simd), biases and codes (groups, lanes) of groups that start at row `first`."""
+        if (first, groups, passes, words) not in self.unpacked:
+            constants, rows = self.size.constant_rows, passes * self.size.weight_rows(words)
             block = self.stream[first : first + groups * (constants + rows)].reshape(groups, constants + rows, -1)
-            weights = read_weights(block[:, constants:].reshape(groups * rows, -1), self.size).astype(np.float32)
+            weights = read_weights(block[:, constants:].reshape(groups * rows, -1), words, self.size)
             sets = [read_constants(one[:constants], self.size) for one in block]
             biases, codes = (np.stack(values) for values in zip(*sets, strict=True))
-            self.unpacked[first, groups, rows] = (weights.reshape(groups, rows, self.size.simd), biases, codes)
-        return self.unpacked[first, groups, rows]
+            self.unpacked[first, groups, passes, words] = (weights.reshape(groups, passes, words, -1), biases, codes)
+        return self.unpacked[first, groups, passes, words]
 
     def read(self, view: View, rows: Int64, cols: Int64, first: int, words: int) -> Int64:
         """Words of pixels: int64 (len(rows), len(cols), words * simd), 0 outside the map."""
@@ -107,8 +107,8 @@ def _matrix(machine: Machine, job: MatrixJob) -> None:
     taps = [(i, j) for i in range(loops.kernel[0]) for j in range(loops.kernel[1])]
     passes = len(taps) * job.x_words
     if job.source is Weights.STREAM:
-        packed, biases, codes = machine.weights(job.weights, groups, passes * size.lanes)
-        weights = packed.reshape(groups, passes, size.lanes, size.simd).transpose(1, 3, 0, 2)
+        packed, biases, codes = machine.weights(job.weights, groups, passes, size.lanes)
+        weights = packed.transpose(1, 3, 0, 2)
         sums, shifts = biases.reshape(-1), codes.reshape(-1)
     else:
         weights, (sums, shifts) = _from_map(machine, job, groups), _constants(machine, job, groups)
@@ -160,7 +160,7 @@ def _depthwise(machine: Machine, job: VectorJob) -> None:
     size, loops = machine.size, job.loops
     groups, (kernel_h, kernel_w) = ceil(job.count / size.words), loops.kernel
     steps = ceil(kernel_w / job.taps)
-    packed, biases, codes = machine.weights(job.weights, groups, kernel_h * steps * job.taps * size.words)
+    packed, biases, codes = machine.weights(job.weights, groups, kernel_h * steps, job.taps * size.words)
     weights = packed.reshape(groups, kernel_h, steps * job.taps, size.lanes).astype(np.int64)
     weights = weights.transpose(1, 2, 0, 3).reshape(kernel_h, steps * job.taps, -1)[:, :, : job.count * size.simd]
     width = job.count * size.simd

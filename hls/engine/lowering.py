@@ -20,7 +20,7 @@ from edgekit.hls.engine.size import EngineSize
 class Lowering:
     """`shapes`, `signed`: rows and columns, and type, of each tensor and of copies of tensors. `carrier`: of a reshaped tensor that lies
     where another one does. `gathers`: the output of the convolution for which the image is loaded, row by row, as the bytes under its
-    kernel, "" if there is none; `input_words` of them."""
+    kernel, "" if there is none; `input_words` of them. `result_words`: of all results in DDR, one behind the other."""
 
     graph: IntegerGraph
     size: EngineSize
@@ -32,6 +32,7 @@ class Lowering:
     flattened: dict[str, str] = field(default_factory=dict)
     gathers: str = ""
     input_words: int = 0
+    result_words: int = 0
 
     def root(self, name: str) -> str:
         """The tensor that a tensor is a reshape of, however often it was reshaped."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil
 from typing import TypeAlias
@@ -169,12 +169,16 @@ class Passes:
     """The beats of a job, and the rows of the stream that it reads.
 
     head: rows that must have come before it starts. last: beats of its last pass, in which the next job's head comes.
+    written: beats until its first group is written. group: from one group to the next. word: MatrixJob: from one input word to the next.
     """
 
     beats: int
     head: int
     last: int
     rows: int
+    written: int
+    group: int
+    word: int = 0
 
 
 def passes_of(job: Job, size: EngineSize) -> Passes:
@@ -185,8 +189,9 @@ def passes_of(job: Job, size: EngineSize) -> Passes:
 def _streamed(groups: int, passes: int, positions: int, first: int, later: int) -> Passes:
     """Each pass takes its positions, or the rows of the pass behind it."""
     place = max(positions, PASS_BEATS_MIN)
-    inside = groups * (passes - 1) * max(place, later) + (groups - 1) * max(place, first)
-    return Passes(inside + place, first, place, groups * (first + (passes - 1) * later))
+    written = (passes - 1) * max(place, later) + place
+    group = written - place + max(place, first)
+    return Passes((groups - 1) * group + written, first, place, groups * (first + (passes - 1) * later), written, group, max(place, later))
 
 
 def _matrix(job: MatrixJob, size: EngineSize) -> Passes:
@@ -194,27 +199,53 @@ def _matrix(job: MatrixJob, size: EngineSize) -> Passes:
     kernel_h, kernel_w = job.loops.kernel
     passes = kernel_h * kernel_w * job.x_words
     if job.source is Weights.STREAM:
-        return _streamed(groups, passes, job.loops.positions, size.constant_rows + size.lanes, size.lanes)
+        rows = size.weight_rows(size.lanes)
+        return _streamed(groups, passes, job.loops.positions, size.constant_rows + rows, rows)
     place = max(job.loops.positions, PASS_BEATS_MIN)
     constants = size.constant_rows * (job.loops.positions if job.own_bias else 1)
-    return Passes(groups * (constants + passes * (size.lanes + place)), 0, place, groups * constants)
+    group = constants + passes * (size.lanes + place)
+    return Passes(groups * group, 0, place, groups * constants, group, group, size.lanes + place)
 
 
 def _vector(job: VectorJob, size: EngineSize) -> Passes:
-    groups = ceil(job.count / size.words)
-    positions = job.loops.positions
+    groups, loops = ceil(job.count / size.words), job.loops
     if job.kind is Kind.DEPTHWISE:
-        kernel_h, kernel_w = job.loops.kernel
-        rows = job.taps * size.words
-        passes = kernel_h * ceil(kernel_w / job.taps)
-        return _streamed(groups, passes, job.loops.rows * job.walk, size.constant_rows + rows, rows)
-    place = max(positions, PASS_BEATS_MIN)
-    if job.kind is Kind.MOVE:
-        beats = max(job.loops.rows * job.moved[0] * job.moved[1], PASS_BEATS_MIN)
-        return Passes(beats, 0, beats, 0)
-    passes = {Kind.ADD: 2, Kind.MULTIPLY: 2, Kind.MAX: job.loops.kernel[0] * job.loops.kernel[1]}.get(job.kind, 1)
+        rows = size.weight_rows(job.taps * size.words)
+        passes = loops.kernel[0] * ceil(loops.kernel[1] / job.taps)
+        return _streamed(groups, passes, loops.rows * job.walk, size.constant_rows + rows, rows)
+    if job.kind in (Kind.MOVE, Kind.LOAD, Kind.STORE):
+        steps = job.moved[0] * job.moved[1] if job.kind is Kind.MOVE else ceil(loops.cols * job.count / size.words)
+        beats = max(loops.rows * steps, PASS_BEATS_MIN)
+        return Passes(beats, 0, beats, 0, beats, 0)
+    place = max(loops.positions, PASS_BEATS_MIN)
+    passes = {Kind.ADD: 2, Kind.MULTIPLY: 2, Kind.MAX: loops.kernel[0] * loops.kernel[1]}.get(job.kind, 1)
     table = size.table_rows if job.table else 0
-    return Passes(table + groups * passes * place, 0, place, table)
+    return Passes(table + groups * passes * place, 0, place, table, table + passes * place, passes * place)
+
+
+def chained(before: Step, after: Step, size: EngineSize) -> int:
+    """Beats from the start of a step to the earliest start of one that reads what it writes.
+
+    The other array need not wait for the end: both go through the words of a pixel in the same order, each when it has been written.
+    """
+    end = chain_beats(before.jobs, size).beats + LATENCY
+    if len(before.jobs) > 1 or len(after.jobs) > 1 or before.matrix == after.matrix:
+        return end
+    maker, taker = before.jobs[0], after.jobs[0]
+    made, taken = passes_of(maker, size), passes_of(taker, size)
+    words = maker.out.pixel
+    if not made.group or maker.out_word or words != (maker.out_words if isinstance(maker, MatrixJob) else maker.count):
+        return end
+    last = (words - 1) // size.words
+    if isinstance(taker, MatrixJob):
+        if taker.x_word or taker.x_words != words or taker.y.words:
+            return end
+        gaps = [made.written + group * made.group - group * size.words * taken.word for group in (0, last)]
+    else:
+        if not taken.group or taker.x_word or taker.count != words:
+            return end
+        gaps = [made.written + group * (made.group - taken.group) for group in (0, last)]
+    return max(gaps) + LATENCY
 
 
 @dataclass(frozen=True)
@@ -274,7 +305,7 @@ class Program:
 
 def busy(program: Program, matrix: bool) -> int:
     """Beats in which an array has a job."""
-    return sum(step.end - step.start for step in program.steps if step.matrix == matrix)
+    return sum(passes_of(job, program.size).beats for step in program.steps if step.matrix == matrix for job in step.jobs)
 
 
 def chain_beats(jobs: Sequence[Job], size: EngineSize) -> Passes:
@@ -283,4 +314,4 @@ def chain_beats(jobs: Sequence[Job], size: EngineSize) -> Passes:
     beats = every[0].beats
     for before, now in pairwise(every):
         beats += max(JOB_BEATS, now.head - before.last) + now.beats
-    return Passes(beats, every[0].head, every[-1].last, sum(one.rows for one in every))
+    return replace(every[-1], beats=beats, head=every[0].head, rows=sum(one.rows for one in every))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from edgekit.hls.engine.lower import Lowered
 from edgekit.hls.engine.order import Tile
-from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, chain_beats
+from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, chain_beats, chained
 from edgekit.hls.engine.size import EngineSize
 
 AHEAD = 40
@@ -40,24 +40,32 @@ def access_of(lowered: Lowered, tile: Tile) -> Access:
     return Access(tuple(one for one in reads if one.low < one.high), (Span(task.output, low, high),) if task.output else ())
 
 
-def before(accesses: Sequence[Access], views: Mapping[str, View]) -> list[set[int]]:
-    """Of each step, those that have to end before it starts: it reads what they wrote, or writes where they read or wrote."""
+def previous_writers(accesses: Sequence[Access]) -> list[int | None]:
+    """Of each step, the one before it that writes its store: only a store's first step waits for what was in its memory before."""
+    last: dict[str, int] = {}
+    found: list[int | None] = []
+    for index, access in enumerate(accesses):
+        found.append(next((last[span.store] for span in access.writes if span.store in last), None))
+        last |= {span.store: index for span in access.writes}
+    return found
+
+
+def before(accesses: Sequence[Access], views: Mapping[str, View]) -> list[dict[int, bool]]:
+    """Of each step, those that it waits for: True where it only reads what they write, False where it writes where they read or wrote."""
     neighbours = _neighbours(views)
     readers: dict[str, list[tuple[int, Span]]] = defaultdict(list)
     writers: dict[str, list[tuple[int, Span]]] = defaultdict(list)
-    found: list[set[int]] = []
+    found: list[dict[int, bool]] = []
     for index, access in enumerate(accesses):
-        waits: set[int] = set()
+        waits: dict[int, bool] = {}
         for span in access.reads:
-            waits |= {step for step, one in writers[span.store] if one.low < span.high and span.low < one.high}
+            waits |= {step: True for step, one in writers[span.store] if one.low < span.high and span.low < one.high}
         for span in access.writes:
-            view = views[span.store]
-            high = span.high - view.ring
-            waits |= {step for step, one in readers[span.store] if one.low < high}
-            waits |= {step for step, one in writers[span.store] if one.low < high}
+            high = span.high - views[span.store].ring
+            waits |= {step: False for step, one in (*readers[span.store], *writers[span.store]) if one.low < high}
             if not writers[span.store]:
                 for other in neighbours[span.store]:
-                    waits |= {step for step, _ in (*readers[other], *writers[other])}
+                    waits |= {step: False for step, _ in (*readers[other], *writers[other])}
         for span in access.reads:
             readers[span.store].append((index, span))
         for span in access.writes:
@@ -82,7 +90,7 @@ def _neighbours(views: Mapping[str, View]) -> dict[str, list[str]]:
 
 def scheduled(steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[str, View], size: EngineSize) -> tuple[list[Step], int]:
     """The steps with their beats, in the same order, and the beats of all."""
-    waits = before(accesses, views)
+    waits, follows = before(accesses, views), previous_writers(accesses)
     banks = [_ports(access, views, size) for access in accesses]
     beats = [chain_beats(step.jobs, size) for step in steps]
     queues = {matrix: [index for index, step in enumerate(steps) if step.matrix == matrix] for matrix in (True, False)}
@@ -90,15 +98,23 @@ def scheduled(steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[
     ports: dict[tuple[bool, tuple[bool, int]], int] = defaultdict(int)
     ends: dict[int, int] = {}
     starts: dict[int, int] = {}
+    ready: dict[int, int] = {}
     while queues[True] or queues[False]:
         best: tuple[int, int] | None = None
         for matrix, queue in queues.items():
             for index in queue[:AHEAD]:
-                if not waits[index] <= ends.keys():
-                    continue
-                ready = max((ends[step] + LATENCY for step in waits[index]), default=0)
+                if index not in ready:
+                    if not waits[index].keys() <= ends.keys() or (follows[index] is not None and follows[index] not in ends):
+                        continue
+                    ready[index] = max(
+                        (
+                            starts[step] + chained(steps[step], steps[index], size) if reads else ends[step] + LATENCY
+                            for step, reads in waits[index].items()
+                        ),
+                        default=0,
+                    )
                 taken = max((ports[not matrix, port] for port in banks[index]), default=0)
-                start = max(ready, free[matrix], head_from[matrix] + beats[index].head, taken)
+                start = max(ready[index], free[matrix], head_from[matrix] + beats[index].head, taken)
                 if best is None or (start, index) < best:
                     best = (start, index)
         if best is None:

@@ -19,6 +19,7 @@ class EngineSize:
     banks, bank_words: the map memory. A bank is read once and written once a beat.
     positions: sums that each lane of an array can hold, so the most cells of an output that a job makes.
     taps: neighbouring columns of a kernel that the vector array takes a beat.
+    row_words: words' worth of weights that a row of the weight stream has; a row comes a beat.
     """
 
     simd: int
@@ -27,6 +28,7 @@ class EngineSize:
     bank_words: int
     positions: int
     taps: int = 3
+    row_words: int = 2
 
     @property
     def lanes(self) -> int:
@@ -42,8 +44,12 @@ class EngineSize:
 
     @property
     def row_bytes(self) -> int:
-        """Of a row of the weight stream: one word's worth of weights, in whole bytes."""
-        return ceil(WEIGHT_BITS * self.simd / 8)
+        """Of a row of the weight stream, in whole bytes."""
+        return ceil(WEIGHT_BITS * self.simd * self.row_words / 8)
+
+    def weight_rows(self, words: int) -> int:
+        """Rows of a pass whose weights are so many words' worth."""
+        return ceil(words / self.row_words)
 
     @property
     def constant_rows(self) -> int:

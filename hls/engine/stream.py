@@ -1,7 +1,8 @@
 """Weights, constants and tables as rows of the weight stream, in the order in which a job's loops take them.
 
-A row has row_bytes bytes: `simd` weights of 6 bits, the first in the lowest bits; or as many constants of 5 bytes as fit, a bias (int32)
-and a shift code (int8) each; or entries of a table. Weights are the contract's divided by 4, sums are of quarters, acc = 4 * sum + 2:
+A row has row_bytes bytes: row_words * simd weights of 6 bits, the first in the lowest bits; or as many constants of 5 bytes as fit,
+a bias (int32) and a shift code (int8) each; or entries of a table. Weights are the contract's divided by 4, sums are of quarters:
+acc = 4 * sum + 2
 
     code >= 0:  out = clamp(sum >> code)                       code = n - 2 for n >= 3;  n itself after a product of activations
     code < 0:   out = clamp((2 * sum + 1) << (-code - 1))      code = n - 2 for n <= 1
@@ -56,19 +57,26 @@ def read_constants(rows: Array, size: EngineSize) -> tuple[Int64, Int64]:
 
 
 def weight_rows(weights: Array, size: EngineSize) -> Array:
-    """uint8 (rows, row_bytes) of integers (rows, simd) in -32..31."""
-    packed = np.empty((len(weights), size.row_bytes), np.uint8)
-    for first in range(0, len(weights), ROWS_AT_ONCE):
-        some = weights[first : first + ROWS_AT_ONCE].astype(np.uint8)
+    """uint8 (passes * rows of a pass, row_bytes) of integers (passes, words, simd) in -32..31."""
+    passes, words, simd = weights.shape
+    whole = np.zeros((passes, size.weight_rows(words) * size.row_words, simd), np.uint8)
+    whole[:, :words] = weights.astype(np.int8).view(np.uint8)
+    rows = whole.reshape(-1, size.row_words * simd)
+    packed = np.empty((len(rows), size.row_bytes), np.uint8)
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[first : first + ROWS_AT_ONCE]
         bits = (some[:, :, np.newaxis] >> np.arange(WEIGHT_BITS, dtype=np.uint8)) & 1
         packed[first : first + ROWS_AT_ONCE] = np.packbits(bits.reshape(len(some), -1), axis=1, bitorder="little")
     return packed
 
 
-def read_weights(rows: Array, size: EngineSize) -> Int64:
-    """int64 (rows, simd) of rows that weight_rows made."""
-    bits = np.unpackbits(rows, axis=1, bitorder="little")[:, : WEIGHT_BITS * size.simd].reshape(len(rows), size.simd, WEIGHT_BITS)
-    return bits.astype(np.int64) @ np.array([1, 2, 4, 8, 16, -32])
+def read_weights(rows: Array, words: int, size: EngineSize) -> Array:
+    """int8 (passes, words, simd) of rows that weight_rows made."""
+    many = size.row_words * size.simd
+    bits = np.unpackbits(rows, axis=1, bitorder="little")[:, : WEIGHT_BITS * many].reshape(len(rows), many, WEIGHT_BITS)
+    found = np.packbits(bits, axis=2, bitorder="little")[:, :, 0].view(np.int8)
+    signed = (found ^ 32) - 32
+    return signed.reshape(-1, size.weight_rows(words) * size.row_words, size.simd)[:, :words]
 
 
 def table_rows(table: Array, size: EngineSize) -> Array:
@@ -90,7 +98,7 @@ def matrix_rows(weights: Array, biases: Array, codes: Array, size: EngineSize) -
     wide = np.zeros((taps, inputs, groups * size.lanes), np.int8)
     wide[:, :, :outputs] = weights
     ordered = wide.reshape(taps, inputs // size.simd, size.simd, groups, size.lanes).transpose(3, 0, 1, 4, 2)
-    packed = weight_rows(ordered.reshape(-1, size.simd), size).reshape(groups, -1, size.row_bytes)
+    packed = weight_rows(ordered.reshape(-1, size.lanes, size.simd), size).reshape(groups, -1, size.row_bytes)
     return _with_constants(packed, biases, codes, size)
 
 
@@ -105,7 +113,7 @@ def depthwise_rows(weights: Array, biases: Array, codes: Array, taps: int, size:
     wide = np.zeros((kernel_h, steps * taps, groups * size.lanes), np.int8)
     wide[:, :kernel_w, :width] = weights
     ordered = wide.reshape(kernel_h * steps, taps, groups, size.words, size.simd).transpose(2, 0, 1, 3, 4)
-    packed = weight_rows(ordered.reshape(-1, size.simd), size).reshape(groups, -1, size.row_bytes)
+    packed = weight_rows(ordered.reshape(-1, taps * size.words, size.simd), size).reshape(groups, -1, size.row_bytes)
     return _with_constants(packed, biases, codes, size)
 
 

@@ -28,6 +28,7 @@ from edgekit.graph import (
 from edgekit.hls.engine.lower import Make, Read, Task, Views
 from edgekit.hls.engine.lowering import Lowering, only_flattened
 from edgekit.hls.engine.program import Job, Kind, Loops, VectorJob, View
+from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.engine.stream import depthwise_rows, quarter_constants, table_rows
 
 
@@ -101,13 +102,26 @@ def upsample(here: Lowering, op: DepthwiseConv2DTranspose) -> None:
     _change_last(here, rows=rows, cols=cols, out_rows=kernel_h)
 
 
+def side_by_side(job: VectorJob, size: EngineSize) -> VectorJob:
+    """The same job on pixels that are taken together, where those of a row fill groups of words better: all maps have the same pixels."""
+    pixel, cols = job.out.pixel, job.loops.cols
+    if pixel % size.words == 0 or job.count != pixel or any(view.words and view.pixel != pixel for view in (job.x, job.y)):
+        return job
+    factors = [n for n in range(1, min(cols, size.words) + 1) if cols % n == 0]
+    many = min(factors, key=lambda n: (ceil(n * pixel / size.words) * (cols // n), n))
+    wide = {name: replace(view, cols=view.cols // many, pixel=pixel * many) for name, view in (("x", job.x), ("y", job.y)) if view.words}
+    out = replace(job.out, cols=cols // many, pixel=pixel * many)
+    return replace(job, loops=replace(job.loops, cols=cols // many), out=out, count=pixel * many, **wide)  # type: ignore[arg-type]
+
+
 def add(here: Lowering, op: Add) -> None:
     low, high = clamp_range(op.activation, here.graph.tensors[op.output])
 
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[op.output]
         x, y = (here.view(views, name) for name in op.inputs)
-        return (VectorJob(Kind.ADD, Loops(first, rows, out.cols), out, out.pixel, x, y, low=low, high=high),)
+        job = VectorJob(Kind.ADD, Loops(first, rows, out.cols), out, out.pixel, x, y, low=low, high=high)
+        return (side_by_side(job, here.size),)
 
     _add_task(here, op.name, op.output, tuple(here.read(name) for name in op.inputs), make)
 
@@ -146,7 +160,8 @@ def lookup(here: Lowering, op: Lookup) -> None:
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[op.output]
         x = here.view(views, op.input)
-        return (VectorJob(Kind.COPY, Loops(first, rows, out.cols), out, out.pixel, x, table=True, weights=row),)
+        job = VectorJob(Kind.COPY, Loops(first, rows, out.cols), out, out.pixel, x, table=True, weights=row)
+        return (side_by_side(job, here.size),)
 
     _add_task(here, op.name, op.output, (here.read(op.input),), make, stream=table_rows(table, here.size))
 
@@ -279,12 +294,13 @@ def keep(here: Lowering, name: str) -> None:
     """A result: the pixels of a tensor, all their words."""
     store = here.store(name)
     line = store.row_words * here.size.simd
+    place = here.result_words
+    here.result_words += store.rows * store.row_words
 
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         x = views[store.name]
-        return (
-            VectorJob(Kind.STORE, Loops(first, rows, x.cols), View(0, x.rows, x.cols, x.pixel, x.rows, x.signed), x.pixel, x, line=line),
-        )
+        out = View(place, x.rows, x.cols, x.pixel, x.rows, x.signed)
+        return (VectorJob(Kind.STORE, Loops(first, rows, x.cols), out, x.pixel, x, line=line),)
 
     rows = np.zeros((0, here.size.row_bytes), np.uint8)
     read = Read(store.name, store.rows)

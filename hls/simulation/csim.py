@@ -61,7 +61,7 @@ def open_simulation(project: Path, note: Note, compiled: Compile | None = None) 
 
 def compile_simulation(project: Path, folder: Path) -> Path:
     """The simulation program, in `folder`. Raises EdgekitError."""
-    types = [*NATIVE_TYPES, *_known(require(GXX), VECTORIZE)] if (project / NATIVE).is_dir() else AP_TYPES
+    types = [*NATIVE_TYPES, *known_flags(require(GXX), VECTORIZE)] if (project / NATIVE).is_dir() else AP_TYPES
     return compile_program(project, folder, types, SOURCES)
 
 
@@ -79,7 +79,7 @@ def compile_program(project: Path, folder: Path, flags: Sequence[str], sources: 
     return program
 
 
-def _known(cxx: Path, flags: tuple[str, ...]) -> list[str]:
+def known_flags(cxx: Path, flags: tuple[str, ...]) -> list[str]:
     """Those of the flags with which the compiler takes an empty file."""
 
     def compiles(flag: str) -> bool:

@@ -41,23 +41,37 @@ def results_in_order(program: Program, machine: Machine, steps: Sequence[Step]) 
 
 
 def results_written_late(program: Program, machine: Machine) -> list[bytes]:
-    """The results where each step reads when it starts, and all that it writes appears when it ends."""
+    """The results where each step reads when it starts, and all that it writes appears when it ends.
+
+    A step that follows another group by group, as that one writes, reads when it ends.
+    """
     found = []
     events = [(step.start, 1, number) for number, step in enumerate(program.steps)]
     events += [(step.end, 0, number) for number, step in enumerate(program.steps)]
     pending: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     memory = machine.memory
     for _, starts, number in sorted(events):
-        if not starts:
+        if not starts and not follows(program, program.steps[number]):
             words, values = pending.pop(number)
             memory[words] = values
             continue
         step, before = program.steps[number], len(machine.results)
+        if starts and follows(program, step):
+            pending[number] = (np.zeros(0, int), memory[:0])
+            continue
         machine.memory = memory.copy()
         for job in step.jobs:
             run_job(machine, job)
         words = np.flatnonzero((machine.memory != memory).any(axis=1))
         pending[number] = (words, machine.memory[words])
+        if not starts:
+            memory[words] = machine.memory[words]
         machine.memory = memory
         found += [(step.op, step.first_row, one.tobytes()) for one in machine.results[before:]]
     return [content for *_, content in sorted(found)]
+
+
+def follows(program: Program, step: Step) -> bool:
+    """Whether it starts while another step still writes what it reads."""
+    reads = {view.base for job in step.jobs for view in (job.x, job.y) if view.words}
+    return any(one.start < step.start < one.end and one.jobs[-1].out.base in reads and one.matrix != step.matrix for one in program.steps)

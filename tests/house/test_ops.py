@@ -19,6 +19,7 @@ TABLES = {
     "edgekit.graph.onnx_read": "READ",
     "edgekit.tflite.writer": "LOWER",
     "edgekit.hls.ops": "ROWS",
+    "edgekit.hls.engine.compiler": "LOWER",
     "edgekit.keras_models.qfx.freeze": "FREEZE",
     "edgekit.keras_models.qfx.thaw": "THAW",
 }

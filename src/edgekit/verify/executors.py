@@ -37,6 +37,7 @@ ENTRIES = (
     Entry("tflm", "edgekit.tflite.micro", "EXECUTOR", usual=False),
     Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
     Entry("hls-csim-exact", "edgekit.hls.simulation.executors", "EXECUTORS", projects_only=True),
+    Entry("hls-engine-csim", "edgekit.hls.simulation.engine", "EXECUTOR", usual=False),
     Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(
         Entry(

@@ -1,0 +1,49 @@
+// What the C simulation counts and watches; in hardware it is nothing.
+
+#ifndef EDGEKIT_ENGINE_COUNT_H_
+#define EDGEKIT_ENGINE_COUNT_H_
+
+namespace nnet {
+
+#ifdef EDGEKIT_NATIVE
+// Beats in which each array had a job, rows of weights that it took, and how often the program broke a promise of the compiler: a bank
+// that both arrays read, or both wrote, in one beat; a job that could not start at its beat; a pass before its weights were there.
+struct engine_counts {
+    unsigned long busy[2], rows[2], image, results, bank_twice, late, no_weights;
+};
+extern engine_counts engine_counted;
+
+template <unsigned BANKS> struct engine_ports {
+    int reader[BANKS], writer[BANKS];
+
+    void next_beat() {
+        for (unsigned bank = 0; bank < BANKS; bank++) {
+            reader[bank] = writer[bank] = -1;
+        }
+    }
+    void read(const unsigned bank, const int array) {
+        engine_counted.bank_twice += reader[bank] >= 0 && reader[bank] != array;
+        reader[bank] = array;
+    }
+    void write(const unsigned bank, const int array) {
+        engine_counted.bank_twice += writer[bank] >= 0 && writer[bank] != array;
+        writer[bank] = array;
+    }
+};
+// Is called after each beat, with the memory as it is then.
+template <class memory_T> void engine_watch(unsigned beat, const memory_T &memory);
+#define EDGEKIT_ENGINE_COUNT(what, number) engine_counted.what += (number)
+#define EDGEKIT_ENGINE_BEAT(beat, memory) engine_watch(beat, memory)
+#else
+template <unsigned BANKS> struct engine_ports {
+    void next_beat() {}
+    void read(unsigned, int) {}
+    void write(unsigned, int) {}
+};
+#define EDGEKIT_ENGINE_COUNT(what, number)
+#define EDGEKIT_ENGINE_BEAT(beat, memory)
+#endif
+
+} // namespace nnet
+
+#endif

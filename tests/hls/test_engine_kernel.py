@@ -1,0 +1,142 @@
+"""The engine's C++: its C simulation gives the reference's integers in every tensor, and counts what the estimates claim."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compilers import needs_compiler
+from engine_runs import SIZES, TIGHT, TINY, WIDE
+from hand_graphs import every_product, extreme_images, small_mobilenet
+from random_graphs import graph_of_every_op, random_graph, random_inputs
+
+from edgekit.errors import EdgekitError
+from edgekit.executor import Artifact
+from edgekit.graph import IntegerGraph, run
+from edgekit.graph.ir import OP_TYPES
+from edgekit.hls.engine.compiler import compile_graph
+from edgekit.hls.engine.program import Program, busy
+from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.simulation.engine import KERNEL, Counts, Simulated, compile_engine, engine_sources, simulate, write_program
+from edgekit.verify.executors import executors_for
+
+pytestmark = [pytest.mark.csim, needs_compiler]
+ENGINE = Path(__file__).resolve().parents[2] / "hls" / "engine"
+Simulate = Callable[[Program, IntegerGraph, np.ndarray], Simulated]
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulate:
+    """Runs a program on images; engines are compiled once. The tiny one takes two products in one multiplier, as the hardware does."""
+    found: dict[EngineSize, Path] = {}
+
+    def simulate_on(program: Program, graph: IntegerGraph, images: np.ndarray) -> Simulated:
+        size = program.size
+        if size not in found:
+            flags = ("-DEDGEKIT_ENGINE_PACKED",) if size is TINY else ()
+            found[size] = compile_engine(size, tmp_path_factory.mktemp("engine"), *flags)
+        folder = tmp_path_factory.mktemp("program")
+        write_program(program, folder)
+        return simulate(program, graph, found[size], folder, images)
+
+    return simulate_on
+
+
+def assert_simulates(simulated: Simulate, graph: IntegerGraph, size: EngineSize, images: np.ndarray) -> None:
+    """Every tensor; the beats that each array is busy, and the bytes of DDR, of the estimate; and no promise broken."""
+    program = compile_graph(graph, size)
+    found, wanted = simulated(program, graph, images), run(graph, images)
+    assert set(found.values) == set(graph.tensors)
+    for name in graph.tensors:
+        np.testing.assert_array_equal(found.values[name], wanted[name], err_msg=name)
+    moved = program.traffic
+    claimed = Counts(busy(program, False), busy(program, True), moved.weights, moved.image, moved.results, 0)
+    assert found.counts == (claimed,) * len(images)
+
+
+@pytest.mark.parametrize("size", [TINY, WIDE], ids=["tiny", "wide"])
+def test_every_op(simulated: Simulate, size: EngineSize) -> None:
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        graph = graph_of_every_op(rng) if size is WIDE and seed == 0 else random_graph(rng, OP_TYPES, length=10)
+        assert_simulates(simulated, graph, size, random_inputs(rng, graph, noise=1)[-2:])
+
+
+def test_gates_and_attention(simulated: Simulate) -> None:
+    graph = every_product()
+    assert_simulates(simulated, graph, WIDE, random_inputs(np.random.default_rng(1), graph, noise=1))
+
+
+@pytest.mark.slow
+def test_many_random_graphs(simulated: Simulate) -> None:
+    refused = 0
+    for seed in range(300, 500):
+        rng = np.random.default_rng(seed)
+        graph = random_graph(rng, OP_TYPES, length=10)
+        for size in SIZES:
+            try:
+                assert_simulates(simulated, graph, size, random_inputs(rng, graph, noise=1)[-2:])
+            except EdgekitError as error:
+                refused += 1
+                assert size is not WIDE and ("does not fit" in str(error) or "sums at most" in str(error))
+    assert refused < 60
+
+
+def test_a_mobilenet_whose_memory_is_used_again_and_again(simulated: Simulate, rng: np.random.Generator) -> None:
+    graph = small_mobilenet(rng, size=48)
+    size = replace(TIGHT, bank_words=480)
+    assert_simulates(simulated, graph, size, extreme_images(graph.tensors[graph.input], rng, noise=1))
+
+
+def test_a_program_that_breaks_a_promise_is_seen(simulated: Simulate, rng: np.random.Generator) -> None:
+    """A step whose weights cannot be there, one that starts while its array is busy, and one that reads what is not there yet."""
+    graph = small_mobilenet(rng)
+    program = compile_graph(graph, WIDE)
+    image = extreme_images(graph.tensors[graph.input], rng, noise=1)[-1:]
+    wanted = run(graph, image)
+    last = max(number for number, step in enumerate(program.steps) if step.matrix)
+    for beats in (40, 400):
+        early = [*program.steps]
+        early[last] = replace(early[last], start=early[last].start - beats, end=early[last].end - beats)
+        found = simulated(replace(program, steps=tuple(early)), graph, image)
+        assert found.counts[0].broken > 0 or not np.array_equal(found.values["logits"], wanted["logits"])
+
+
+def test_the_executor_runs_a_graph(rng: np.random.Generator) -> None:
+    graph = every_product()
+    (available,) = executors_for(Artifact(graph=graph), ["hls-engine-csim"])
+    assert available.executor is not None, available.reason
+    images = random_inputs(rng, graph, noise=1)
+    with available.executor.open(Artifact(graph=graph), lambda _: None) as execute:
+        found, wanted = execute(images), run(graph, images)
+    assert all(np.array_equal(found[name], wanted[name]) for name in graph.tensors)
+    (available,) = executors_for(Artifact(), ["hls-engine-csim"])
+    assert available.executor is None and available.reason == "it needs an integer graph"
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_it_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+    for name, content in engine_sources(TINY).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    strict = ("-std=c++14", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label", "-fsyntax-only", "-isystem", "native")
+    done = subprocess.run([compiler, *strict, "simulate_engine.cpp"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", KERNEL)
+def test_nothing_is_allocated_and_every_loop_has_a_bound(name: str) -> None:
+    text = re.sub(r"//.*", "", (ENGINE / name).read_text())
+    assert re.findall(r"\b(?:new|delete|malloc|free|while|do|goto|std)\b", text) == []
+    bound = r"(?:\w+ \+ 1 < |\w+ < )(?:SIZE_T::|BANKS\b|SIMD\b|LANES\b|lanes\b|simd\b|taps\b|job\.|job_count\b|beats\b|6\b)"
+    loops = re.findall(r"for \(\w+ \w+ = [^;]+; (.*?);", text)
+    assert len(loops) == text.count("for (")
+    assert [loop for loop in loops if not re.match(bound, loop)] == []
