@@ -96,7 +96,7 @@ def test_a_section_names_its_registry(title: str) -> None:
     assert name in {name for row in SECTIONS[title] if row.file == file for name in row.names}
 
 
-@pytest.mark.parametrize(("title", "most"), [("An op", 15), ("An HLS kernel", 5), ("A board", 2)])
+@pytest.mark.parametrize(("title", "most"), [("An op", 16), ("An HLS kernel", 5), ("A board", 2)])
 def test_a_list_is_short(title: str, most: int) -> None:
     """Whoever has to lengthen one asks first whether a table could tell it. Two of a kernel's five are tests."""
     assert len(SECTIONS[title]) <= most
