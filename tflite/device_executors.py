@@ -15,12 +15,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.bundle import RUN
+from edgekit.bundle import PIXELS, RUN, VALUES
 from edgekit.connections.emulator import missing_emulator
 from edgekit.connections.folder import emulated_session
 from edgekit.connections.session import Session, check_ran, ended
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
+from edgekit.images.preprocessing import PIXELS as OF_PIXELS
 from edgekit.progress import Note
 from edgekit.targets import EMULATORS, Device, Emulator, emulator_for, runtimes_for
 from edgekit.tflite.executors import as_graph_values, as_stored, file_and_probe, missing_for_kernels
@@ -28,7 +29,6 @@ from edgekit.tflite.kernel_sets import KERNEL_SETS, device_executor_name
 from edgekit.tflite.reader import parse
 
 Connect: TypeAlias = Callable[[], AbstractContextManager[Session]]
-PIXELS = "pixels.py"
 RUN_SECONDS = 3600
 THREADS = 2
 """Threads of the runtime in a run that is compared, not timed."""
@@ -39,9 +39,11 @@ def run_script() -> bytes:
     return resources.files("edgekit.tflite").joinpath("templates", RUN).read_bytes()
 
 
-def device_scripts() -> dict[str, bytes]:
-    """What a bundle brings to run on a device by itself: run.py, and edgekit.images.pixels, with which it reads images."""
-    return {RUN: run_script(), PIXELS: resources.files("edgekit.images").joinpath(PIXELS).read_bytes()}
+def device_scripts(of: str = OF_PIXELS) -> dict[str, bytes]:
+    """What a bundle brings to run on a device by itself: run.py, and the module of edgekit.images with which it reads images, or the
+    arrays of a network that takes none. `of` as in Preprocessing."""
+    name = PIXELS if of == OF_PIXELS else VALUES
+    return {RUN: run_script(), name: resources.files("edgekit.images").joinpath(name).read_bytes()}
 
 
 def device_executor(name: str, connect: Connect, package: str, kernels: str, missing: Callable[[], str | None] = lambda: None) -> Executor:

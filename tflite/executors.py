@@ -6,8 +6,10 @@ Outputs come from the file as it is. What is between comes from its probe copy, 
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from edgekit.tflite.reader import parse, probe, smallest_softmax_scale
 from edgekit.tflite.tensors import logical, stored
 from edgekit.tflite.writer import write_tflite
 
+NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
+"""What LiteRT says of a file with an op that none of its kernels computes."""
 RunOne = Callable[[npt.NDArray[Any]], Values]
 
 
@@ -38,13 +42,29 @@ def missing_for_kernels(kernels: str, artifact: Artifact) -> str | None:
     """
     if artifact.tflite is None and artifact.graph is None:
         return "there is no TFLite file"
-    if kernels != "reference" or artifact.tflite is None or artifact.graph is not None:
+    if artifact.tflite is None or artifact.graph is not None:
         return None
-    scale = smallest_softmax_scale(artifact.tflite)
+    scale = smallest_softmax_scale(artifact.tflite) if kernels == "reference" else None
     if scale is not None and scale * 2**26 <= 1:
         return (
             f"its SOFTMAX would abort: beta times the input scale is {scale:.1e}, it needs more than 2**-26 (does the model vary at all?)"
         )
+    return _without_kernel(artifact.tflite, kernels)
+
+
+@lru_cache(maxsize=8)
+def _without_kernel(tflite: bytes, kernels: str) -> str | None:
+    """The op of a file that a kernel set has no kernel for (the reference kernels have none for ELU and ROUND), as a sentence, or None.
+    LiteRT here is asked; those of devices are as old or older."""
+    if _missing() is not None:
+        return None
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        Interpreter(model_content=tflite, experimental_op_resolver_type=OpResolverType[KERNEL_SETS[kernels]])
+    except (RuntimeError, ValueError) as error:
+        found = NO_KERNEL.search(str(error))
+        return f"the {kernels} kernels have none for {found[1]}" if found else None  # what else is wrong, loading it says
     return None
 
 

@@ -73,11 +73,12 @@ def read_npz(archive: ZipFile, size: int) -> dict[str, Array]:
     for entry in entries:
         if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise ValueError("a compression that numpy does not write")
-        arrays[entry.filename.removesuffix(".npy")] = _npy(entry.filename, archive.read(entry))
+        arrays[entry.filename.removesuffix(".npy")] = read_npy(entry.filename, archive.read(entry))
     return arrays
 
 
-def _npy(name: str, content: bytes) -> Array:
+def read_npy(name: str, content: bytes) -> Array:
+    """The array of a .npy file. Raises EdgekitError for one that holds no plain numbers, ValueError or KeyError for a broken one."""
     stream = BytesIO(content)
     version = np.lib.format.read_magic(stream)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]

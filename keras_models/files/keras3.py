@@ -40,9 +40,11 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "Activation": ("activation",),
     "Add": (),
     "Average": (),
+    "AveragePooling1D": ("pool_size", *_WINDOW),
     "AveragePooling2D": ("pool_size", *_WINDOW),
     "BatchNormalization": ("axis", "momentum", "epsilon", "center", "scale"),
     "Concatenate": ("axis",),
+    "Conv1D": ("filters", "groups", *_CONV),
     "Conv2D": ("filters", "groups", *_CONV),
     "Conv2DTranspose": ("filters", "output_padding", *_CONV),
     "Cropping2D": ("cropping", "data_format"),
@@ -51,15 +53,20 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "Dropout": ("rate",),
     "ELU": ("alpha",),
     "Flatten": ("data_format",),
+    "GlobalAveragePooling1D": ("data_format", "keepdims"),
     "GlobalAveragePooling2D": ("data_format", "keepdims"),
+    "GlobalMaxPooling1D": ("data_format", "keepdims"),
     "GlobalMaxPooling2D": ("data_format", "keepdims"),
     "InputLayer": ("batch_shape",),
     "LayerNormalization": ("axis", "epsilon", "center", "scale"),
     "LeakyReLU": ("negative_slope",),
+    "MaxPooling1D": ("pool_size", *_WINDOW),
     "MaxPooling2D": ("pool_size", *_WINDOW),
     "Multiply": (),
+    "Normalization": ("axis", "mean", "variance", "invert"),
     "PReLU": ("shared_axes",),
     "Permute": ("dims",),
+    "RandomCrop": ("height", "width"),
     "ReLU": ("max_value", "negative_slope", "threshold"),
     "Rescaling": ("scale", "offset"),
     "Reshape": ("target_shape",),
@@ -71,6 +78,16 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "ZeroPadding2D": ("padding", "data_format"),
 }
 """Arguments that mean the same in both, or are in RENAMED, of each layer that is read."""
+AUGMENTATION = frozenset(
+    {"RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"}
+)
+TRAINING_ONLY = frozenset(
+    {
+        *("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D"),
+        *(AUGMENTATION - {"RandomCrop"}),
+    }
+)
+"""Layers that are nothing in inference: each becomes a Dropout of nothing, whatever its arguments are."""
 RENAMED: Mapping[str, Mapping[str, str]] = {"InputLayer": {"batch_shape": "batch_input_shape"}, "LeakyReLU": {"negative_slope": "alpha"}}
 IDLE: Mapping[str, tuple[Any, ...]] = {
     "lora_alpha": (None,),
@@ -167,11 +184,15 @@ def _layer(node: Mapping[str, Any]) -> dict[str, Any]:
     name = str(config["name"])
     if is_operator(node):
         return operator(node)
-    inbound = [_inbound(one, name) for one in node.get("inbound_nodes", [])]
+    inbound = [_inbound(_for_inference(one) if kind in AUGMENTATION else one, name) for one in node.get("inbound_nodes", [])]
     if kind in MODELS:
         return {**_model(node), "name": name, "inbound_nodes": inbound}
+    if kind in TRAINING_ONLY:
+        idle = {"name": name, "trainable": False, "dtype": "float32", "rate": 0.0}
+        return {"class_name": "Dropout", "config": idle, "name": name, "inbound_nodes": inbound}
     if kind not in KEPT:
-        raise UnsupportedLayer(f"layer '{name}' is or has a {kind}, which edgekit does not load from Keras 3. It loads {', '.join(KEPT)}.")
+        known = ", ".join(sorted({*KEPT, *TRAINING_ONLY}))
+        raise UnsupportedLayer(f"layer '{name}' is or has a {kind}, which edgekit does not load from Keras 3. It loads {known}.")
     made = {"name": name, "trainable": bool(config.get("trainable", True)), "dtype": _number_type(config.get("dtype"), name)}
     if kind == "InputLayer":
         made.pop("trainable")
@@ -216,6 +237,11 @@ def _function(found: Any, name: str) -> str:
     return FUNCTIONS[found]
 
 
+def _for_inference(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A call of a layer whose own default is training=True, which Keras 3 writes down; the model overrides it in inference."""
+    return {**node, "kwargs": {key: value for key, value in node.get("kwargs", {}).items() if key != "training"}}
+
+
 def _inbound(node: Mapping[str, Any], name: str) -> list[list[Any]]:
     """What a layer reads at one of its uses: [layer, node, tensor, {}] of each."""
     args = list(node["args"])
@@ -255,6 +281,8 @@ def _assign(layer: Any, weights: list[Any], stored: list[Any], path: Path) -> No
         raise EdgekitError(f"'{path}': layer '{layer.name}' has weights of shapes {found} in the file, where {wanted} are expected")
     for weight, numbers in zip(weights, stored, strict=True):
         weight.assign(np.asarray(numbers))
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()  # of a Normalization: only then they count
 
 
 def _groups(model: Any, config: Mapping[str, Any], group: Any) -> Iterator[tuple[Any, Any]]:

@@ -17,6 +17,7 @@ from edgekit.accuracy import Accuracy, parse_accuracy
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.files import reading, unpacked_bytes_max
 from edgekit.images.preprocessing import Preprocessing
+from edgekit.keras_models.files.connections import require_connected
 from edgekit.keras_models.files.hdf5 import open_hdf5, read_member, require_file
 from edgekit.keras_models.files.keras3 import as_keras_2, is_of_keras_3, load_keras_3_weights
 from edgekit.keras_models.layers.bounds import bounded_variables
@@ -49,6 +50,17 @@ LAYERS = {
     *("SeparableConv2D",),
     *("Softmax", "SpatialDropout2D", "TFOpLambda", "UpSampling2D", "ZeroPadding2D"),
 }
+_PRUNED = "it is there for pruning. Save what tfmot.sparsity.keras.strip_pruning(model) gives"
+_AWARE = "TensorFlow's quantization-aware training put it there. Save the float model, or give the .tflite that its converter makes of this"
+ADVICE = {
+    "Lambda": "it is code, and nothing in a file runs. Put a layer of Keras in its place",
+    "PruneLowMagnitude": _PRUNED,
+    "QuantizeAnnotate": _AWARE,
+    "QuantizeLayer": _AWARE,
+    "QuantizeWrapper": _AWARE,
+    "ClusterWeights": "it is there for clustering. Save what tfmot.clustering.keras.strip_clustering(model) gives",
+}
+"""What to do about layers that are met often, by the beginning of their class's name."""
 PARTS = {
     *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones"),
     *("Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"),
@@ -150,7 +162,8 @@ def save_model(model: Any, path: Path, preprocessing: Preprocessing | None = Non
             model.save(whole, save_format="keras")
             if preprocessing is not None:
                 with ZipFile(whole, "a") as archive:
-                    notes = {"preprocessing": asdict(preprocessing), "accuracy": asdict(accuracy) if accuracy else None}
+                    pixels = {"mean": preprocessing.mean, "std": preprocessing.std}
+                    notes = {"preprocessing": pixels, "accuracy": asdict(accuracy) if accuracy else None}
                     archive.writestr(NOTES, json.dumps(notes))
             write_file(path, whole.read_bytes())
     except OSError as error:
@@ -203,12 +216,16 @@ def _without_training(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def vet(config: dict[str, Any], path: Path) -> None:
-    """Raises UnsupportedLayer for the first object that is not on the lists."""
+    """Raises UnsupportedLayer for the first object that is not on the lists, EdgekitError for a layer that reads what is not there."""
     try:
         for layer, problem in _problems(config, "the model"):
+            for kind, advice in ADVICE.items():
+                if f" {kind}" in problem:
+                    raise UnsupportedLayer(f"'{path}': {layer} {problem}, which edgekit does not load: {advice}")
             raise UnsupportedLayer(
                 f"'{path}': {layer} {problem}, which edgekit does not load. It loads {', '.join(sorted(LAYERS | QKERAS_LAYERS))}"
             )
+        require_connected(config, f"'{path}'")
     except RecursionError as error:
         raise EdgekitError(f"'{path}': its configuration is nested too deeply") from error
 

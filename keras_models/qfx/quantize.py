@@ -32,11 +32,13 @@ from edgekit.progress import Note
 
 @dataclass(frozen=True)
 class Quantized:
-    """`notes` tell what differs from the float model on purpose. `losses`: what each layer loses, where it was reconstructed."""
+    """`notes` tell what differs from the float model on purpose. `losses`: what each layer loses, where it was reconstructed. `gain`: the
+    outputs are so many times the float model's."""
 
     model: QFXModel
     notes: tuple[str, ...]
     losses: tuple[LayerLoss, ...] = ()
+    gain: float = 1.0
 
 
 def quantize(
@@ -80,7 +82,7 @@ def quantize(
         correct_biases(twin, images, note)
     if layers.output_gain != 1.0:
         notes.append(f"the exact network's outputs are {layers.output_gain:.4g} times the float model's; their order is the same")
-    return Quantized(twin, tuple(notes), losses)
+    return Quantized(twin, tuple(notes), losses, layers.output_gain)
 
 
 def require_exact_form(model: Any, images: npt.NDArray[np.float32]) -> None:

@@ -19,8 +19,20 @@ def flattened(model: Any) -> Any:
     """
     if not any(is_model(node.layer) for node in nodes_of(model)):
         return model
+    return _copied(model, [tuple(tensor.shape[1:]) for tensor in model.inputs])
+
+
+def of_shape(model: Any, shape: tuple[int, ...]) -> Any:
+    """A flattened copy of a model with one input, of this shape. Raises as `flattened` does, and what layers raise that cannot take it."""
+    return _copied(model, [shape])
+
+
+def _copied(model: Any, shapes: list[tuple[int, ...]]) -> Any:
     keras = import_keras()
-    inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor._keras_history.layer.name) for tensor in model.inputs]
+    inputs = [
+        keras.Input(shape, dtype=tensor.dtype, name=tensor._keras_history.layer.name)
+        for shape, tensor in zip(shapes, model.inputs, strict=True)
+    ]
     taken = {tensor._keras_history.layer.name for tensor in model.inputs}
     return keras.Model(inputs, _called(model, inputs, taken), name=model.name)
 

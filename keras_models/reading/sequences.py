@@ -11,6 +11,7 @@ from edgekit.keras_models.reading.convolutions import bias_of, kernel_of, of_gro
 from edgekit.keras_models.reading.keras_layer import as_map, refuse
 from edgekit.keras_models.reading.pending import Convolution, Reading
 from edgekit.keras_models.reading.vocabulary import FoldedWeights
+from edgekit.keras_models.reading.windows import BORDER
 from edgekit.keras_models.zoo.vocabulary import Value
 
 
@@ -44,7 +45,7 @@ def _max_pool(reading: Reading, layer: Any, x: Any) -> Any:
 def _average_pool(reading: Reading, layer: Any, x: Any) -> Any:
     x, window = _pooled(reading, layer, x)
     if window.padding != NO_PADDING:
-        raise refuse(layer, "padding")
+        raise refuse(layer, BORDER)
     return reading.layers.average_pool(x, layer.name, window)
 
 

@@ -17,6 +17,8 @@ from edgekit.keras_models.reading.pending import Convolution, Depthwise, Padded,
 from edgekit.keras_models.reading.vocabulary import FoldedWeights
 from edgekit.keras_models.zoo.vocabulary import ONE_CELL, Value
 
+BORDER = "padding, at which its mean is over fewer cells (padding='valid' behind a ZeroPadding2D counts zeros)"
+
 
 def window_of(reading: Reading, layer: Any, x: Any, kernel: Pair, dilation: Pair = (1, 1)) -> tuple[Value, Window]:
     """The map that a layer's window runs over, and the window, with the cells of zeros that a layer before it puts around the map."""
@@ -43,9 +45,9 @@ def _global_pool(reading: Reading, layer: Any, x: Any) -> Any:
 
 
 def _average_pool(reading: Reading, layer: Any, x: Any) -> Any:
-    x, window = window_of(reading, layer, x, layer.pool_size)
+    x, window = window_of(reading, layer, reading.settle(x), layer.pool_size)  # zeros that a layer before it puts there count
     if window.padding != NO_PADDING:
-        raise refuse(layer, "padding")
+        raise refuse(layer, BORDER)
     return reading.layers.average_pool(x, layer.name, window)
 
 

@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.keras_models.reading.ending import SOFTMAX, ending, gives_probability
 from edgekit.keras_models.training.images import Images, Rows
 
 PREDICT_BATCH = 256
 
+LEAST_PROBABILITY = 1e-6
+"""Of one class of two: float32 holds 1 less that."""
 SMALLEST = 1e-30
 """Below every probability that matters; its logarithm is finite."""
 
@@ -67,15 +70,25 @@ def taught(data: Images, teacher: Teacher) -> Images:
 def predicted(model: Any, images: Rows) -> npt.NDArray[np.int64]:
     """The class that a model sees in each image, (count,). Images are read batch by batch."""
     batches = [model.predict_on_batch(images[start : start + PREDICT_BATCH]) for start in range(0, len(images), PREDICT_BATCH)]
-    return np.concatenate(batches).reshape(len(images), -1).argmax(axis=1).astype(np.int64)
+    outputs = np.concatenate(batches).reshape(len(images), -1)
+    return (outputs[:, 0] > 0.5).astype(np.int64) if gives_probability(model) else outputs.argmax(axis=1).astype(np.int64)
+
+
+def classes_of(model: Any) -> int:
+    """How many classes a model tells apart: two where it gives the second one's probability."""
+    return 2 if gives_probability(model) else int(model.output_shape[-1])
 
 
 def logits(model: Any, images: Any, training: bool) -> Any:
-    """What a model gives before its softmax, up to a constant, if it ends in one; otherwise its outputs. As a tensor (batch, classes)."""
+    """What a model gives before its softmax, up to a constant, if it ends in one; of one sigmoid the logarithms of both probabilities;
+    otherwise its outputs. As a tensor (batch, classes)."""
     import tensorflow as tf
 
     outputs = model(images, training=training)
-    return tf.math.log(tf.maximum(outputs, SMALLEST)) if _ends_in_softmax(model) else outputs
+    if gives_probability(model):
+        second = tf.reshape(outputs, (-1, 1))
+        return tf.math.log(tf.maximum(tf.concat([1.0 - second, second], axis=1), LEAST_PROBABILITY))
+    return tf.math.log(tf.maximum(outputs, SMALLEST)) if ending(model) == SOFTMAX else outputs
 
 
 def distillation_loss(labels: Any, student: Any, taught: Any, teacher: Teacher) -> Any:
@@ -95,8 +108,3 @@ def cross_entropy(labels: Any, student: Any) -> Any:
     import tensorflow as tf
 
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, student))
-
-
-def _ends_in_softmax(model: Any) -> bool:
-    last = model.outputs[0]._keras_history.layer
-    return type(last).__name__ == "Softmax" or getattr(getattr(last, "activation", None), "__name__", "") == "softmax"

@@ -27,7 +27,15 @@ from edgekit.keras_models.training.checkpoint import (
     training_words,
     write_checkpoint,
 )
-from edgekit.keras_models.training.distillation import Teacher, check_teacher, cross_entropy, distillation_loss, logits, predicted
+from edgekit.keras_models.training.distillation import (
+    Teacher,
+    check_teacher,
+    classes_of,
+    cross_entropy,
+    distillation_loss,
+    logits,
+    predicted,
+)
 from edgekit.keras_models.training.images import Images, Rows
 from edgekit.keras_models.training.options import Fitted, OnStep, Options, Step
 from edgekit.keras_models.weights.random import measure_statistics
@@ -138,7 +146,7 @@ def learning_rates(options: Options, batches: int) -> Any:
 
 
 def _check(model: Any, data: Images, held_out: Images | None, options: Options) -> None:
-    classes = model.output_shape[-1]
+    classes = classes_of(model)
     if not len(data) or options.epochs < 1 or not options.learning_rate > 0:
         raise EdgekitError(
             "training needs images, epochs and a learning rate above 0; "

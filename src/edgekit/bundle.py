@@ -3,12 +3,13 @@
     manifest.json    the Manifest below as JSON
     model.onnx       the integer graph, of an exact network
     model.tflite     of kind "tflite", and with it:
-    labels.txt       a line for each class
+    labels.txt       a line for each class, where outputs are classes
     golden/          input.bin and output.bin: inputs of the model and its outputs, one after the other, raw little-endian
     input_table.bin  what the input holds for each pixel: (channels, 256) values of the input's type, raw little-endian
     sensitivity.json what each layer loses, of an exact network that was reconstructed
     run.py           checks and runs the model on the device
     pixels.py        brings images to the model's size, for run.py
+    values.py        instead of pixels.py and input_table.bin where the network takes no images
     everything else  of kind "hls": the HLS project, in the folder itself
 
 What is read here may come from anyone: every field is checked, no name leaves the folder, only plain files are opened.
@@ -32,12 +33,15 @@ from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.files import MODEL_BYTES_MAX, check_path, read_bounded
 from edgekit.graph import check
+from edgekit.images.preprocessing import PIXELS as OF_PIXELS
+from edgekit.images.preprocessing import VALUES as OF_VALUES
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.plan import MANIFEST, MANIFEST_BYTES_MAX, SCHEMA, Plan, check_name
 from edgekit.version import __version__
 
 GRAPH, TFLITE, LABELS, RUN = "model.onnx", "model.tflite", "labels.txt", "run.py"
 INPUT_TABLE, PIXELS, SENSITIVITY = "input_table.bin", "pixels.py", "sensitivity.json"
+VALUES = "values.py"
 GOLDEN_INPUT, GOLDEN_OUTPUT = "golden/input.bin", "golden/output.bin"
 KINDS = ("tflite", "hls")
 INTERFACE, CLOCK_MHZ = "interface", "clock_mhz"
@@ -46,6 +50,8 @@ WEIGHT_ORIGINS = ("random", "file", "trained")
 PACKAGES = ("tensorflow", "tf_keras", "qkeras", "hls4ml", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
 
 CHANGED = "changed since it was exported"
+ANSWERS = CLASSES, PROBABILITY, LOGIT, NUMBERS = ("classes", "probability", "logit", "numbers")
+"""What outputs are: a score for each class; of two classes, the second one's probability or its logit; or numbers, not classes at all."""
 
 Option: TypeAlias = str | int | float | bool | None
 
@@ -80,7 +86,7 @@ class Manifest:
     """`target` is a device for kind "tflite" and a board for "hls"; `files` holds the SHA-256, in hex, of each file but the manifest.
 
     `command` is what the user typed, as a list of words; `runtimes` are those that the model was made for, with their versions.
-    `assumed`: nothing said what the preprocessing is, and -1..1 was taken.
+    `assumed`: nothing said what the preprocessing is, and -1..1 was taken. `answers` is one of ANSWERS.
     `versions` and `files` are filled in when the bundle is written.
     """
 
@@ -97,6 +103,7 @@ class Manifest:
     runtimes: tuple[str, ...] = ()
     golden: Golden | None = None
     assumed: bool = False
+    answers: str = CLASSES
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,11 @@ class Bundle:
     manifest: Manifest
     artifact: Artifact
     changed: Mapping[str, str]
+
+
+def class_count(answers: str, values: int) -> int:
+    """How many classes outputs tell apart that are `answers`, the first one of so many values; 0 where there are none."""
+    return {CLASSES: values, NUMBERS: 0}.get(answers, 2)
 
 
 def bundle_plan(files: Mapping[str, bytes], manifest: Manifest) -> Plan:
@@ -126,10 +138,14 @@ def manifest_text(manifest: Manifest) -> bytes:
 
 
 def _as_json(manifest: Manifest) -> dict[str, Any]:
-    """`assumed` stands with the preprocessing, and only where it is so."""
+    """What most networks have in common stands there only where it is otherwise; `assumed` with the preprocessing."""
     fields = dataclasses.asdict(manifest)
     if fields.pop("assumed"):
         fields["preprocessing"]["assumed"] = True
+    if manifest.preprocessing.of == OF_PIXELS:
+        fields["preprocessing"].pop("of")
+    if manifest.answers == CLASSES:
+        fields.pop("answers")
     return fields
 
 
@@ -202,13 +218,18 @@ def parse_manifest(text: bytes) -> Manifest:
             _field(weights, "sha256", str | None, "weights."),
             _accuracy(weights),
         ),
-        preprocessing=Preprocessing(_numbers(preprocessing, "mean"), _numbers(preprocessing, "std")),
+        preprocessing=Preprocessing(
+            _numbers(preprocessing, "mean"),
+            _numbers(preprocessing, "std"),
+            _choice({"of": OF_PIXELS} | preprocessing, "of", (OF_PIXELS, OF_VALUES), "preprocessing."),
+        ),
         versions=_map(data, "versions", str),
         command=tuple(_list(data, "command", str)),
         files=_map(data, "files", str),
         runtimes=tuple(_list(data, "runtimes", str)),
         golden=_golden(data),
         assumed=_field({"assumed": False} | preprocessing, "assumed", bool, "preprocessing."),
+        answers=_choice({"answers": CLASSES} | data, "answers", ANSWERS),
     )
     if 0.0 in manifest.preprocessing.std or not manifest.preprocessing.mean:
         raise _wrong("preprocessing", "needs a mean, and a std that is not 0")

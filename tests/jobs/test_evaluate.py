@@ -18,7 +18,8 @@ from edgekit.graph.onnx_write import write_onnx
 from edgekit.images.pixels import fit
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.jobs.dataset import DIGITS
-from edgekit.jobs.evaluate import _labelled, evaluate_models, ranks_of
+from edgekit.jobs.evaluate import _labelled, evaluate_models
+from edgekit.jobs.measures import ranks_of
 from edgekit.keras_models.training.images import digits
 from edgekit.plan import write
 from edgekit.tflite.writer import write_tflite

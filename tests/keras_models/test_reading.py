@@ -353,6 +353,12 @@ def test_what_they_cannot_be_is_named(make: Callable[[Any], Any], message: str) 
             read(model)
 
 
+def test_zeros_in_front_of_a_mean_count() -> None:
+    image = layers.Input((6, 6, 3))
+    x = layers.AveragePooling2D(2)(layers.ZeroPadding2D(1)(layers.Conv2D(4, 1)(image)))
+    both_forms_agree(keras.Model(image, layers.Dense(3)(layers.Flatten()(x))))
+
+
 # --- sequences --------------------------------------------------------------------------------------------------------------
 
 

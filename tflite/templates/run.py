@@ -3,6 +3,8 @@
 
     python3 run.py check                  is every file unchanged, and does this runtime compute the golden outputs?
     python3 run.py classify photo.jpg     check, then the five best classes (.npy, .ppm and .bmp; others need Pillow)
+    python3 run.py predict INPUTS.npy     check, then what the model gives, for outputs that are no classes; -o OUT.npz keeps it.
+                                          A model that takes no images takes .npy here and in classify: one input, or several
     python3 run.py time                   check, then the latency
     python3 run.py runtimes               what this Python can import
     python3 run.py tensors MODEL.tflite INPUTS.npy OUTPUTS.npz     what `edgekit verify` compares; checks nothing
@@ -32,17 +34,18 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 SCHEMA = "edgekit/1"
 MODEL, INPUT, OUTPUT, LABELS = "model.tflite", "golden/input.bin", "golden/output.bin", "labels.txt"
-PIXELS, TABLE = "pixels.py", "input_table.bin"
+PIXELS, TABLE, VALUES = "pixels.py", "input_table.bin", "values.py"
 MODULES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 KERNELS = {"reference": "BUILTIN_REF", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}
 BEST = 5
+SHOWN = 8
 Result = dict[str, Any]
 Golden = tuple[Result, bytes, bytes]
 Array = Any
 PIXELS_MAX = 1 << 28
 ASSUMED = (
     "when this model was exported, nothing said how its images are normalized; -1..1 was assumed. If it was trained on anything else, "
-    "the classes below are wrong: export again with --preprocessing"
+    "what is shown below is wrong: export again with --preprocessing"
 )
 
 
@@ -78,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--threads", type=int, default=None, help="default: one for each processor core")
     shared.add_argument("--json", action="store_true", help="print one JSON object")
     whole = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = whole.add_subparsers(dest="command", required=True, metavar="check | classify | time | tensors | runtimes")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="check | classify | predict | time | tensors | runtimes")
     one = commands.add_parser("runtimes")
     one.add_argument("--json", action="store_true", help="print one JSON object")
     one.set_defaults(run=runtimes)
@@ -86,6 +89,10 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("classify", parents=[shared])
     one.add_argument("image", type=Path)
     one.set_defaults(run=classify)
+    one = commands.add_parser("predict", parents=[shared])
+    one.add_argument("input", type=Path)
+    one.add_argument("-o", "--output", type=Path, help="an .npz file for all outputs, float64: keys are numbers, `names` has their names")
+    one.set_defaults(run=predict)
     one = commands.add_parser("time", parents=[shared])
     one.add_argument("--warmup", type=int, default=10)
     one.add_argument("--iterations", type=int, default=100)
@@ -124,17 +131,61 @@ def check(options: argparse.Namespace) -> Result:
 
 def classify(options: argparse.Namespace) -> Result:
     manifest, model, golden = read_bundle()
-    image = read_image(options.image)
+    answers = manifest.get("answers", "classes")
+    if answers == "numbers":
+        raise Refused("the outputs of this model are no classes; run.py predict shows them")
+    image = read_input(options.image, manifest)
     runner, result = checked(options, manifest, model, golden)
-    values = input_of(image, runner.source, manifest["files"])
+    values = input_of(image, runner.source, manifest)
+    if len(values) != 1:
+        raise Refused(f"{options.image} has {len(values)} inputs; classify takes one, run.py predict any number")
     output = runner.run(values)[0]
-    scores = dequantize(output, runner.outputs[0]).reshape(-1)
+    scores = scores_of(answers, dequantize(output, runner.outputs[0]).reshape(-1))
     names = (HERE / LABELS).read_text(encoding="utf-8").splitlines() if (HERE / LABELS).is_file() else []
     best = np.argsort(-scores, kind="stable")[:BEST]
     classes = [{"class": int(i), "label": names[i] if i < len(names) else str(i), "score": float(scores[i])} for i in best]
-    crc = zlib.crc32(np.ascontiguousarray(values, runner.source["dtype"].newbyteorder("<")).tobytes())
     assumed = bool(manifest.get("preprocessing", {}).get("assumed"))
-    return {**result, "image": str(options.image), "input_crc32": f"{crc:08x}", "classes": classes, "preprocessing_assumed": assumed}
+    found = {"image": str(options.image), "input_crc32": crc_of(values, runner.source), "classes": classes}
+    return {**result, **found, "preprocessing_assumed": assumed}
+
+
+def predict(options: argparse.Namespace) -> Result:
+    """What the model gives for each input, real numbers; and how far that is from the inputs where it has their size."""
+    if options.output is not None and options.output.suffix != ".npz":
+        raise Refused(f"--output {options.output} should end in .npz")
+    manifest, model, golden = read_bundle()
+    given = read_input(options.input, manifest)
+    runner, result = checked(options, manifest, model, golden)
+    values = input_of(given, runner.source, manifest)
+    rows = [[dequantize(one, tensor) for one, tensor in zip(runner.run(one[np.newaxis]), runner.outputs)] for one in values]
+    found = {tensor["name"]: np.stack([row[i] for row in rows]) for i, tensor in enumerate(runner.outputs)}
+    first = found[runner.outputs[0]["name"]]
+    assumed = bool(manifest.get("preprocessing", {}).get("assumed"))
+    about: Result = {"input": str(options.input), "input_crc32": crc_of(values, runner.source), "inputs": len(values)}
+    about["shapes"] = {name: list(one.shape[1:]) for name, one in found.items()}
+    about["outputs"] = {name: one.reshape(len(one), -1).tolist() for name, one in found.items()}
+    about["preprocessing_assumed"] = assumed
+    if of_values(manifest) and manifest.get("answers") == "numbers" and first[0].size == values[0].size > 1:
+        distance = first.reshape(len(first), -1) - np.asarray(given, np.float64).reshape(len(first), -1)
+        about["squared_errors"] = np.square(distance).mean(axis=1).tolist()
+    if options.output is not None:
+        try:
+            arrays: Result = {str(i): one for i, one in enumerate(found.values())}
+            np.savez(options.output, names=np.array(list(found)), **arrays)
+        except OSError as error:
+            raise Refused(f"{options.output} cannot be written: {error.strerror}") from error
+    return {**result, **about}
+
+
+def crc_of(values: Array, source: Result) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(values, source['dtype'].newbyteorder('<')).tobytes()):08x}"
+
+
+def scores_of(answers: str, values: Array) -> Array:
+    """A score for each class; of two classes a model may give one number, the second one's probability or its logit."""
+    if answers == "probability":
+        return np.array([1 - values[0], values[0]])
+    return np.array([-values[0], values[0]]) if answers == "logit" else values
 
 
 def measure(options: argparse.Namespace) -> Result:
@@ -319,22 +370,66 @@ def dequantize(values: Array, tensor: Result) -> Array:
     return (values.astype(np.float64) - tensor["zero_point"]) * tensor["scale"]
 
 
-# ---- images ----
+# ---- inputs ----
 
 
-def input_of(image: Array, source: Result, hashes: Result) -> Array:
-    """The model's input, with its batch of 1: the image in its size, by pixels.py, and of each pixel what the table has for it."""
-    read_exported(PIXELS, hashes)
-    spec = importlib.util.spec_from_file_location("pixels", HERE / PIXELS)
-    assert spec and spec.loader
-    pixels = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pixels)
-    channels = pixels.map_shape(source["shape"][1:])[2]
+def of_values(manifest: Result) -> bool:
+    """Whether the model takes no images, but arrays of numbers."""
+    return bool(manifest["preprocessing"].get("of") == "values")
+
+
+def read_input(path: Path, manifest: Result) -> Array:
+    return read_array(path) if of_values(manifest) else read_image(path)
+
+
+def input_of(given: Array, source: Result, manifest: Result) -> Array:
+    """Inputs of the model, (count, *shape): the image in its size, by pixels.py, and of each pixel what the table has for it; or an array's
+    numbers, by values.py."""
+    shape, hashes = source["shape"][1:], manifest["files"]
+    if of_values(manifest):
+        if given.size % int(np.prod(shape)) or sizes(given.shape) not in (sizes(shape), sizes((given.size // int(np.prod(shape)), *shape))):
+            raise Refused(f"the array has shape {given.shape}; this model takes {shape}, or several of them")
+        module, stated = load_module(VALUES, hashes), manifest["preprocessing"]
+        real = module.normalized(given.reshape(-1, *shape), stated["mean"], stated["std"])
+        if source["dtype"].kind == "f":
+            return real.astype(source["dtype"])
+        limits = np.iinfo(source["dtype"])
+        return module.quantized(real, source["scale"], source["zero_point"], limits.min, limits.max).astype(source["dtype"])
+    module = load_module(PIXELS, hashes)
+    channels = module.map_shape(shape)[2]
     table = np.frombuffer(read_exported(TABLE, hashes), source["dtype"].newbyteorder("<"))
     if table.size != channels * 256:
         raise Failed(f"{TABLE} has {table.size} values, {channels} channels need {channels * 256}; export again")
-    fitted = pixels.fit(image, source["shape"][1:])
-    return pixels.look_up(fitted, table.reshape(channels, 256)).reshape(source["shape"])
+    return module.look_up(module.fit(given, shape), table.reshape(channels, 256)).reshape(source["shape"])
+
+
+def sizes(shape: Sequence[int]) -> list[int]:
+    return [int(size) for size in shape if size != 1]
+
+
+def load_module(name: str, hashes: Result) -> Any:
+    """A module of this folder, if it is the one that was exported."""
+    read_exported(name, hashes)
+    spec = importlib.util.spec_from_file_location(Path(name).stem, HERE / name)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read_array(path: Path) -> Array:
+    """The numbers in a .npy file."""
+    try:
+        values = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise Refused(f"{path} is no .npy file with numbers, which this model takes: {error}") from error
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub" or not values.size:
+        raise Refused(f"{path} holds no numbers; a .npy file with one array is read")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refused(f"{path} holds NaN or infinite values")
+    return values
 
 
 def read_image(path: Path) -> Array:
@@ -422,6 +517,13 @@ def show(result: Result) -> None:
         print("WARNING: " + ASSUMED, file=sys.stderr)
     for one in result.get("classes", ()):
         print(f"  {one['score']:10.4f}  {one['label']}")
+    for name, rows in result.get("outputs", {}).items():
+        if len(result["outputs"]) > 1:
+            print(f"{name}:")
+        for number, row in enumerate(rows):
+            more = f" ... {len(row)} values" if len(row) > SHOWN else ""
+            error = f"   mean squared error {result['squared_errors'][number]:.6g}" if "squared_errors" in result else ""
+            print(f"  {number}: " + " ".join(f"{value:.6g}" for value in row[:SHOWN]) + more + error)
     latency = result.get("latency_ms")
     if latency:
         print("latency in ms:  " + "  ".join(f"{name} {latency[name]:.2f}" for name in ("p50", "p90", "p99", "min", "mean", "max")))

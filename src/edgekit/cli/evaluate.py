@@ -1,4 +1,4 @@
-"""edgekit evaluate MODEL... --data DIR|digits: top-1 and top-5, side by side."""
+"""edgekit evaluate MODEL... --data DIR|digits|FILE: top-1 and top-5, or errors of numbers, side by side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ def evaluate(
         typer.Argument(metavar="MODEL...", help=".keras, .h5, .tflite, .onnx, or what 'export' or 'hls' wrote.", show_default=False),
     ],
     data: Annotated[
-        str, typer.Option(metavar="DIR|digits", help="Images, a sub-folder a class; or the held-out digits.", show_default=False)
+        str,
+        typer.Option(
+            metavar="DIR|digits|FILE",
+            help="Images, a sub-folder a class; the held-out digits; or .npy or .npz with inputs x and answers y.",
+            show_default=False,
+        ),
     ],
     limit: Annotated[int | None, typer.Option(min=1, help="Use so many images, evenly spread.", show_default="all")] = None,
     executor: Annotated[
@@ -39,7 +44,7 @@ def evaluate(
     on: On = "local",
     json: Json = False,
 ) -> None:
-    """Top-1 and top-5 of models, bundles, HLS projects and devices on labelled images; exit code 1 if exact copies differ."""
+    """Top-1 and top-5, or errors of numbers, of models, bundles, HLS projects and devices; exit code 1 if exact copies differ."""
     from rich.console import Console
 
     from edgekit.jobs import evaluate_models
@@ -72,16 +77,31 @@ def evaluate(
 def _table(done: Evaluation) -> Table:
     from rich.table import Table
 
+    from edgekit.jobs.samples import is_samples
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("model", "executor"):
         table.add_column(heading, overflow="fold")
-    for heading in ("top-1", "top-5", "exact"):
+    of_classes, of_numbers = (any((row.top1 is None) is numbers for row in done.rows) for numbers in (False, True))
+    headings = (*(("top-1", "top-5") if of_classes else ()), *(("mean error", "RMS error") if of_numbers else ()))
+    for heading in (*headings, "exact"):
         table.add_column(heading, justify="right")
     for row in done.rows:
-        top5 = "" if row.top5 is None else f"{row.top5:.2%}"
-        table.add_row(row.model, row.executor, f"{row.top1:.2%}", top5, "yes" if row.exact else "no")
-    table.caption, table.caption_justify = f"{done.images:,} images of {done.data}, {done.classes} classes", "left"
+        shares = [_percent(row.top1), _percent(row.top5)] if of_classes else []
+        errors = [_number(row.mean_absolute_error), _number(row.root_mean_square_error)] if of_numbers else []
+        table.add_row(row.model, row.executor, *shares, *errors, "yes" if row.exact else "no")
+    inputs = "inputs" if is_samples(done.data) else "images"
+    classes = f", {done.classes} classes" if of_classes else ""
+    table.caption, table.caption_justify = f"{done.images:,} {inputs} of {done.data}{classes}", "left"
     return table
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def _number(error: float | None) -> str:
+    return "" if error is None else f"{error:.5g}"
 
 
 def _equality(done: Evaluation) -> list[str]:

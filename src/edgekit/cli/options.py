@@ -33,7 +33,7 @@ ChosenModel = Annotated[
     ),
 ]
 Alpha = Annotated[float | None, typer.Option(help="Width multiplier of a network.", show_default="the network's")]
-Size = Annotated[int | None, typer.Option(help="Rows and columns of the image.", show_default="the network's")]
+Size = Annotated[int | None, typer.Option(help="Rows and columns of the image.", show_default="the model's")]
 Classes = Annotated[int | None, typer.Option(help="Number of classes.", show_default="1000")]
 Weights = Annotated[
     Path | None,
@@ -46,8 +46,9 @@ Weights = Annotated[
 Calibration = Annotated[
     str | None,
     typer.Option(
-        metavar="DIR",
-        help="Images to choose number ranges with; 'digits'; or 'synthesized', which makes them of what the batch norms remember.",
+        metavar="DIR|FILE",
+        help="Images to choose number ranges with; 'digits'; 'synthesized', which makes them of what the batch norms remember; or .npy "
+        "or .npz with inputs, for a model that takes no images.",
         show_default="crops of two photographs",
     ),
 ]

@@ -18,7 +18,8 @@ def verify(
     inputs: Annotated[int, typer.Option(min=1, max=100_000, help="Number of photographs, noise and extreme inputs.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise and of which parts of the photographs are taken.")] = 0,
     data: Annotated[
-        str | None, typer.Option(metavar="DIR|digits", help="Images to compare on as well; of a data set its held-out part.")
+        str | None,
+        typer.Option(metavar="DIR|digits|FILE", help="Images, the held-out digits, or arrays as .npy or .npz, to compare on as well."),
     ] = None,
     executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
     on: On = "local",
@@ -39,9 +40,9 @@ def verify(
     bundle = open_bundle(folder)
     images = None
     if data is not None:
-        from edgekit.jobs.dataset import verification_pixels
+        from edgekit.jobs.dataset import verification_inputs
 
-        images = verification_pixels(data, bundle)
+        images = verification_inputs(data, bundle)
     names, also = executors_on(on, bundle) if accept_changes or not bundle.changed else (None, ())
     if executor:
         names = [*(names or ()), *executor]

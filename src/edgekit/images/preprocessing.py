@@ -18,22 +18,28 @@ from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.images.pixels import PIXEL_MAX, look_up
 
+PIXELS, VALUES = "pixels", "values"
+
 
 @dataclass(frozen=True)
 class Preprocessing:
     """What a network's input is made of pixels 0..255, a channel each (or one value for all): (pixel - mean) / std.
 
-    The numbers count as the decimals that they are printed as, which is what a manifest holds.
+    The numbers count as the decimals that they are printed as, which is what a manifest holds. `of` is VALUES where the network takes no
+    images: then it is (value - mean) / std of the numbers in the user's arrays, and there is no table (edgekit.images.values).
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    of: str = PIXELS
 
 
 RAW = Preprocessing((0.0,), (1.0,))
 """0..255, the pixels themselves."""
 ZERO_TO_ONE = Preprocessing((0.0,), (255.0,))
 """0..1."""
+AS_THEY_ARE = Preprocessing((0.0,), (1.0,), VALUES)
+"""Arrays of what the network takes."""
 MINUS_ONE_TO_ONE = Preprocessing((127.5,), (127.5,))
 """-1..1, of the TensorFlow networks."""
 LITE = Preprocessing((127.0,), (128.0,))
@@ -71,7 +77,7 @@ def then(preprocessing: Preprocessing, scale: Sequence[float], offset: Sequence[
     rows = zip(*(_each(values, channels) for values in (preprocessing.mean, preprocessing.std, scale, offset)), strict=True)
     both = [(_short(mean - shift * std / factor), _short(std / factor)) for mean, std, factor, shift in rows]
     both = both[:1] if len(set(both)) == 1 else both
-    return Preprocessing(tuple(mean for mean, _ in both), tuple(std for _, std in both))
+    return Preprocessing(tuple(mean for mean, _ in both), tuple(std for _, std in both), preprocessing.of)
 
 
 def _each(values: Sequence[float], channels: int) -> list[Fraction]:

@@ -1,4 +1,5 @@
-"""What `edgekit evaluate` can run: a name on the command line becomes candidates, each a model on an executor, from pixels to scores."""
+"""What `edgekit evaluate` can run: a name on the command line becomes candidates, each a model on an executor, from pixels, or the numbers
+of arrays, to scores."""
 
 from __future__ import annotations
 
@@ -12,18 +13,19 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from edgekit.arrays import Array
-from edgekit.bundle import GRAPH, LABELS, TFLITE, Bundle, open_bundle
+from edgekit.bundle import GRAPH, LABELS, TFLITE, Bundle, class_count, open_bundle
 from edgekit.connections.address import session_on
 from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.executor import Artifact, Executor
 from edgekit.files import MODEL_BYTES_MAX, check_path, check_regular, read_bounded
 from edgekit.graph import IntegerGraph, check
-from edgekit.images.pixels import look_up, map_shape
-from edgekit.images.preprocessing import BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing, float_table
-from edgekit.jobs.labels import read_labels
+from edgekit.images.preprocessing import AS_THEY_ARE, BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing
+from edgekit.jobs.answers import answers_of_ending, answers_of_graph, named, require_one_output, scores_of
+from edgekit.jobs.labels import are_numbers, read_labels
 from edgekit.jobs.model_files import KERAS_SUFFIXES, is_graph_file, is_saved_model
 from edgekit.jobs.source import ASSUMED, QuantizedModel, read_keras
+from edgekit.keras_models.reading.ending import SIGMOIDS, SOFTMAX
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
 from edgekit.targets import LOCAL, find_device
@@ -31,11 +33,15 @@ from edgekit.tflite import KERNEL_SETS
 from edgekit.tflite.kernel_sets import device_executor_name, executor_name
 
 Score: TypeAlias = Callable[[Array], Array]
-"""uint8 pixels (count, rows, columns, channels) -> float64 scores (count, classes)."""
+"""uint8 pixels (count, rows, columns, channels), or numbers (count, *shape) of a network that takes no images -> float64 scores
+(count, classes), or numbers (count, values) where outputs are no classes."""
 
 FASTEST = ("tflite-xnnpack", "onnxruntime", "reference")
 KERNELS = {executor_name(kernels): kernels for kernels in KERNEL_SETS}
 """The executors of TFLite files, with the kernel set of each."""
+SHAPED = ("RESHAPE", "QUANTIZE", "DEQUANTIZE")
+"""Ops of TFLite behind which a network's end may be."""
+ENDINGS = {"SOFTMAX": SOFTMAX, "LOGISTIC": SIGMOIDS[0]}
 KERAS_GROWTH = 64
 """All tensors of a network in Keras hold about so many times the values of its input."""
 TAKES = "a .keras, .h5, .tflite or .onnx file, or a folder that 'edgekit export' or 'edgekit hls' wrote"
@@ -43,7 +49,8 @@ TAKES = "a .keras, .h5, .tflite or .onnx file, or a folder that 'edgekit export'
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """`model` as it was named. `shape` of the input without batch. `labels` of the outputs, where they are known.
+    """`model` as it was named. `shape` of the input without batch. `labels` of the outputs, where they are known. `answers`: what outputs
+    are, one of edgekit.bundle.ANSWERS; `classes` is their number, or 0, and `outputs` that of values. `of`: as in Preprocessing.
 
     `graph`: SHA-256 of the integer graph that it computes, None where it is not exact. `values`: roughly how many an image takes in
     memory. `assumed`: nothing says what it takes of pixels.
@@ -52,7 +59,9 @@ class Candidate:
     model: str
     executor: str
     shape: tuple[int, ...]
-    classes: int
+    outputs: int
+    answers: str
+    of: str
     labels: tuple[str, ...]
     graph: str | None
     values: int
@@ -62,19 +71,32 @@ class Candidate:
     assumed: bool = False
     on: str = LOCAL
 
+    @property
+    def classes(self) -> int:
+        return class_count(self.answers, self.outputs)
+
 
 @dataclass(frozen=True)
 class Taken:
-    """What the user says that the input of a file takes, which is no part of a bundle: `preprocessing` in the order red, green, blue."""
+    """What the user says that the input of a file takes, which is no part of a bundle: `preprocessing` in the order red, green, blue.
+
+    `values`: the data are arrays of what it takes, where nothing says otherwise. `labels`: names of its classes.
+    """
 
     preprocessing: Preprocessing | None = None
     channel_order: str = RGB
+    values: bool = False
+    labels: tuple[str, ...] = ()
+
+    @property
+    def assumed(self) -> bool:
+        return self.preprocessing is None and not self.values
 
 
 @dataclass(frozen=True)
 class _Model:
     """An artifact with what was recorded of it. `bundle`: where it lies in one. `assumed`: nothing says what it takes
-    of pixels. `turned`: it takes blue first."""
+    of pixels. `turned`: it takes blue first. `answers`: what its outputs are, where it was said."""
 
     name: str
     artifact: Artifact
@@ -84,6 +106,7 @@ class _Model:
     warnings: tuple[str, ...] = ()
     assumed: bool = False
     turned: bool = False
+    answers: str | None = None
 
 
 def candidates_of(
@@ -102,13 +125,32 @@ def candidates_of(
     path = Path(name)
     check_path(path)
     if _runs_in_keras(path):
-        return [_in_keras(name, taken, note)]
+        return [_named(_in_keras(name, taken, note), taken.labels)]
     note(f"reading {name}")
     model = _read(name, path, taken)
     if on != LOCAL and model.bundle is not None and model.bundle.manifest.kind == "tflite":
-        return list(_on_device(model, model.bundle, executors, on))
-    found = [_on_executor(model, executor) for executor in _executors(model, executors)]
+        return [_named(one, taken.labels) for one in _on_device(model, model.bundle, executors, on)]
+    found = [_named(_on_executor(model, executor), taken.labels) for executor in _executors(model, executors)]
     return [_turned(one) for one in found] if model.turned else found
+
+
+def _named(one: Candidate, class_names: tuple[str, ...]) -> Candidate:
+    """With these names of its classes where it has none, and with scores of both where one number stands for two of them.
+
+    Raises EdgekitError where they are not as many as its classes.
+    """
+    if class_names and are_numbers(one.labels):
+        one = replace(one, labels=class_names, answers=named(one.answers, class_names, one.outputs))
+        if len(class_names) != one.classes:
+            raise EdgekitError(f"--labels names {len(class_names)} classes, '{one.model}' has {one.classes}; a line for each is needed")
+
+    @contextmanager
+    def open_(note: Note) -> Iterator[Score]:
+        with plain(note) as score:
+            yield lambda pixels: scores_of(answers, score(pixels))
+
+    plain, answers = one.open, one.answers
+    return replace(one, open=open_)
 
 
 def _runs_in_keras(path: Path) -> bool:
@@ -150,13 +192,12 @@ def _read(name: str, path: Path, taken: Taken) -> _Model:
         graph = read_onnx(content)
         check(graph)
         artifact = Artifact(graph)
-    assumed = taken.preprocessing is None
     return _Model(
         name,
         artifact,
-        taken.preprocessing or MINUS_ONE_TO_ONE,
-        warnings=(f"{name}: {ASSUMED}",) if assumed else (),
-        assumed=assumed,
+        taken.preprocessing or (AS_THEY_ARE if taken.values else MINUS_ONE_TO_ONE),
+        warnings=(f"{name}: {ASSUMED}",) if taken.assumed else (),
+        assumed=taken.assumed,
         turned=taken.channel_order == BGR,
     )
 
@@ -167,8 +208,8 @@ def _of_bundle(name: str, bundle: Bundle) -> _Model:
     for file, problem in bundle.changed.items():
         raise EdgekitError(f"{bundle.folder}: {file} {problem}; export again, its accuracy would be that of something else")
     labels = read_labels(bundle.folder / LABELS) if LABELS in bundle.manifest.files else []
-    artifact = remade_artifact(bundle)
-    return _Model(name, artifact, bundle.manifest.preprocessing, tuple(labels), bundle, assumed=bundle.manifest.assumed)
+    artifact, manifest = remade_artifact(bundle), bundle.manifest
+    return _Model(name, artifact, manifest.preprocessing, tuple(labels), bundle, assumed=manifest.assumed, answers=manifest.answers)
 
 
 def _executors(model: _Model, wanted: Sequence[str] | None) -> Iterator[Executor]:
@@ -189,17 +230,18 @@ def _on_executor(model: _Model, executor: Executor) -> Candidate:
     graph = model.artifact.graph
     if graph is None:
         raise EdgekitError(f"'{model.name}' is not exact; {executor.name} takes exact networks. Use --on to run it on a device")
-    from edgekit.verify.inputs import graph_input
+    from edgekit.verify.inputs import graph_input, reader
 
+    require_one_output(graph.outputs, f"'{model.name}'")
     kind, output = graph_input(graph), graph.tensors[graph.outputs[0]]
-    table = kind.table(model.preprocessing)
+    read = reader(kind, model.preprocessing)
 
     @contextmanager
     def open_(note: Note) -> Iterator[Score]:
         with executor.open(model.artifact, note) as run:
 
             def score(pixels: Array) -> Array:
-                values = run(look_up(pixels, table).reshape(-1, *kind.shape))[output.name]
+                values = run(read(pixels))[output.name]
                 return np.ldexp(values.reshape(len(pixels), -1).astype(np.float64), -output.binary_point)
 
             yield score
@@ -208,7 +250,9 @@ def _on_executor(model: _Model, executor: Executor) -> Candidate:
         model=model.name,
         executor=executor.name,
         shape=kind.shape,
-        classes=prod(output.shape),
+        outputs=prod(output.shape),
+        answers=model.answers or answers_of_graph(graph, model.preprocessing),
+        of=model.preprocessing.of,
         labels=model.labels,
         graph=graph_digest(graph),
         values=sum(prod(tensor.shape) for tensor in graph.tensors.values()),
@@ -267,17 +311,19 @@ def _tflite(model: _Model) -> bytes:
 
 def _of_tflite(model: _Model, executor: str, tflite: bytes, load: Callable[[Note], AbstractContextManager[Any]]) -> Candidate:
     """`load` gives a function from inputs to the first output, both as the file stores them."""
+    from edgekit.verify.inputs import reader
     from edgekit.verify.recorded import first_output, stock_signature
 
-    kind, output = stock_signature(tflite, model.preprocessing).input, first_output(tflite)
-    table = kind.table(model.preprocessing)
+    signature, output = stock_signature(tflite, model.preprocessing), first_output(tflite)
+    require_one_output(tuple(signature.outputs), f"'{model.name}'")
+    kind, read = signature.input, reader(signature.input, model.preprocessing)
 
     @contextmanager
     def open_(note: Note) -> Iterator[Score]:
         with load(note) as run:
 
             def score(pixels: Array) -> Array:
-                values = run(look_up(pixels, table).reshape(-1, *kind.shape)).reshape(len(pixels), -1)
+                values = run(read(pixels)).reshape(len(pixels), -1)
                 return (values.astype(np.float64) - output.zero_point) * output.scale
 
             yield score
@@ -287,7 +333,9 @@ def _of_tflite(model: _Model, executor: str, tflite: bytes, load: Callable[[Note
         model=model.name,
         executor=executor,
         shape=kind.shape,
-        classes=output.values,
+        outputs=output.values,
+        answers=model.answers or _answers_of_file(model, tflite, kind.shape, output.shape),
+        of=model.preprocessing.of,
         labels=model.labels,
         graph=None if graph is None else graph_digest(graph),
         values=prod(kind.shape) + output.values,
@@ -297,11 +345,23 @@ def _of_tflite(model: _Model, executor: str, tflite: bytes, load: Callable[[Note
     )
 
 
+def _answers_of_file(model: _Model, tflite: bytes, source: tuple[int, ...], output: tuple[int, ...]) -> str:
+    """What the outputs of a TFLite file are that lies in no bundle."""
+    if model.artifact.graph is not None:
+        return answers_of_graph(model.artifact.graph, model.preprocessing)
+    from edgekit.tflite import describe
+
+    names = [op.name for op in describe(tflite) if op.name not in SHAPED]
+    return answers_of_ending(ENDINGS.get(names[-1] if names else "", ""), source, output, model.preprocessing)
+
+
 def _in_keras(name: str, taken: Taken, note: Note) -> Candidate:
-    source = read_keras(Path(name), note, taken.preprocessing, taken.channel_order)
+    from edgekit.verify.inputs import float_input, reader
+
+    source = read_keras(Path(name), note, taken.preprocessing, taken.channel_order, values=taken.values)
     model = source.keras
     shape = tuple(int(size) for size in model.inputs[0].shape[1:])
-    table = float_table(source.preprocessing, map_shape(shape)[2])
+    read = reader(float_input(shape, source.preprocessing), source.preprocessing)
     graph = None
     if isinstance(source, QuantizedModel):
         from edgekit.keras_models import freeze
@@ -311,9 +371,7 @@ def _in_keras(name: str, taken: Taken, note: Note) -> Candidate:
     @contextmanager
     def open_(note: Note) -> Iterator[Score]:
         def score(pixels: Array) -> Array:
-            outputs = model.predict_on_batch(look_up(pixels, table).reshape(-1, *shape))
-            first = outputs[0] if isinstance(outputs, list) else outputs
-            return np.asarray(first, np.float64).reshape(len(pixels), -1)
+            return np.asarray(model.predict_on_batch(read(pixels)), np.float64).reshape(len(pixels), -1)
 
         yield score
 
@@ -321,7 +379,9 @@ def _in_keras(name: str, taken: Taken, note: Note) -> Candidate:
         model=name,
         executor="keras",
         shape=shape,
-        classes=prod(int(size) for size in model.outputs[0].shape[1:]),
+        outputs=prod(int(size) for size in model.outputs[0].shape[1:]),
+        answers=source.answers,
+        of=source.preprocessing.of,
         labels=(),
         graph=graph,
         values=prod(shape) * KERAS_GROWTH,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError
-from edgekit.images.preprocessing import as_pixels
+from edgekit.images.preprocessing import PIXELS, as_pixels
+from edgekit.jobs.samples import as_images, is_samples, read_samples, shaped, spread
 from edgekit.keras_models.training.images import HELD_OUT, Images, Split, digits, image_folder, split_rows
 from edgekit.keras_models.training.stored_images import stored_folder
 from edgekit.progress import Note
+from edgekit.verify.run import input_shape
 
 DIGITS = "digits"
 LIMIT = 512
@@ -54,8 +56,15 @@ def _split(images: Images, held: int) -> Split:
     return Split(*(Images(images.images.only(part), images.labels[part], images.classes) for part in parts))
 
 
-def verification_pixels(data: str, bundle: Bundle) -> npt.NDArray[np.uint8]:
-    """Pixels (count, size, size, 3): the held-out digits, or the images of a folder, at most LIMIT of them."""
+def verification_inputs(data: str, bundle: Bundle) -> Array:
+    """Pixels (count, rows, columns, 1 or 3): the held-out digits, or the images of a folder, at most LIMIT of them; or numbers (count,
+    *shape), of a bundle that takes no images. Raises EdgekitError."""
+    takes_images = bundle.manifest.preprocessing.of == PIXELS
+    if is_samples(data):
+        inputs = spread(read_samples(Path(data)).inputs, LIMIT)
+        return as_images(inputs, data) if takes_images else shaped(inputs, input_shape(bundle), data)
+    if not takes_images:
+        raise EdgekitError(f"'{bundle.folder}' takes no images; give its inputs with --data FILE.npy")
     size = bundle.manifest.options.get("size")
     size = size if isinstance(size, int) else 224
     return as_pixels(digits(size).held_out.images if data == DIGITS else image_folder(Path(data), size, limit=LIMIT).images)

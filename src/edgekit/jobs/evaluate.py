@@ -1,4 +1,5 @@
-"""evaluate: the accuracy of models on labelled images, side by side; and whether those that should be equal are."""
+"""evaluate: the accuracy of models on labelled images, or how far their numbers are off, side by side; and whether those that should be
+equal are."""
 
 from __future__ import annotations
 
@@ -13,26 +14,29 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import quantize_input
 from edgekit.images.decoding import decode
 from edgekit.images.pixels import fit
-from edgekit.images.preprocessing import RGB, Preprocessing
+from edgekit.images.preprocessing import PIXELS, RGB, VALUES, Preprocessing
 from edgekit.jobs.candidates import Candidate, Taken, candidates_of
 from edgekit.jobs.dataset import DIGITS
-from edgekit.jobs.labels import are_numbers, read_labels
+from edgekit.jobs.labels import read_labels
+from edgekit.jobs.measures import TOP, Errors, Labels, Measure, hits_of_names, measure_of_arrays
 from edgekit.jobs.model_files import is_saved_model
+from edgekit.jobs.samples import Samples, as_images, is_samples, read_samples, shaped, spread
 from edgekit.progress import Note, Progress
 from edgekit.targets import LOCAL
 
 if TYPE_CHECKING:
     from edgekit.keras_models.training.images import Images
 
-Labels: TypeAlias = npt.NDArray[np.int64]
 Shape: TypeAlias = tuple[int, ...]
+Kind: TypeAlias = tuple[str, Shape]
+"""What a candidate is given: `of`, as in Preprocessing, and the shape of one input."""
 
-TOP = 5
 CHANCE_IMAGES_MIN = 20
 """Of fewer images it cannot be told whether a model guesses."""
 CHUNK_MAX, CHUNK_VALUES = 64, 1 << 25
@@ -41,7 +45,8 @@ CHUNK_MAX, CHUNK_VALUES = 64, 1 << 25
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """`top1` and `top5` 0..1; of equal scores the first counts. `top5` is None where there are no more than five classes.
+    """`top1` and `top5` 0..1; of equal scores the first counts. `top5` is None where there are no more than five classes. Where outputs are
+    no classes both are None, and the errors are those of all output values.
 
     `exact`: it computes an integer graph. `differing`: how many output values differ from those of the first row with the same graph;
     None where there is no such row before.
@@ -49,15 +54,19 @@ class Evaluated:
 
     model: str
     executor: str
-    top1: float
+    top1: float | None
     top5: float | None
     exact: bool
     values: int
     differing: int | None
+    mean_absolute_error: float | None = None
+    root_mean_square_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
+    """`images`: number of inputs, whatever they are. `classes`: of a data set that has names of them, else the most that a model has."""
+
     data: str
     images: int
     classes: int
@@ -79,15 +88,15 @@ class _Labelled:
     classes: tuple[str, ...]
     read: Callable[[int], npt.NDArray[np.uint8]]
 
+    def __len__(self) -> int:
+        return len(self.labels)
+
 
 @dataclass
 class _Tally:
-    """What is counted while images go by. `named`: the classes were found by their names, not by their numbers."""
+    """What is counted while inputs go by. `scores` are the last ones."""
 
-    columns: Labels
-    named: bool
-    top1: int = 0
-    top5: int = 0
+    measure: Measure
     differing: int = 0
     values: int = 0
     scores: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
@@ -110,8 +119,9 @@ def evaluate_models(
 
     Args:
         models: files and folders, as edgekit.jobs.candidates takes them.
-        data: a folder with a sub-folder of images for each class, all of which are used, or "digits", of which the held-out part is.
-        limit: this many images at most, evenly spread.
+        data: a folder with a sub-folder of images for each class, all of which are used, "digits", of which the held-out part is, or a
+            .npy or .npz file of inputs, and of what the models should answer (edgekit.jobs.samples).
+        limit: this many inputs at most, evenly spread.
         executors: names; by default the fastest of each model. Keras files always run in Keras.
         on: where bundles for devices run: local, emulated, ssh://user@host[:port], adb or adb:serial.
         preprocessing: what the inputs of files take, in the order red, green, blue; None is what they say. Bundles say it themselves.
@@ -122,34 +132,35 @@ def evaluate_models(
         EdgekitError: a model or the data cannot be read, an executor cannot run, or the classes are not those of the data.
     """
     class_names = () if labels is None else tuple(read_labels(labels))
-    labelled = _labelled(data, limit)
-    taken, found = Taken(preprocessing, channel_order), list[Candidate]()
-    if taken != Taken() and all(Path(name).is_dir() and not is_saved_model(Path(name)) for name in models):
+    arrays = is_samples(data)
+    inputs = _samples(data, limit) if arrays else _labelled(data, limit)
+    taken, found = Taken(preprocessing, channel_order, arrays, class_names), list[Candidate]()
+    if (preprocessing, channel_order) != (None, RGB) and all(Path(name).is_dir() and not is_saved_model(Path(name)) for name in models):
         raise EdgekitError("what a bundle takes of pixels was settled at its export; --preprocessing and --channel-order belong there")
     for name in models:
-        found += [_named(one, class_names) for one in candidates_of(name, executors, on, note, taken)]
+        found += candidates_of(name, executors, on, note, taken)
     if on not in {LOCAL, *(one.on for one in found)}:
         raise EdgekitError(f"none of these is a bundle for a device; --on {on} is for what 'edgekit export' wrote")
-    tallies = [_tally(one, labelled, data) for one in found]
+    tallies = [_Tally(_measure(one, inputs, data)) for one in found]
     chunk = max(1, min(CHUNK_MAX, CHUNK_VALUES // max(one.values for one in found)))
-    total = len(labelled.labels)
+    total = len(inputs)
     with ExitStack() as stack:
         titles = [f"{one.model} {one.executor}" for one in found]
         scores = [stack.enter_context(one.open(note)) for one in found]
-        for start, inputs in _chunks(labelled, {one.shape for one in found}, chunk):
+        for start, given in _chunks(inputs, {(one.of, one.shape) for one in found}, chunk, data):
             for i, one in enumerate(found):
                 progress(titles[i], "running", start, total)
-                pixels = inputs[one.shape]
-                _count(tallies[i], scores[i](pixels), labelled.labels[start : start + len(pixels)])
+                pixels = given[one.of, one.shape]
+                _count(tallies[i], scores[i](pixels), start)
                 first = next(j for j in range(i + 1) if i == j or (one.graph and found[j].graph == one.graph))
                 tallies[i].differing += int(np.count_nonzero(tallies[i].scores != tallies[first].scores))
                 progress(titles[i], "running", start + len(pixels), total)
     return Evaluation(
         data=data,
         images=total,
-        classes=len(labelled.classes),
+        classes=len(inputs.classes) if isinstance(inputs, _Labelled) else max(one.classes for one in found),
         rows=tuple(_rows(found, tallies, total)),
-        warnings=tuple(dict.fromkeys((*(text for one in found for text in one.warnings), *_near_chance(found, tallies, labelled)))),
+        warnings=tuple(dict.fromkeys((*(text for one in found for text in one.warnings), *_near_chance(found, tallies, total)))),
         notes=tuple(dict.fromkeys(text for one in found for text in one.notes)),
     )
 
@@ -173,40 +184,54 @@ def _rows(found: Sequence[Candidate], tallies: Sequence[_Tally], total: int) -> 
     for one, tally in zip(found, tallies, strict=True):
         compared = one.graph in seen
         seen |= {one.graph} if one.graph else set()
-        yield Evaluated(
+        row = Evaluated(
             model=one.model,
             executor=one.executor,
-            top1=tally.top1 / total,
-            top5=tally.top5 / total if one.classes > TOP else None,
+            top1=None,
+            top5=None,
             exact=one.graph is not None,
             values=tally.values,
             differing=tally.differing if compared else None,
         )
+        if isinstance(tally.measure, Errors):
+            absolute, squared = tally.measure.absolute / tally.values, tally.measure.squared / tally.values
+            yield replace(row, mean_absolute_error=absolute, root_mean_square_error=squared**0.5)
+        else:
+            yield replace(row, top1=tally.measure.top1 / total, top5=tally.measure.top5 / total if one.classes > TOP else None)
 
 
-def _named(one: Candidate, class_names: tuple[str, ...]) -> Candidate:
-    """With these names of its classes where it has none. Raises EdgekitError where they are not as many as its classes."""
-    if not class_names or not are_numbers(one.labels):
-        return one
-    if len(class_names) != one.classes:
-        raise EdgekitError(f"--labels names {len(class_names)} classes, '{one.model}' has {one.classes}; a line for each is needed")
-    return replace(one, labels=class_names)
-
-
-def _near_chance(found: Sequence[Candidate], tallies: Sequence[_Tally], labelled: _Labelled) -> Iterator[str]:
-    """What the likely cause is where no more images are right than a guess gets, two standard deviations and all."""
-    total = len(labelled.labels)
+def _near_chance(found: Sequence[Candidate], tallies: Sequence[_Tally], total: int) -> Iterator[str]:
+    """What the likely cause is where no more inputs are right than a guess gets, two standard deviations and all."""
     for one, tally in zip(found, tallies, strict=True):
+        hits = tally.measure
+        if isinstance(hits, Errors) or total < CHANCE_IMAGES_MIN or one.classes < 2:
+            continue
         share = 1 / one.classes
-        if total < CHANCE_IMAGES_MIN or one.classes < 2 or tally.top1 > total * share + 2 * (total * share * (1 - share)) ** 0.5:
+        if hits.top1 > total * share + 2 * (total * share * (1 - share)) ** 0.5:
             continue
         pixels = (
             "nothing said how its images are normalized, and -1..1 was assumed" if one.assumed else "its images are normalized otherwise"
         )
-        causes = [f"{pixels} (--preprocessing, --channel-order)", "its weights are random"]
-        if not tally.named:
-            causes.insert(1, "its outputs are in another order than the sorted names of the sub-folders (--labels)")
-        yield f"{one.model}: {tally.top1 / total:.2%} is what guessing gets. Likely: {'; or '.join(causes)}"
+        causes = [f"{pixels} (--preprocessing, --channel-order)"] if one.of == PIXELS else ["it takes numbers of another range"]
+        if not hits.named:
+            causes.append("its outputs are in another order than the sorted names of the sub-folders (--labels)")
+        causes.append("its weights are random")
+        yield f"{one.model}: {hits.top1 / total:.2%} is what guessing gets. Likely: {'; or '.join(causes)}"
+
+
+def _measure(one: Candidate, inputs: _Labelled | Samples, data: str) -> Measure:
+    if isinstance(inputs, Samples):
+        return measure_of_arrays(one, inputs.inputs, inputs.answers, data)
+    if one.of == VALUES:
+        raise EdgekitError(f"'{one.model}' takes no images; give its inputs with --data FILE.npz, as x, and what it should answer as y")
+    return hits_of_names(one, inputs.classes, inputs.labels, data)
+
+
+def _samples(data: str, limit: int | None) -> Samples:
+    found = read_samples(Path(data))
+    if limit is None:
+        return found
+    return Samples(spread(found.inputs, limit), None if found.answers is None else spread(found.answers, limit))
 
 
 def _labelled(data: str, limit: int | None) -> _Labelled:
@@ -224,43 +249,30 @@ def _labelled(data: str, limit: int | None) -> _Labelled:
     return _Labelled(labels[rows], DIGIT_CLASSES, lambda i: pixels[rows[i]])
 
 
-def _tally(one: Candidate, labelled: _Labelled, data: str) -> _Tally:
-    """Which output each class of the data is: by name where the model's labels have them all, else by number."""
-    if set(labelled.classes) <= set(one.labels):
-        return _Tally(np.array([one.labels.index(name) for name in labelled.classes], np.int64), named=True)
-    if one.classes == len(labelled.classes):
-        return _Tally(np.arange(one.classes), named=False)
-    unknown = next(name for name in labelled.classes if name not in one.labels)
-    named = f"; its labels have no '{unknown}'" if not are_numbers(one.labels) else ""
-    raise EdgekitError(
-        f"'{one.model}' has {one.classes} classes, '{data}' has {len(labelled.classes)}{named}; they must be as many, "
-        "or the sub-folders must be named after lines of the bundle's labels.txt or of --labels FILE"
-    )
+def _chunks(inputs: _Labelled | Samples, kinds: set[Kind], size: int, data: str) -> Iterator[tuple[int, dict[Kind, Array]]]:
+    """Number of the first input, and `size` inputs as each kind takes them: images as pixels in its shape, or numbers. Whole photographs
+    are let go of at once."""
+    images = {kind for kind in kinds if kind[0] == PIXELS}
+    if isinstance(inputs, _Labelled):
+        decode = inputs.read
+    else:
+        rows = as_images(inputs.inputs, data) if images else inputs.inputs
+        decode = lambda i: rows[i]  # noqa: E731
+    numbers = {} if isinstance(inputs, _Labelled) else {kind: shaped(inputs.inputs, kind[1], data) for kind in kinds - images}
 
-
-def _chunks(labelled: _Labelled, shapes: set[Shape], size: int) -> Iterator[tuple[int, dict[Shape, npt.NDArray[np.uint8]]]]:
-    """Number of the first image, and `size` images as pixels in each shape. Whole photographs are let go of at once."""
-
-    def read(i: int) -> dict[Shape, npt.NDArray[np.uint8]]:
-        image = labelled.read(i)
-        return {shape: fit(image, shape) for shape in shapes}
+    def read(i: int) -> dict[Kind, Array]:
+        image = decode(i)
+        return {kind: fit(image, kind[1]) for kind in images}
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(labelled.labels), size):
-            fitted = list(pool.map(read, range(start, min(start + size, len(labelled.labels)))))
-            yield start, {shape: np.stack([one[shape] for one in fitted]) for shape in shapes}
+        for start in range(0, len(inputs), size):
+            end = min(start + size, len(inputs))
+            fitted = list(pool.map(read, range(start, end))) if images else []
+            pixels = {kind: np.stack([one[kind] for one in fitted]) for kind in images}
+            yield start, {**pixels, **{kind: rows[start:end] for kind, rows in numbers.items()}}
 
 
-def _count(tally: _Tally, scores: npt.NDArray[np.float64], labels: Labels) -> None:
+def _count(tally: _Tally, scores: npt.NDArray[np.float64], start: int) -> None:
     tally.scores = scores
     tally.values += tally.scores.size
-    ranks = ranks_of(tally.scores, tally.columns[labels])
-    tally.top1 += int(np.count_nonzero(ranks < 1))
-    tally.top5 += int(np.count_nonzero(ranks < TOP))
-
-
-def ranks_of(scores: npt.NDArray[np.float64], columns: Labels) -> Labels:
-    """How many scores of a row (count, classes) are better than that of its column: larger, or equal and before it."""
-    own = scores[np.arange(len(scores)), columns][:, np.newaxis]
-    before = np.arange(scores.shape[1]) < columns[:, np.newaxis]
-    return np.count_nonzero((scores > own) | ((scores == own) & before), axis=1)
+    tally.measure.add(scores, start)

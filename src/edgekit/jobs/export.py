@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edgekit.bundle import GRAPH, LABELS, TFLITE, Manifest, bundle_plan
+from edgekit.bundle import GRAPH, LABELS, NUMBERS, TFLITE, Manifest, bundle_plan, class_count
 from edgekit.errors import EdgekitError, UnknownName, UnsupportedLayer
-from edgekit.jobs.calibration import calibration_images
+from edgekit.images.preprocessing import VALUES
+from edgekit.jobs.answers import AS_NUMBERS, named
+from edgekit.jobs.calibration import calibration_images, samples_of
 from edgekit.jobs.integer_graph import ExactForm, integer_graph
 from edgekit.jobs.labels import read_labels
 from edgekit.jobs.source import FloatModel, ModelRequest, Source, load_source
@@ -61,7 +63,7 @@ def export_model(
         target: a name of edgekit.targets.devices.DEVICES.
         precision: "qfx" is exact on every executor; the others are TensorFlow's own.
         runtime: the only runtime of the device that the file has to run on; by default it has to run on all of them.
-        labels: a text file with a line for each class; by default classes are numbered.
+        labels: a text file with a line for each class; by default classes are numbered, and outputs that are none have no names.
         output: the folder; by default named after the network, the target and the precision, in the current folder.
 
     Raises:
@@ -84,11 +86,16 @@ def export_model(
     losses: tuple[LayerLoss, ...] = ()
     if precision == QFX:
         exact = integer_graph(source, request, note)
-        files, vectors, notes = _exact_files(exact, source, note)
+        files, vectors, notes = _exact_files(exact, source, request, note)
         losses = exact.losses
         check_runs(files[TFLITE], device, runtime)
     else:
         files, vectors, notes = _stock_files(source, request, precision, device, runtime, note)
+    answers = named(source.answers, class_names, vectors.classes)
+    if answers != NUMBERS:
+        files[LABELS] = labels_text(class_names, class_count(answers, vectors.classes))
+    elif source.preprocessing.of == VALUES and vectors.classes not in (1, vectors.inputs):
+        notes = (*notes, AS_NUMBERS)
     manifest = Manifest(
         kind="tflite",
         network=source.name,
@@ -98,11 +105,12 @@ def export_model(
         weights=source.weights,
         preprocessing=source.preprocessing,
         assumed=source.assumed,
+        answers=answers,
         command=command,
         runtimes=runtimes,
         golden=vectors.golden,
     )
-    plan = bundle_plan({**files, **vectors.files, LABELS: labels_text(class_names, vectors.classes), **device_scripts()}, manifest)
+    plan = bundle_plan({**files, **vectors.files, **device_scripts(source.preprocessing.of)}, manifest)
     note("writing")
     write(plan, folder)
     return Exported(
@@ -126,14 +134,15 @@ Files: TypeAlias = tuple[dict[str, bytes], GoldenVectors, tuple[str, ...]]
 """Files by name, the golden vectors, and notes."""
 
 
-def _exact_files(exact: ExactForm, source: Source, note: Note) -> Files:
+def _exact_files(exact: ExactForm, source: Source, request: ModelRequest, note: Note) -> Files:
     from edgekit.graph import write_onnx
     from edgekit.tflite import write_tflite
 
     note("writing the TFLite file")
     files = {TFLITE: write_tflite(exact.graph), GRAPH: write_onnx(exact.graph), **exact.files}
     note("computing golden outputs")
-    return files, exact_golden(exact.graph, source.preprocessing), exact.notes
+    samples = samples_of(request, source, exact.graph.tensors[exact.graph.input].shape)
+    return files, exact_golden(exact.graph, source.preprocessing, samples), exact.notes
 
 
 def _stock_files(source: Source, request: ModelRequest, precision: str, target: Device, runtime: str | None, note: Note) -> Files:
@@ -157,7 +166,8 @@ def _stock_files(source: Source, request: ModelRequest, precision: str, target: 
         notes = (*notes, f"dense layers have one scale for all outputs, not one for each: {', '.join(older)} does not run the latter")
     check_runs(tflite, target, runtime)
     note("computing golden outputs")
-    vectors = stock_golden(tflite, precision, source.preprocessing)
+    samples = samples_of(request, source, tuple(model.inputs[0].shape[1:]))
+    vectors = stock_golden(tflite, precision, source.preprocessing, samples)
     return {TFLITE: tflite}, vectors, (*notes, *prove_runs(tflite, target, runtime, note))
 
 

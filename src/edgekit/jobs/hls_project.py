@@ -99,6 +99,7 @@ def write_hls_project(
         weights=source.weights,
         preprocessing=source.preprocessing,
         assumed=source.assumed,
+        answers=source.answers,
         command=command,
     )
     bundle = bundle_plan(files, manifest)

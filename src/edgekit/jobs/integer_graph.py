@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgekit.bundle import SENSITIVITY
-from edgekit.errors import UnknownName
+from edgekit.bundle import NUMBERS, SENSITIVITY
+from edgekit.errors import UnknownName, UnsupportedLayer
 from edgekit.graph import IntegerGraph
+from edgekit.images.preprocessing import PIXELS
 from edgekit.jobs.calibration import IMAGES_FULL, IMAGES_QUICK, calibration_images
 from edgekit.jobs.source import FloatModel, GraphFile, ModelRequest, QuantizedModel, Source
 from edgekit.keras_models import Effort
@@ -47,11 +48,17 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
     effort = effort_for(request, source)
     images = calibration_images(request, source, note, IMAGES_FULL if effort is Effort.FULL else IMAGES_QUICK)
     quantized = quantize(source.keras, images, effort=effort, note=note)
+    if source.answers == NUMBERS and quantized.gain != 1.0:
+        raise UnsupportedLayer(
+            f"'{source.name}' ends with a mean over a number of cells that is no power of two, which leaves its exact outputs "
+            f"{quantized.gain:.4g} times what they should be; put a layer with weights behind it, or use another precision"
+        )
     notes = list(quantized.notes)
     how = ", every layer reconstructed" if effort is Effort.FULL else ""
-    notes.append(
-        f"quantized after training, with {len(images)} calibration images{how}; `edgekit train --qfx` gets accuracy back that this may cost"
-    )
+    what = "images" if source.preprocessing.of == PIXELS else "inputs"
+    notes.append(f"quantized after training, with {len(images)} calibration {what}{how}")
+    if source.preprocessing.of == PIXELS:
+        notes[-1] += "; `edgekit train --qfx` gets accuracy back that this may cost"
     if request.calibration is None:
         notes.append("calibrated with crops of two sample photographs; --calibration DIR takes images like yours")
     note("freezing")

@@ -8,13 +8,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edgekit.bundle import Option, WeightsSource
+from edgekit.bundle import CLASSES, Option, WeightsSource
 from edgekit.digest import digest_of, digest_of_file
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.files import MODEL_BYTES_MAX, check_path, read_bounded
 from edgekit.graph import Conv2D, IntegerGraph, Op, check, op_inputs
-from edgekit.images.preprocessing import BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing, as_taken
+from edgekit.images.preprocessing import AS_THEY_ARE, BGR, MINUS_ONE_TO_ONE, RGB, Preprocessing, as_taken
+from edgekit.jobs.answers import answers_of_graph, answers_of_model, require_one_output
 from edgekit.jobs.model_files import FILE_SUFFIXES, digest_of_model, is_graph_file, is_model_file, read_model
+from edgekit.jobs.samples import is_samples
 from edgekit.keras_models import NETWORKS, find_network
 from edgekit.keras_models.reading.head import TURNED, take_off_head, turn_channels
 from edgekit.plan import safe_name
@@ -32,11 +34,12 @@ ASSUMED = (
 class ModelRequest:
     """`model`: a zoo name or a file. `weights`, `alpha`, `size` and `classes` belong to a zoo name; None is the network's default.
 
-    `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, or None for
-    crops of scikit-learn's two photographs. `effort`: "quick" or "full", how much is done for the accuracy of a float model that
-    becomes exact; None is full where the model was trained and there are images for it. `preprocessing`: what the model's input takes,
-    in the order red, green, blue; None is what the network, the file, or layers at its head say. `channel_order`: "bgr" where the
-    model's input takes blue first.
+    `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, a .npy or .npz file
+    of inputs, or None for crops of scikit-learn's two photographs. A file's network whose preprocessing nothing says takes what such
+    arrays hold, and no images. `size`, of a file, is for one that leaves its rows and columns open. `effort`: "quick" or "full", how much
+    is done for the accuracy of a float model that becomes exact; None is full where the model was trained and there are images or arrays
+    for it. `preprocessing`: what the model's input takes, in the order red, green, blue; None is what the network, the file, or layers at
+    its head say. `channel_order`: "bgr" where the model's input takes blue first.
     """
 
     model: str
@@ -55,7 +58,8 @@ class ModelRequest:
 class _Source:
     """What is known of a model of any kind. `options`: of a zoo network its width, size and classes, of a file its size.
 
-    `assumed`: nothing said what the preprocessing is. `warnings` are what the user must know, `notes` what is good to know.
+    `assumed`: nothing said what the preprocessing is. `answers`: what outputs are, one of edgekit.bundle.ANSWERS. `warnings` are what the
+    user must know, `notes` what is good to know.
     """
 
     name: str
@@ -63,6 +67,7 @@ class _Source:
     weights: WeightsSource
     preprocessing: Preprocessing
     assumed: bool = False
+    answers: str = CLASSES
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -106,7 +111,9 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
         _refuse_zoo_options(request)
         if is_graph_file(path):
             return _read_graph(path, request)
-        return read_keras(path, note, request.preprocessing, request.channel_order)
+        return read_keras(
+            path, note, request.preprocessing, request.channel_order, size=request.size, values=is_samples(request.calibration)
+        )
     if request.model not in NETWORKS and path.exists():
         kinds = f"a SavedModel folder, or a file that ends in {', '.join(FILE_SUFFIXES)}"
         raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, {kinds}")
@@ -156,40 +163,83 @@ def _turned(source: FloatModel) -> FloatModel:
     return replace(source, notes=(*source.notes, TURNED))
 
 
-def read_keras(path: Path, note: Note, stated: Preprocessing | None = None, channel_order: str = RGB) -> KerasSource:
+def read_keras(
+    path: Path,
+    note: Note,
+    stated: Preprocessing | None = None,
+    channel_order: str = RGB,
+    *,
+    size: int | None = None,
+    values: bool = False,
+) -> KerasSource:
     """A file with a network in Keras, or one that becomes a Keras model as it is read; layers at its head that only normalize become part
     of its preprocessing.
 
-    `stated` and `channel_order`: what the user says of the file's input, which counts before what the file says.
+    `stated` and `channel_order`: what the user says of the file's input, which counts before what the file says. `size`: rows and columns
+    of an input that leaves them open. `values`: the user's inputs are arrays of what the file takes, where nothing says otherwise.
 
-    Raises EdgekitError where it cannot be read, or has not one input of a fixed size.
+    Raises EdgekitError where it cannot be read, or has not one input of a fixed size and one output.
     """
     note(f"reading {path}")
     read = read_model(path)
-    model, preprocessing = read.model, read.preprocessing
+    model, preprocessing = read.model, stated or read.preprocessing
     from edgekit.keras_models import QFXModel  # TensorFlow comes with it: a file that cannot be read is refused before
 
     weights = WeightsSource("file", file=path.name, sha256=digest_of_model(path), accuracy=read.accuracy)
-    if len(model.inputs) != 1 or any(size is None for size in model.inputs[0].shape[1:]):
+    require_one_output(model.output_names, f"'{path}'")
+    if len(model.inputs) != 1:
         raise EdgekitError(
-            f"'{path}' takes inputs of shape {[tuple(i.shape[1:]) for i in model.inputs]}; one input of a fixed size is supported"
+            f"'{path}' has {len(model.inputs)} inputs ({', '.join(model.input_names)}); one input of a fixed size is supported. Join them "
+            "into one, and take it apart in the model"
         )
+    model = _of_size(model, path, size)
     from edgekit.keras_models.layers.bounds import check_map_sizes
 
     check_map_sizes(f"'{path}'", model)
     options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
     kind = QuantizedModel if isinstance(model, QFXModel) else FloatModel
-    taken = take_off_head(model, stated or preprocessing, channel_order)
+    if values and preprocessing is None:
+        preprocessing = AS_THEY_ARE
+    taken = take_off_head(model, preprocessing, channel_order)
     return kind(
         name=safe_name(model.name),
         options=options,
         weights=weights,
         preprocessing=taken.preprocessing,
         assumed=taken.assumed,
+        answers=answers_of_model(taken.model, taken.preprocessing),
         keras=taken.model,
-        warnings=(ASSUMED,) if taken.assumed else (),
+        warnings=(_assumed(tuple(taken.model.inputs[0].shape[1:])),) if taken.assumed else (),
         notes=taken.notes,
     )
+
+
+def _of_size(model: Any, path: Path, size: int | None) -> Any:
+    """The model, with rows and columns of `size` where it leaves them open. Raises EdgekitError where that is not all that is open."""
+    shape = tuple(model.inputs[0].shape[1:])
+    if None not in shape:
+        if size is not None:
+            raise EdgekitError(f"'{path}' is a file, which settles --size itself; leave it out")
+        return model
+    if len(shape) != 3 or shape[2] is None:
+        raise EdgekitError(f"'{path}' takes inputs of shape {shape}; one input of a fixed size is supported")
+    if size is None:
+        raise EdgekitError(f"'{path}' takes images of any size, {shape}; one input of a fixed size is supported: say which with --size")
+    from edgekit.keras_models.reading.nested import of_shape
+
+    fixed = (shape[0] or size, shape[1] or size, shape[2])
+    try:
+        return of_shape(model, fixed)
+    except UnsupportedLayer:
+        raise
+    except Exception as error:  # Keras raises errors of every type on sizes that its layers cannot take
+        raise EdgekitError(f"'{path}' cannot take images of shape {fixed}: {(str(error).splitlines() or [''])[0]}") from error
+
+
+def _assumed(shape: tuple[int, ...]) -> str:
+    """What is said where nothing tells what an input of this shape takes."""
+    image = len(shape) == 3 and shape[2] in (1, 3)
+    return ASSUMED if image else f"{ASSUMED}. If it takes no images at all, give its inputs with --calibration FILE.npy"
 
 
 def _read_graph(path: Path, request: ModelRequest) -> GraphFile:
@@ -204,15 +254,18 @@ def _read_graph(path: Path, request: ModelRequest) -> GraphFile:
     notes: tuple[str, ...] = ()
     if request.channel_order == BGR:
         graph, notes = _turned_graph(graph), (TURNED,)
-    assumed = request.preprocessing is None
+    values = is_samples(request.calibration)
+    preprocessing = request.preprocessing or (AS_THEY_ARE if values else MINUS_ONE_TO_ONE)
+    assumed = request.preprocessing is None and not values
     return GraphFile(
         name=graph.name,
         options=options,
         weights=weights,
-        preprocessing=request.preprocessing or MINUS_ONE_TO_ONE,
+        preprocessing=preprocessing,
         assumed=assumed,
+        answers=answers_of_graph(graph, preprocessing),
         graph=graph,
-        warnings=(ASSUMED,) if assumed else (),
+        warnings=(_assumed(graph.tensors[graph.input].shape),) if assumed else (),
         notes=notes,
     )
 
@@ -232,7 +285,7 @@ def _turned_graph(graph: IntegerGraph) -> IntegerGraph:
 
 def _refuse_zoo_options(request: ModelRequest) -> None:
     given = [name for name in ("alpha", "size", "classes", "weights") if getattr(request, name) is not None]
-    if given:
+    if given and (given != ["size"] or is_graph_file(Path(request.model))):  # a file may leave its size open
         raise EdgekitError(
             f"'{request.model}' is a file, which settles --{', --'.join(given)} itself; leave {'it' if len(given) == 1 else 'them'} out"
         )

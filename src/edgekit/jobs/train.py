@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.accuracy import Accuracy
+from edgekit.bundle import NUMBERS
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.files import check_path
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.jobs.calibration import IMAGES_QUICK
 from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
 from edgekit.jobs.model_files import is_graph_file, is_model_file
+from edgekit.jobs.samples import is_samples
 from edgekit.jobs.source import GraphFile, KerasSource, ModelRequest, load_source, read_keras
 from edgekit.keras_models import NETWORKS, Precisions
 from edgekit.keras_models.training.images import SUFFIXES, Split
@@ -187,6 +189,8 @@ def default_learning_rate(model: Any) -> float:
 
 def _refuse(data: str, *, exact: bool, qfx: bool, precisions: Precisions | None, teacher: Path | None, output: Path | None) -> None:
     """Raises EdgekitError for options that contradict each other, before anything is read."""
+    if is_samples(data):
+        raise EdgekitError(f"'{data}' holds arrays; training takes images, in a sub-folder for each class. Train on arrays with Keras")
     if output is not None and output.suffix != ".keras":
         raise EdgekitError(f"'{output}' should end in .keras, the file form of a Keras model")
     check_path(Path(data))
@@ -212,6 +216,11 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
     if isinstance(source, GraphFile):
         raise EdgekitError(f"'{request.model}' is an integer graph; training goes on from a .keras file")
     model = source.keras
+    if source.answers == NUMBERS:
+        raise EdgekitError(
+            f"'{request.model}' gives numbers, {tuple(model.output_shape[1:])} of an image; only scores of classes are trained. Train it "
+            "with Keras"
+        )
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise EdgekitError(f"training images are square with 3 channels; this model takes {shape}")

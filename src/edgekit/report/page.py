@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekit.bundle import SENSITIVITY, Bundle, Manifest
 from edgekit.files import read_bounded
+from edgekit.images.preprocessing import PIXELS
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, read_sensitivity
 from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.timing import Timing
@@ -76,7 +77,8 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "accuracy", f"{source.accuracy.top1:.2%} of {source.accuracy.images} held-out images of {source.accuracy.data}, when trained"
     mean, deviation = (", ".join(f"{value:g}" for value in values) for values in (manifest.preprocessing.mean, manifest.preprocessing.std))
     assumed = ". ASSUMED: nothing said how images are normalized; if it was trained on others, its answers are wrong"
-    yield "preprocessing", f"(pixel - {mean}) / {deviation}{assumed if manifest.assumed else ''}"
+    what = "pixel" if manifest.preprocessing.of == PIXELS else "value"
+    yield "preprocessing", f"({what} - {mean}) / {deviation}{assumed if manifest.assumed else ''}"
     yield "command", " ".join(manifest.command)
     yield "made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
 

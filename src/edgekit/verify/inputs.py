@@ -1,7 +1,7 @@
 """What the executors are fed: photographs, noise and extremes, as the values that the network's input tensor holds.
 
 Everything is first an image of pixels 0..255 or, for noise and extremes, a value between the input's lowest and highest; it is
-deterministic for a seed.
+deterministic for a seed. A network that takes no images gets recorded inputs in place of photographs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
 from edgekit.images.photographs import any_pixels, sample_photographs, square_crop
 from edgekit.images.pixels import PIXEL_MAX, fit, look_up, map_shape
-from edgekit.images.preprocessing import Preprocessing, float_table, integer_table
+from edgekit.images.preprocessing import PIXELS, VALUES, Preprocessing, float_table, integer_table
+from edgekit.images.values import normalized, quantized
 
 CROP_MIN = 0.3
 """Smallest crop of a photograph, as a share of its shorter side."""
@@ -28,7 +29,7 @@ CROP_MIN = 0.3
 class InputType:
     """What the input tensor holds: `shape` is without batch; values are of `dtype` and within low..high; `zero` stands for real 0.
 
-    `table(preprocessing)` has the tensor's values for pixels: (channels, 256) of `dtype`.
+    `table(preprocessing)` has the tensor's values for pixels: (channels, 256) of `dtype`. `of_real` has them for real numbers.
     """
 
     shape: tuple[int, ...]
@@ -37,6 +38,7 @@ class InputType:
     high: float
     zero: float
     table: Callable[[Preprocessing], Array]
+    of_real: Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,23 @@ def quantized_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: float, 
     return _integer_input(shape, dtype, Fraction(scale), zero_point, int(limits.min), int(limits.max))
 
 
-def float_input(shape: tuple[int, ...], preprocessing: Preprocessing) -> InputType:
-    """float32 between what pixels 0 and 255 become."""
+def float_input(shape: tuple[int, ...], preprocessing: Preprocessing, recorded: Array | None = None) -> InputType:
+    """float32 between what pixels 0 and 255 become; where the network takes no images, between the ends of `recorded` inputs."""
     channels = map_shape(shape)[2]
-    ends = float_table(preprocessing, channels)[:, [0, PIXEL_MAX]]
-    low, high = float(ends.min()), float(ends.max())
     dtype = np.dtype(np.float32)
-    return InputType(shape=shape, dtype=dtype, low=low, high=high, zero=0.0, table=lambda wanted: float_table(wanted, channels))
+    if preprocessing.of == PIXELS:
+        ends = float_table(preprocessing, channels)[:, [0, PIXEL_MAX]]
+    else:
+        ends = np.array([-1.0, 1.0]) if recorded is None else recorded
+    return InputType(
+        shape=shape,
+        dtype=dtype,
+        low=float(ends.min()),
+        high=float(ends.max()),
+        zero=0.0,
+        table=lambda wanted: float_table(wanted, channels),
+        of_real=lambda real: real.astype(dtype),
+    )
 
 
 def _integer_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: Fraction, zero_point: int, low: int, high: int) -> InputType:
@@ -73,41 +85,77 @@ def _integer_input(shape: tuple[int, ...], dtype: np.dtype[Any], scale: Fraction
         channels = map_shape(shape)[2]
         return integer_table(preprocessing, channels, scale=scale, zero_point=zero_point, low=low, high=high).astype(dtype)
 
-    return InputType(shape=shape, dtype=dtype, low=low, high=high, zero=zero_point, table=table)
+    def of_real(real: Array) -> Array:
+        return quantized(real, float(scale), zero_point, low, high).astype(dtype)
+
+    return InputType(shape=shape, dtype=dtype, low=low, high=high, zero=zero_point, table=table, of_real=of_real)
 
 
-def make_inputs(kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None) -> Inputs:
+def reader(kind: InputType, preprocessing: Preprocessing) -> Callable[[Array], Array]:
+    """What makes the tensor's values (count, *shape) of a network's inputs: of pixels (count, rows, columns, channels), uint8, in the
+    network's size, or of the numbers in a user's array (count, *shape)."""
+    if preprocessing.of == VALUES:
+        return lambda values: kind.of_real(normalized(values, preprocessing.mean, preprocessing.std))
+    table = kind.table(preprocessing)
+    return lambda pixels: look_up(pixels, table).reshape(-1, *kind.shape)
+
+
+def make_inputs(
+    kind: InputType,
+    preprocessing: Preprocessing,
+    *,
+    count: int,
+    seed: int,
+    images: Array | None = None,
+    recorded: Array | None = None,
+) -> Inputs:
     """The inputs of `draw_inputs`, all in memory."""
-    named = list(draw_inputs(kind, preprocessing, count=count, seed=seed, images=images))
+    named = list(draw_inputs(kind, preprocessing, count=count, seed=seed, images=images, recorded=recorded))
     return Inputs(np.stack([value for _, value in named]), tuple(label for label, _ in named))
 
 
 def draw_inputs(
-    kind: InputType, preprocessing: Preprocessing, *, count: int, seed: int, images: Array | None = None
+    kind: InputType,
+    preprocessing: Preprocessing,
+    *,
+    count: int,
+    seed: int,
+    images: Array | None = None,
+    recorded: Array | None = None,
 ) -> Iterator[tuple[str, Array]]:
     """`count` inputs, one at a time, as (label, value): as many photographs as noise, then extremes (at most half). `images`, if given,
     come on top.
 
     Args:
-        images: uint8 pixels (number, rows, columns, 1 or 3), of any size.
+        images: uint8 pixels (number, rows, columns, 1 or 3), of any size; of a network that takes no images (number, *shape), numbers as
+            in the user's arrays.
+        recorded: values of the tensor (number, *shape), which stand in place of photographs where the network takes no images.
     """
     if count < 1:
         raise EdgekitError(f"cannot compare over {count} inputs; 64 is a good number")
     rng = np.random.default_rng(seed)
     extremes = list(_extremes(kind))[: count // 2]
     photographs = (count - len(extremes) + 1) // 2
-    noise = count - len(extremes) - photographs
-
-    table = kind.table(preprocessing)
+    take = reader(kind, preprocessing)
 
     def values_of(pixels: Array) -> Array:
-        return look_up(pixels, table).reshape(kind.shape)
+        return take(pixels[np.newaxis])[0]
 
     def drawn() -> Iterator[tuple[str, Array]]:
-        yield from ((f"photograph {i}", values_of(pixels)) for i, pixels in enumerate(_photographs(kind.shape, photographs, rng)))
-        yield from ((f"noise {i}", _noise(kind, rng)) for i in range(noise))
+        of_pixels, taken = preprocessing.of == PIXELS, photographs
+        if of_pixels:
+            yield from ((f"photograph {i}", values_of(pixels)) for i, pixels in enumerate(_photographs(kind.shape, photographs, rng)))
+        else:
+            known = () if recorded is None else recorded
+            taken = min(photographs, len(known))
+            yield from ((f"recorded {i}", known[i * len(known) // taken]) for i in range(taken))
+        yield from ((f"noise {i}", _noise(kind, rng)) for i in range(count - len(extremes) - taken))
         yield from ((label, np.broadcast_to(value, kind.shape)) for label, value in extremes)
-        yield from ((f"image {i}", values_of(fit(image, kind.shape))) for i, image in enumerate(() if images is None else images))
+        more = () if images is None else images
+        if of_pixels:
+            yield from ((f"image {i}", values_of(fit(image, kind.shape))) for i, image in enumerate(more))
+        else:
+            yield from ((f"input {i}", values_of(one)) for i, one in enumerate(more))
 
     for label, value in drawn():
         yield label, value.astype(kind.dtype)

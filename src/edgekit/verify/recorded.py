@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.images.preprocessing import Preprocessing
 from edgekit.verify.executors import describe
@@ -28,9 +29,10 @@ class Signature:
 
 @dataclass(frozen=True)
 class FirstOutput:
-    """`values` of one input; real value = (q - zero_point) * scale, of floats 1 and 0."""
+    """`values` of one input, in `shape`; real value = (q - zero_point) * scale, of floats 1 and 0."""
 
     values: int
+    shape: tuple[int, ...]
     scale: float
     zero_point: int
 
@@ -41,11 +43,15 @@ def first_output(tflite: bytes) -> FirstOutput:
 
     detail = Interpreter(model_content=tflite).get_output_details()[0]
     scale, zero_point = detail["quantization"]
-    return FirstOutput(math.prod(int(size) for size in detail["shape"]), float(scale) or 1.0, int(zero_point))
+    shape = tuple(int(size) for size in detail["shape"])
+    return FirstOutput(math.prod(shape), shape[1:] if shape[:1] == (1,) else shape, float(scale) or 1.0, int(zero_point))
 
 
-def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> Signature:
-    """Raises EdgekitError for a damaged file, or one that has not one input of batch 1."""
+def stock_signature(tflite: bytes, preprocessing: Preprocessing, recorded: Array | None = None) -> Signature:
+    """`recorded`: inputs as the file takes them, of a network that takes no images; they tell what floats it takes.
+
+    Raises EdgekitError for a damaged file, or one that has not one input of batch 1.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     from edgekit.tflite import parse
@@ -61,16 +67,16 @@ def stock_signature(tflite: bytes, preprocessing: Preprocessing) -> Signature:
     floats = {detail["name"]: np.dtype(detail["dtype"]).kind == "f" for detail in outputs}
     computed = (index for operator in subgraph.operators for index in operator.outputs)
     order = tuple(subgraph.tensors[index].name.decode() for index in computed)
-    return Signature(_input_type(inputs[0], preprocessing), order, floats)
+    return Signature(_input_type(inputs[0], preprocessing, recorded), order, floats)
 
 
-def _input_type(detail: dict[str, Any], preprocessing: Preprocessing) -> InputType:
+def _input_type(detail: dict[str, Any], preprocessing: Preprocessing, recorded: Array | None) -> InputType:
     batch, *rest = (int(size) for size in detail["shape"]) if len(detail["shape"]) else (0,)
     shape, dtype = tuple(rest), np.dtype(detail["dtype"])
     if batch != 1 or not shape or min(shape) < 1 or math.prod(shape) > INPUT_ELEMENTS_MAX:
         raise EdgekitError(f"model.tflite takes inputs of shape {(batch, *shape)}; edgekit exports with batch 1 and fixed sizes")
     if dtype == np.float32:
-        return float_input(shape, preprocessing)
+        return float_input(shape, preprocessing, recorded)
     scale, zero_point = detail["quantization"]
     if dtype.kind not in "iu" or not (math.isfinite(scale) and scale > 0):
         raise EdgekitError(f"model.tflite takes {dtype} with scale {scale}; edgekit verifies float32 and quantized integer inputs")

@@ -21,12 +21,12 @@ from edgekit.bundle import (
     GOLDEN_INPUT,
     GOLDEN_OUTPUT,
     GRAPH,
-    INPUT_TABLE,
     INTERFACE,
     LABELS,
     SENSITIVITY,
     TFLITE,
     Bundle,
+    class_count,
     manifest_text,
 )
 from edgekit.errors import EdgekitError
@@ -71,7 +71,7 @@ def remake(bundle: Bundle, note: Note = lambda _: None) -> Remade:
 
     note("making the bundle again")
     given = {LABELS: LABELS_CHECKED, GOLDEN_INPUT: GOLDEN_INPUT_CHECKED, SENSITIVITY: SENSITIVITY_CHECKED}
-    files, wrong = dict(device_scripts()), _wrong_manifest(bundle)
+    files, wrong = device_scripts(bundle.manifest.preprocessing.of), _wrong_manifest(bundle)
     if graph is not None:
         found, problems = _exact(bundle, graph)
     else:
@@ -125,11 +125,11 @@ def _wrong_manifest(bundle: Bundle) -> dict[str, str]:
 def _exact(bundle: Bundle, graph: IntegerGraph) -> tuple[dict[str, bytes], dict[str, str]]:
     from edgekit.tflite import write_tflite
 
-    files = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph), INPUT_TABLE: input_table(graph, bundle.manifest.preprocessing)}
+    files = {TFLITE: write_tflite(graph), GRAPH: write_onnx(graph), **input_table(graph, bundle.manifest.preprocessing)}
     source, outputs = graph.tensors[graph.input], [graph.tensors[name] for name in graph.outputs]
     inputs = _golden_inputs(bundle, source.shape, np.dtype(np.int8))
     files[GOLDEN_OUTPUT] = golden_bytes(graph_golden(graph, inputs))
-    wrong = _wrong_labels(bundle, prod(outputs[0].shape))
+    wrong = _wrong_labels(bundle, class_count(bundle.manifest.answers, prod(outputs[0].shape)))
     golden = bundle.manifest.golden
     if golden is None or (golden.executor, golden.tolerance, golden.inputs) != ("reference", 0.0, len(inputs)):
         wrong[MANIFEST] = "says other things of its golden vectors than edgekit does of an exact network's"
@@ -145,12 +145,12 @@ def _stock(bundle: Bundle) -> tuple[dict[str, bytes], dict[str, str]]:
     inputs = _golden_inputs(bundle, kind.shape, kind.dtype)
     computed = computed_again(tflite, inputs, golden.executor)
     recorded = read_bounded(_plain(bundle, GOLDEN_OUTPUT), MODEL_BYTES_MAX)
-    wrong = _wrong_labels(bundle, computed[0][0].size) | _wrong_crc(bundle, recorded)
+    wrong = _wrong_labels(bundle, class_count(bundle.manifest.answers, computed[0][0].size)) | _wrong_crc(bundle, recorded)
     if len(inputs) != golden.inputs:
         wrong[MANIFEST] = f"says {golden.inputs} golden inputs, and there are {len(inputs)}"
     if not _within(computed, recorded, golden.tolerance):
         wrong[GOLDEN_OUTPUT] = f"is not what {golden.executor} computes of {TFLITE} and {GOLDEN_INPUT}"
-    return {INPUT_TABLE: table}, wrong
+    return table, wrong
 
 
 def _within(computed: list[Array], recorded: bytes, tolerance: float | None) -> bool:
@@ -178,7 +178,9 @@ def _wrong_crc(bundle: Bundle, output: bytes) -> dict[str, str]:
 
 
 def _wrong_labels(bundle: Bundle, classes: int) -> dict[str, str]:
-    if LABELS not in bundle.manifest.files:
-        return {LABELS: "is not in the manifest"}
+    if (LABELS in bundle.manifest.files) != (classes > 0):
+        return {LABELS: "names classes of outputs that are none" if classes == 0 else "is not in the manifest"}
+    if classes == 0:
+        return {}
     lines = read_bounded(_plain(bundle, LABELS), MODEL_BYTES_MAX).split(b"\n")
     return {} if len(lines) == classes + 1 else {LABELS: f"has {len(lines) - 1} lines for {classes} classes"}

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.arrays import Array
-from edgekit.bundle import Bundle, with_changes
+from edgekit.bundle import GOLDEN_INPUT, Bundle, with_changes
 from edgekit.errors import EdgekitError
 from edgekit.executor import Executor
+from edgekit.files import MODEL_BYTES_MAX, read_bounded
+from edgekit.images.preprocessing import PIXELS
 from edgekit.progress import Progress
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
 from edgekit.verify.compare import Comparison, Result, compare
@@ -95,7 +97,8 @@ def verify(
         count: number of photographs, noise and extreme inputs.
         executors: names; default all but the emulated ones. Naming one that cannot run here is an error. The baseline is always there.
         also: further executors, such as those on a device that was reached.
-        images: further inputs, uint8 pixels (number, rows, columns, 1 or 3).
+        images: further inputs, uint8 pixels (number, rows, columns, 1 or 3); of a network that takes no images (number, *shape), numbers
+            as in the user's arrays.
 
     Raises:
         EdgekitError: nothing can be compared: fewer than two executors run here, an unknown or missing one was asked for.
@@ -126,8 +129,9 @@ def compare_executors(
     wanted = None if executors is None else [BASELINE if exact else STOCK_BASELINE, *executors]
     found = (*executors_for(bundle.artifact, wanted), *(look(one, bundle.artifact) for one in also))
     _check_enough(found, executors)
-    subject = _subject(bundle)
-    drawn = draw_inputs(subject.input, bundle.manifest.preprocessing, count=count, seed=seed, images=images)
+    recorded = _recorded(bundle)
+    subject = _subject(bundle, recorded)
+    drawn = draw_inputs(subject.input, bundle.manifest.preprocessing, count=count, seed=seed, images=images, recorded=recorded)
     labels: list[str] = []
     comparison = compare(
         bundle.artifact,
@@ -177,7 +181,26 @@ def _tolerance(bundle: Bundle, subject: _Subject) -> float | None:
     return DYNAMIC_KERNELS if bundle.manifest.precision == "dynamic" else FLOAT_KERNELS
 
 
-def _subject(bundle: Bundle) -> _Subject:
+def input_shape(bundle: Bundle) -> tuple[int, ...]:
+    """Of one input, without batch. Raises EdgekitError where nothing in the bundle is as it was exported."""
+    return _subject(bundle, None).input.shape
+
+
+def _recorded(bundle: Bundle) -> npt.NDArray[Any] | None:
+    """The golden inputs (count, *shape) of a network that takes no images, in place of photographs; those of a board have none."""
+    graph, tflite = bundle.artifact.graph, bundle.artifact.tflite
+    if bundle.manifest.preprocessing.of == PIXELS or tflite is None or GOLDEN_INPUT not in bundle.manifest.files:
+        return None
+    from edgekit.tflite.tensors import logical
+    from edgekit.verify.recorded import stock_signature
+
+    kind = stock_signature(tflite, bundle.manifest.preprocessing).input
+    content = read_bounded(bundle.folder / GOLDEN_INPUT, MODEL_BYTES_MAX)
+    stored = np.frombuffer(content, kind.dtype.newbyteorder("<")).reshape(-1, *kind.shape).astype(kind.dtype)
+    return stored if graph is None else logical(graph.tensors[graph.input], stored)
+
+
+def _subject(bundle: Bundle, recorded: npt.NDArray[Any] | None) -> _Subject:
     graph, tflite = bundle.artifact.graph, bundle.artifact.tflite
     if graph is not None:
         order = (graph.input, *(op.output for op in graph.ops))
@@ -187,7 +210,7 @@ def _subject(bundle: Bundle) -> _Subject:
         raise EdgekitError(f"{bundle.folder} holds no model to run; export again")
     from edgekit.verify.recorded import stock_signature
 
-    found = stock_signature(tflite, bundle.manifest.preprocessing)
+    found = stock_signature(tflite, bundle.manifest.preprocessing, recorded)
     return _Subject(found.input, found.order, found.outputs, STOCK_GROWTH * prod(found.input.shape))
 
 

@@ -9,7 +9,7 @@ schema "edgekit/1":
     failures    [sentence]
     exact       true for an integer graph, compared with equality; false for a stock TFLite file
     tolerance   largest distance that float outputs may have, relative to the largest value; null where there are no float outputs
-    inputs      {count, seed, kinds: {photograph | noise | extreme | image: number}}
+    inputs      {count, seed, kinds: {photograph | recorded | noise | extreme | image | input: number}}
     baseline    name of the executor that the others are compared with, null if nothing ran
     executors   [{name, error | null, tensors, values, differing, largest, first | null,
                   per_tensor: [{name, values, differing, largest}]}]          candidates only, tensors in graph order
@@ -41,14 +41,15 @@ from edgekit.verify.run import Verification
 from edgekit.verify.variation import OutputVariation
 
 FINDINGS_SHOWN = 20
+KINDS = ("photograph", "recorded", "noise", "image", "input")
 DISTINCT_WARNING = 0.25
 """Below this share of distinct outputs the variation is shown as a warning."""
 
 
 def label_kinds(labels: tuple[str, ...]) -> dict[str, int]:
-    """How many inputs of each kind: photograph, noise, image, and extreme for all others."""
+    """How many inputs of each kind: those of KINDS, and extreme for all others."""
     kinds = (label.split()[0] for label in labels)
-    return dict(Counter(kind if kind in ("photograph", "noise", "image") else "extreme" for kind in kinds))
+    return dict(Counter(kind if kind in KINDS else "extreme" for kind in kinds))
 
 
 def as_json(verification: Verification) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def file_lines(verification: Verification) -> Iterator[tuple[str, bool]]:
 
 
 def plural(kind: str, number: int) -> str:
-    return kind if kind == "noise" or number == 1 else f"{kind}s"
+    return kind if kind in ("noise", "recorded") or number == 1 else f"{kind}s"
 
 
 def _table(verification: Verification) -> Table:
