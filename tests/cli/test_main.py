@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from edgekit import __version__
 from edgekit.cli import main as main_module
 from edgekit.cli.main import main
+from edgekit.cli.signals import Signalled, signals_raise
 from edgekit.errors import EdgekitError
 
 HEAVY = ("tensorflow", "tf_keras", "qkeras", "hls4ml", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "PIL", "numpy")
@@ -128,3 +130,27 @@ def test_doctor_names_tools_and_how_to_get_them(tmp_path: Path) -> None:
     assert [one["name"] for one in found["executors"]][:2] == ["reference", "keras"]
     text = edgekit("doctor", EDGEKIT_ADB=str(tmp_path / "none"), PATH=str(tmp_path)).stdout
     assert "EDGEKIT_VIVADO" in text and "apt install g++" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_asks_to_end_is_raised_once(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(Signalled, match=f"ended by {number.name}") as raised, signals_raise():
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            os.kill(os.getpid(), number)  # while it cleans up
+    assert raised.value.code == 128 + number and signal.getsignal(number) == before
+
+
+def test_a_command_that_is_asked_to_end_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import edgekit.bundle
+
+    monkeypatch.setattr(edgekit.bundle, "open_bundle", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    assert exit_code("bench", "nothing") == 143
+    assert capsys.readouterr().err == "edgekit: ended by SIGTERM\n"
+
+
+def test_control_characters_in_names_are_shown_and_not_carried_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("models", "\x1b[2J") == 2
+    assert "\x1b" not in (said := capsys.readouterr().err) and "\\x1b[2J" in said

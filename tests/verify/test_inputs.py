@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
 from edgekit.images.preprocessing import Preprocessing, normalize
-from edgekit.verify.inputs import float_input, graph_input, make_inputs, quantized_input
+from edgekit.verify.inputs import draw_inputs, float_input, graph_input, make_inputs, quantized_input
 
 CENTERED = Preprocessing((127.5,), (127.5,))
 
@@ -74,3 +76,29 @@ def test_normalize_takes_a_value_a_channel_or_one_for_all() -> None:
 def test_no_inputs_are_refused(graph: IntegerGraph) -> None:
     with pytest.raises(EdgekitError, match="over 0 inputs"):
         make_inputs(graph_input(graph), CENTERED, count=0, seed=0)
+
+
+def test_inputs_are_made_one_at_a_time() -> None:
+    """A hundred thousand of them would take gigabytes; the first is there at once."""
+    kind = float_input((64, 64, 3), CENTERED)
+    drawn = draw_inputs(kind, CENTERED, count=100_000, seed=0)
+    first = [next(drawn) for _ in range(3)]
+    whole = make_inputs(kind, CENTERED, count=64, seed=0)
+    assert [label for label, _ in first] == list(whole.labels[:3])
+    assert all(np.array_equal(value, wanted) for (_, value), wanted in zip(first, whole.values, strict=False))
+
+
+def test_verify_takes_them_in_batches() -> None:
+    from edgekit.verify.run import _batches
+
+    made: list[int] = []
+
+    def drawn() -> Iterator[tuple[str, np.ndarray]]:
+        for i in range(7):
+            made.append(i)
+            yield f"input {i}", np.full(2, i)
+
+    labels: list[str] = []
+    batches = _batches(drawn(), 3, labels)
+    assert next(batches).tolist() == [[0, 0], [1, 1], [2, 2]] and made == [0, 1, 2] and len(labels) == 3
+    assert [len(batch) for batch in batches] == [3, 1] and labels == [f"input {i}" for i in range(7)]
