@@ -13,11 +13,14 @@ from edgekit.arrays import Array
 from edgekit.errors import EdgekitError, UnsupportedLayer
 from edgekit.files import reading
 from edgekit.float_network import FloatNetwork, FloatOp, FloatTensor, Option
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, RAW, ZERO_TO_ONE
 from edgekit.tflite import schema
 from edgekit.tflite.reader import OPTIONAL, op_version, parse, text_of
 
 CLAMPED = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "SUB", "TRANSPOSE_CONV")
 """Ops whose outputs can lie below what they read, so that the smallest integer of a quantized output can be a clamp."""
+RANGES, RANGE_ERROR = (RAW, ZERO_TO_ONE, MINUS_ONE_TO_ONE), 0.02
+"""What an int8 input was calibrated with, if its range is one of these within so much of it: images rarely lack white or black."""
 SIX = (5.95, 6.05)
 """Where the largest real value of a quantized output is in here, it is a ReLU6."""
 
@@ -109,6 +112,8 @@ def _real(stored: Array, quantization: Any, name: str) -> Array:
 
 def _op(kind: str, op: Any, tensors: list[Any]) -> FloatOp:
     options = _options(op.builtinOptions)
+    if kind == "CAST" and _from_pixels(op, tensors):
+        kind = "DEQUANTIZE"  # which has the same values
     outputs = tuple(int(index) for index in (() if op.outputs is None else op.outputs))
     if kind in CLAMPED and outputs and options.get("activation", "NONE") == "NONE":
         options["activation"] = _clamp(tensors[outputs[0]])
@@ -116,6 +121,12 @@ def _op(kind: str, op: Any, tensors: list[Any]) -> FloatOp:
     return FloatOp(
         kind=kind, inputs=tuple(None if index == OPTIONAL else int(index) for index in indices), outputs=outputs, options=options
     )
+
+
+def _from_pixels(op: Any, tensors: list[Any]) -> bool:
+    """A change of type from uint8 to float32."""
+    types = schema.TensorType
+    return (tensors[op.inputs[0]].type, tensors[op.outputs[0]].type) == (types.UINT8, types.FLOAT32)
 
 
 def _options(stored: Any) -> dict[str, Option]:
@@ -146,7 +157,18 @@ def _clamp(tensor: Any) -> str:
 
 
 def _pixels(tensor: Any) -> tuple[float, float] | None:
-    found = _scales(tensor.quantization)
-    if found is None or tensor.type != schema.TensorType.UINT8 or len(found[0]) != 1:
+    """(mean, std) of pixels, where the input's type or range says them: uint8 by its scale, int8 by a range that is one of RANGES."""
+    found, types = _scales(tensor.quantization), schema.TensorType
+    if tensor.type == types.UINT8 and found is None:
+        return RAW.mean[0], RAW.std[0]
+    if found is None or tensor.type not in (types.UINT8, types.INT8) or len(found[0]) != 1:
         return None
-    return float(found[1][0]), float(1 / np.float32(found[0][0]))
+    scale, zero = float(np.float32(found[0][0])), float(found[1][0])
+    if tensor.type == types.UINT8:
+        return zero, float(1 / np.float32(found[0][0]))
+    low, high = (-128 - zero) * scale, (127 - zero) * scale
+    for one in RANGES:
+        wanted = (0 - one.mean[0]) / one.std[0], (255 - one.mean[0]) / one.std[0]
+        if max(abs(low - wanted[0]), abs(high - wanted[1])) <= RANGE_ERROR * (wanted[1] - wanted[0]):
+            return one.mean[0], one.std[0]
+    return None

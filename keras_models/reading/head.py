@@ -159,6 +159,8 @@ def _step_of(node: Any, channels: int) -> tuple[Numbers, Numbers] | None:
             return None
     elif type(layer).__name__ == "Rescaling":
         scale, offset = (np.asarray(value, np.float64).reshape(-1) for value in (layer.scale, layer.offset))
+    elif type(layer).__name__ == "BatchNormalization" and _is_arithmetic(layer):
+        scale, offset = (np.asarray(value, np.float64) for value in (layer.gamma, layer.beta))
     elif type(layer).__name__ == "Normalization" and not layer.invert:
         layer.finalize_state()  # weights that were set count only then
         mean, variance = (np.asarray(value, np.float64) for value in (layer.mean, layer.variance))
@@ -170,6 +172,11 @@ def _step_of(node: Any, channels: int) -> tuple[Numbers, Numbers] | None:
         return None
     usable = {len(scale), len(offset)} <= {1, channels} and np.isfinite(scale).all() and np.isfinite(offset).all() and scale.all()
     return (scale, offset) if usable else None
+
+
+def _is_arithmetic(layer: Any) -> bool:
+    """A batch norm that stands for x * scale + offset in a file of another tool (plain_layers.affine): nothing was measured for it."""
+    return bool(layer.epsilon == 0.0 and not np.any(layer.moving_mean) and np.all(np.asarray(layer.moving_variance) == 1.0))
 
 
 def _inferred(model: Any, head: _Head) -> Preprocessing | None:

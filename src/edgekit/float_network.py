@@ -40,7 +40,7 @@ class FloatOp:
 class FloatNetwork:
     """`ops` in an order in which they can be computed.
 
-    `pixels`: (mean, std) where the file takes uint8 and says which real value each stands for, (pixel - mean) / std; else None.
+    `pixels`: (mean, std) where the file says which real value a pixel stands for, (pixel - mean) / std; else None.
     """
 
     name: str

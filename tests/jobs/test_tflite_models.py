@@ -12,8 +12,8 @@ import pytest
 
 from edgekit import tolerances
 from edgekit.errors import EdgekitError, UnsupportedLayer
-from edgekit.images.preprocessing import Preprocessing
-from edgekit.jobs import ModelRequest, export_model
+from edgekit.images.preprocessing import MINUS_ONE_TO_ONE, RAW, ZERO_TO_ONE, Preprocessing
+from edgekit.jobs import ModelRequest, export_model, load_source
 from edgekit.jobs.model_files import read_model
 from edgekit.tflite import Precision, convert, parse, schema
 from edgekit.tflite.executors import outputs_of
@@ -238,6 +238,55 @@ def test_a_file_that_tensorflow_1_quantized(clamped: float, kind: str, tmp_path:
     model = assert_read(tensorflow_1(clamped), tmp_path, images(8, 8) if clamped == 6.0 else images(8, 8) * 0.3, 0.01)
     assert model.layers[-1].name.endswith(kind)
     assert read_model(tmp_path / "net.tflite").preprocessing == Preprocessing((128.0,), (128.0,))
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "pixels"),
+    [
+        (1.0, -128, RAW),
+        (1 / 255, -128, ZERO_TO_ONE),
+        (0.996 / 255, -128, ZERO_TO_ONE),
+        (2 / 255, -1, MINUS_ONE_TO_ONE),
+        (4.76 / 255, -14, None),
+        (0.8 / 255, -128, None),
+    ],
+)
+def test_what_pixels_are_by_the_range_of_an_int8_input(scale: float, zero_point: int, pixels: Preprocessing | None, tmp_path: Path) -> None:
+    """The range that it was calibrated with is that of pixels, or one of the two usual ones; ImageNet's deviations leave it open."""
+    model = parse(tensorflow_1())
+    image = model.subgraphs[0].tensors[0]
+    image.type, image.quantization = schema.TensorType.INT8, quantized(9, (1,), scale, zero_point, "").quantization
+    (tmp_path / "net.tflite").write_bytes(pack(model))
+    assert read_model(tmp_path / "net.tflite").preprocessing == pixels
+
+
+@pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.INT8])
+def test_layers_that_normalize_are_part_of_the_table_in_a_file_too(precision: Precision, tmp_path: Path) -> None:
+    from edgekit.keras_models.layers.backend import tf_keras
+
+    layers, pixels = tf_keras.layers, np.rint((images(32, 16) + 1) * 127.5).astype(np.float32)
+    image = layers.Input((16, 16, 3))
+    x = layers.Normalization(mean=(120.0, 110.0, 100.0), variance=(60.0**2, 50.0**2, 40.0**2))(image)
+    model = tf_keras.Model(image, layers.Dense(4)(layers.Flatten()(layers.Conv2D(4, 3, strides=2, padding="same")(x))))
+    (tmp_path / "net.tflite").write_bytes(convert(model, precision, pixels))
+    source = load_source(ModelRequest(str(tmp_path / "net.tflite")))
+    assert not source.assumed and isinstance(source.keras.layers[1], layers.Conv2D)
+    np.testing.assert_allclose(source.preprocessing.mean, (120, 110, 100), rtol=0.01)
+    np.testing.assert_allclose(source.preprocessing.std, (60, 50, 40), rtol=0.01)
+
+
+def test_an_input_of_uint8_that_is_cast(tmp_path: Path) -> None:
+    from edgekit.keras_models.layers.backend import tf, tf_keras
+
+    layers = tf_keras.layers
+    image = layers.Input((8, 8, 3), dtype="uint8")
+    model = tf_keras.Model(image, layers.Flatten()(layers.Conv2D(3, 3, padding="same")(layers.Rescaling(1 / 127.5, offset=-1.0)(image))))
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    (tmp_path / "net.tflite").write_bytes(content)
+    read = read_model(tmp_path / "net.tflite")
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    np.testing.assert_allclose(np.asarray(read.model(pixels.astype(np.float32))), np.asarray(model(pixels)), rtol=0, atol=1e-5)
+    assert read.preprocessing == RAW
 
 
 def test_what_is_not_read_is_refused_by_name_and_place(tmp_path: Path) -> None:
