@@ -9,9 +9,11 @@ from edgekit.graph import IntegerGraph
 from edgekit.targets import AXI_MASTER, Board
 
 if TYPE_CHECKING:
-    from edgekit.hls import Planned
+    from edgekit.hls import Measured, Planned
 
 ESTIMATES, PICTURE, FOLDING = "estimates.json", "estimates.svg", "folding.json"
+MAPPED, MAPPED_PICTURE = "mapped.json", "mapped.svg"
+"""Where Yosys was asked: no part of what the same arguments always give."""
 
 
 def project_files(graph: IntegerGraph, board: Board, planned: Planned, interface: str) -> dict[str, bytes]:
@@ -32,3 +34,12 @@ def project_files(graph: IntegerGraph, board: Board, planned: Planned, interface
     files[PICTURE] = estimates_svg(planned.estimates).encode()
     files[FOLDING] = folding_json(planned.folding)
     return files
+
+
+def mapped_files(planned: Planned, mapped: Measured) -> dict[str, bytes]:
+    """What Yosys counted, and the picture of the estimates with marks where the counts are."""
+    from edgekit.hls import Mark, estimates_svg
+
+    marks = tuple(Mark(one.name, {"lut": one.lut, "bram36": one.bram36, "dsp": one.dsp}) for one in mapped.layers)
+    picture = estimates_svg(planned.estimates, marks, f"mapped by {mapped.program}, without FIFOs")
+    return {MAPPED: (json.dumps(mapped.to_json(), indent=1) + "\n").encode(), MAPPED_PICTURE: picture.encode()}

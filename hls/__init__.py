@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from edgekit.hls.folding import Folding, FoldingPlan, WeightPlacement, folding_json, read_folding
     from edgekit.hls.ops import moderate_foldings
     from edgekit.hls.plan.estimates import Estimates
-    from edgekit.hls.plan.picture import estimates_svg
+    from edgekit.hls.plan.picture import Mark, estimates_svg
     from edgekit.hls.plan.planner import DoesNotFit, Planned, plan_foldings, plan_of
     from edgekit.hls.project.project import plan_accelerated_project, plan_project, plan_simulation
     from edgekit.hls.project.top import MEMORY_FOLDER, TopFunction
+    from edgekit.hls.rtl.measured import Measured, measure
     from edgekit.hls.simulation.csim import open_simulation
     from edgekit.hls.simulation.synthesis import Synthesis, synthesize
 else:
@@ -37,10 +38,11 @@ else:
             "folding": ("Folding", "FoldingPlan", "WeightPlacement", "folding_json", "read_folding"),
             "ops": ("moderate_foldings",),
             "plan.estimates": ("Estimates",),
-            "plan.picture": ("estimates_svg",),
+            "plan.picture": ("Mark", "estimates_svg"),
             "plan.planner": ("DoesNotFit", "Planned", "plan_foldings", "plan_of"),
             "project.project": ("plan_accelerated_project", "plan_project", "plan_simulation"),
             "project.top": ("MEMORY_FOLDER", "TopFunction"),
+            "rtl.measured": ("Measured", "measure"),
             "simulation.csim": ("open_simulation",),
             "simulation.synthesis": ("Synthesis", "synthesize"),
         },
@@ -52,12 +54,15 @@ __all__ = [
     "Estimates",
     "Folding",
     "FoldingPlan",
+    "Mark",
+    "Measured",
     "Planned",
     "Synthesis",
     "TopFunction",
     "WeightPlacement",
     "estimates_svg",
     "folding_json",
+    "measure",
     "moderate_foldings",
     "open_simulation",
     "plan_accelerated_project",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from edgekit.hls.plan.estimates import Estimates
@@ -12,7 +14,16 @@ COLOURS = {"cycles": "#3566a8", "lut": "#4f8f5b", "bram36": "#b5762a", "dsp": "#
 LIMIT = "#b3261e"
 
 
-def estimates_svg(found: Estimates) -> str:
+@dataclass(frozen=True)
+class Mark:
+    """What else is known of a layer: by column, a number beside the estimate."""
+
+    layer: str
+    numbers: Mapping[str, float]
+
+
+def estimates_svg(found: Estimates, marks: tuple[Mark, ...] = (), legend: str = "") -> str:
+    """`marks`: drawn as lines over the bars, which `legend` explains."""
     width = NAME + len(COLUMNS) * (BAR + GAP)
     height = TOP + ROW * (len(found.layers) + 2)
     parts = [
@@ -27,7 +38,8 @@ def estimates_svg(found: Estimates) -> str:
             f"latency {found.latency_ms:.2f} ms; {found.ddr_bytes_per_frame:,} bytes of DDR a frame",
         ),
         *_totals(found),
-        *_rows(found),
+        *([_text(NAME + 3 * (BAR + GAP), 20, f"| {legend}")] if legend else []),
+        *_rows(found, {mark.layer: mark.numbers for mark in marks}),
         "</svg>\n",
     ]
     return "\n".join(parts)
@@ -48,7 +60,7 @@ def _totals(found: Estimates) -> list[str]:
     return parts
 
 
-def _rows(found: Estimates) -> list[str]:
+def _rows(found: Estimates, marks: Mapping[str, Mapping[str, float]]) -> list[str]:
     parts = []
     for column, (_, title) in enumerate(COLUMNS):
         parts.append(_text(NAME + column * (BAR + GAP), TOP - 6, title))
@@ -56,10 +68,15 @@ def _rows(found: Estimates) -> list[str]:
         y = TOP + ROW * row
         parts.append(_text(10, y + 11, layer.name if len(layer.name) < 32 else layer.name[:29] + "..."))
         for column, (name, _) in enumerate(COLUMNS):
-            value, most = getattr(layer, name), max(getattr(one, name) for one in found.layers)
+            value, marked = getattr(layer, name), marks.get(layer.name, {}).get(name)
+            most = max(*(getattr(one, name) for one in found.layers), *(numbers.get(name, 0) for numbers in marks.values()), 0)
             x = NAME + column * (BAR + GAP)
             parts.append(f'<rect x="{x}" y="{y + 2}" width="{BAR * value / most if most else 0:.1f}" height="11" fill="{COLOURS[name]}"/>')
-            parts.append(_text(x + (BAR * value / most if most else 0) + 4, y + 11, f"{value:,g}"))
+            if marked is not None and most:
+                at = x + BAR * marked / most
+                parts.append(f'<line x1="{at:.1f}" y1="{y}" x2="{at:.1f}" y2="{y + 15}" stroke="black" stroke-width="2"/>')
+            text = f"{value:,g}" if marked is None else f"{value:,g} | {marked:,g}"
+            parts.append(_text(x + BAR * max(value, marked or 0) / (most or 1) + 4, y + 11, text))
     return parts
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from edgekit.hls.rtl.llvm import Function
 
@@ -16,31 +17,15 @@ class Control:
     """`states`: the blocks that begin a cycle; the entry is first, and only left but for a function without loops.
 
     `paths`: state -> the blocks that may run in its cycle, in an order in which they can. `above`: state -> block -> the blocks of
-    that cycle that may have run before it, with itself. `targets`, `sources`: of blocks.
+    that cycle that may have run before it, with itself; `certain`: those of them that have. `targets`, `sources`: of blocks.
     """
 
     states: tuple[str, ...]
     heads: frozenset[str]
     paths: Mapping[str, tuple[str, ...]]
     above: Mapping[str, Mapping[str, frozenset[str]]]
+    certain: Mapping[str, Mapping[str, frozenset[str]]]
     targets: Mapping[str, tuple[str, ...]]
-    sources: Mapping[str, tuple[str, ...]]
-
-    def certain(self, state: str, first: str, then: str) -> bool:
-        """Whether each way from the state's beginning to block `then` goes through `first`."""
-        if first in (state, then):
-            return True
-        known = self.above[state]
-        seen, work = {state}, [state]
-        while work:
-            block = work.pop()
-            if block == then:
-                return False
-            for target in self.targets[block]:
-                if target not in self.heads and target != first and target not in seen and target in known:
-                    seen.add(target)
-                    work.append(target)
-        return True
 
     def meeting(self, block: str) -> tuple[str, frozenset[str]]:
         """Where the ways from a branch meet again, in the same cycle or at the beginning of the next one, and the blocks between; no
@@ -51,25 +36,18 @@ class Control:
             """The blocks that every way from this one goes through."""
             if one not in behind:
                 ends = one in self.heads or self.targets[one] == self.states[:1]
-                behind[one] = frozenset({one}) if ends else frozenset({one}) | self._shared([certain(way) for way in self.targets[one]])
+                behind[one] = frozenset({one}) | (frozenset() if ends else _shared([certain(way) for way in self.targets[one]]))
             return behind[one]
 
-        common = self._shared([certain(way) for way in self.targets[block]])
+        common = _shared([certain(way) for way in self.targets[block]])
         if not common:
             return "", frozenset()
         nearest = max(common, key=lambda one: len(behind[one]))
-        between: set[str] = set()
-        work = list(self.targets[block])
-        while work:
-            one = work.pop()
-            if one != nearest and one not in between:
-                between.add(one)
-                work += self.targets[one]
-        return nearest, frozenset(between)
+        return nearest, frozenset(_reached(self.targets[block], self.targets, frozenset({nearest})))
 
-    @staticmethod
-    def _shared(sets: list[frozenset[str]]) -> frozenset[str]:
-        return sets[0].intersection(*sets[1:])
+
+def _shared(sets: list[frozenset[str]]) -> frozenset[str]:
+    return sets[0].intersection(*sets[1:]) if sets else frozenset()
 
 
 def control_of(function: Function) -> Control:
@@ -78,68 +56,58 @@ def control_of(function: Function) -> Control:
     sources = {name: tuple(one for one in targets if name in targets[one]) for name in targets}
     heads = _heads(targets, sources, entry)
     states = (entry, *(name for name in targets if name in heads and name != entry))
-    paths = {state: _path(state, targets, heads) for state in states}
-    above: dict[str, dict[str, frozenset[str]]] = {}
-    for state, path in paths.items():
-        found: dict[str, frozenset[str]] = {}
-        for block in path:
-            before = () if block == state else sources[block]
-            found[block] = frozenset({block}).union(*(found[one] for one in before if one in found))
-        above[state] = found
-    return Control(states, heads, paths, above, targets, sources)
+    paths, above, certain = {}, {}, {}
+    for state in states:
+        blocks = {state, *_reached(targets[state], targets, heads)}
+        inner = {one: [] if one == state else [before for before in sources[one] if before in blocks] for one in blocks}
+        paths[state] = tuple(TopologicalSorter(inner).static_order())
+        before: dict[str, frozenset[str]] = {}
+        always: dict[str, frozenset[str]] = {}
+        for one in paths[state]:
+            before[one] = frozenset({one}).union(*(before[way] for way in inner[one]))
+            always[one] = frozenset({one}) | _shared([always[way] for way in inner[one]])
+        above[state], certain[state] = before, always
+    return Control(states, heads, paths, above, certain, targets)
 
 
-def _heads(targets: Mapping[str, tuple[str, ...]], sources: Mapping[str, tuple[str, ...]], entry: str) -> frozenset[str]:
-    """The heads of innermost loops, and of any other ring of blocks that has none of these in it."""
-    backward = [(last, head) for last, head in _backward(targets, (entry,), frozenset()) if head != entry]
-    loops: dict[str, set[str]] = {}
-    for last, head in backward:
-        body = loops.setdefault(head, {head})
-        work = [last]
-        while work:
-            block = work.pop()
-            if block not in body:
-                body.add(block)
-                work += sources[block]
-    heads = {head for head, body in loops.items() if not any(other != head and other in body for other in loops)}
-    while rest := _backward(targets, (entry, *sorted(heads)), frozenset(heads)):
-        heads.add(rest[0][1])
-    return frozenset(heads)
-
-
-def _backward(targets: Mapping[str, tuple[str, ...]], starts: tuple[str, ...], barred: frozenset[str]) -> list[tuple[str, str]]:
-    """The edges that a search in depth finds to lead back. No edge into a barred block is followed."""
-    found: list[tuple[str, str]] = []
-    ended: set[str] = set()
-    for start in starts:
-        if start in ended:
-            continue
-        stack, on_way = [(start, iter(targets[start]))], {start}
-        while stack:
-            block, rest = stack[-1]
-            target = next((one for one in rest if one not in barred and one not in ended), None)
-            if target is None:
-                stack.pop()
-                on_way.discard(block)
-                ended.add(block)
-            elif target in on_way:
-                found.append((block, target))
-            else:
-                on_way.add(target)
-                stack.append((target, iter(targets[target])))
+def _reached(starts: tuple[str, ...], targets: Mapping[str, tuple[str, ...]], barred: frozenset[str]) -> set[str]:
+    """The blocks that can be reached from these, with them, but for barred ones and what is behind those alone."""
+    found: set[str] = set()
+    work = list(starts)
+    while work:
+        one = work.pop()
+        if one not in found and one not in barred:
+            found.add(one)
+            work += targets[one]
     return found
 
 
-def _path(state: str, targets: Mapping[str, tuple[str, ...]], heads: frozenset[str]) -> tuple[str, ...]:
-    order: list[str] = []
-    seen, stack = {state}, [(state, iter(targets[state]))]
-    while stack:
-        block, rest = stack[-1]
-        target = next((one for one in rest if one not in heads and one not in seen), None)
-        if target is None:
-            stack.pop()
-            order.append(block)
+def _heads(targets: Mapping[str, tuple[str, ...]], sources: Mapping[str, tuple[str, ...]], entry: str) -> frozenset[str]:
+    """The heads of innermost loops, and of any other ring of blocks that has none of these in it: of such a ring the first block.
+
+    A loop is what an edge closes that leads to a block which every way to its beginning goes through: the head.
+    """
+    every = frozenset(targets)
+    through = {name: frozenset({entry}) if name == entry else every for name in targets}
+    while True:
+        now = {
+            name: through[name] if name == entry else frozenset({name}) | _shared([through[one] for one in sources[name]])
+            for name in targets
+        }
+        if now == through:
+            break
+        through = now
+    loops: dict[str, set[str]] = {}
+    for last, ways in targets.items():
+        for head in ways:
+            if head != entry and head in through[last]:
+                loops.setdefault(head, {head}).update(_reached((last,), sources, frozenset({head})))
+    heads = {head for head, body in loops.items() if not any(other != head and other in body for other in loops)}
+    order = list(targets)
+    while True:
+        try:
+            TopologicalSorter({one: [way for way in targets[one] if way not in heads] for one in targets}).prepare()
+        except CycleError as ring:
+            heads.add(min(ring.args[1], key=order.index))
         else:
-            seen.add(target)
-            stack.append((target, iter(targets[target])))
-    return tuple(reversed(order))
+            return frozenset(heads)

@@ -13,7 +13,7 @@ Operand: TypeAlias = int | str
 """A constant, the name of a value (%x), or a pointer: a global (@x) or a constant getelementptr."""
 
 NAME = r'%(?:"[^"]+"|[\w.$-]+)'
-ARITHMETIC = frozenset({"add", "sub", "mul", "and", "or", "xor", "shl", "lshr", "ashr", "udiv", "urem"})
+ARITHMETIC = frozenset({"add", "sub", "mul", "and", "or", "xor", "shl", "lshr", "ashr"})
 CASTS = frozenset({"zext", "sext", "trunc", "freeze"})
 STREAM_CALLS = frozenset({"edgekit_lane", "edgekit_pop", "edgekit_put", "edgekit_push"})
 CHOICES = frozenset({"smax", "smin", "umax", "umin"})
@@ -169,67 +169,38 @@ def _instruction(line: str, block: str, function: str) -> Instruction | None:
         return made(op, 0, labels=(found[1],))
     if text == "ret void":
         return made("ret", 0)
-    if op in ("call", "tail"):
-        return _call(text, function, made)
+    if op in ("call", "tail") and (found := re.match(r"(?:tail )?call (void|i\d+) @([\w.]+)\((.*)\)", text)):
+        called = found[2]
+        if called.startswith(("llvm.lifetime.", "llvm.assume", "llvm.experimental.noalias")):
+            return None
+        intrinsic = re.fullmatch(r"llvm\.(\w+)(?:\.sat)?\.i\d+", called)
+        known = intrinsic[1] if intrinsic else called
+        if known not in STREAM_CALLS | CHOICES | SATURATING:
+            raise Refused(f"the translator knows no function '{called}', which {function} calls")
+        return made(known, 0 if found[1] == "void" else int(found[1][1:]), *map(_typed, split(found[3])))
     raise Refused(f"the translator does not know '{op}', which {function} has: {line}")
 
 
-def _call(text: str, function: str, made: object) -> Instruction | None:
-    found = re.match(r"(?:tail )?call (void|i\d+) @([\w.]+)\((.*)\)", text)
-    called = found[2] if found else text
-    if found is None or not callable(made):
-        raise Refused(f"the translator does not know a call that {function} has: {text}")
-    if called.startswith(("llvm.lifetime.", "llvm.assume", "llvm.experimental.noalias")):
-        return None
-    intrinsic = re.fullmatch(r"llvm\.(\w+)(?:\.sat)?\.i\d+", called)
-    known = intrinsic[1] if intrinsic else called
-    if known not in STREAM_CALLS | CHOICES | SATURATING:
-        raise Refused(f"the translator knows no function '{called}', which {function} calls")
-    made_one = made(known, 0 if found[1] == "void" else int(found[1][1:]), *map(_typed, split(found[3])))
-    assert isinstance(made_one, Instruction)
-    return made_one
-
-
-def alignment(kind: str, structs: Mapping[str, str]) -> int:
-    if re.fullmatch(r"i\d+", kind):
-        bits = int(kind[1:])
-        return 1 if bits <= 8 else 2 if bits <= 16 else 4
-    if kind[0] == "%":
-        return alignment(structs[kind], structs)
-    if kind[0] == "[":
-        return alignment(element(kind, 0, structs)[0], structs)
-    if kind[0] == "{":
-        return max(alignment(part, structs) for part in split(kind[1:-1]))
-    raise Refused(f"the translator knows no memory of type '{kind}'")
-
-
 def size(kind: str, structs: Mapping[str, str]) -> int:
-    """Bytes, on the machine that the kernels are compiled for."""
-    align = alignment(kind, structs)
-    if kind[0] == "i":
-        length = (int(kind[1:]) + 7) // 8
-    elif kind[0] == "%":
+    """Bytes. Integers have whole bytes here and a struct one kind of part, so that nothing lies between parts.
+
+    Raises:
+        Refused: a type of another kind.
+    """
+    if kind in structs:
         return size(structs[kind], structs)
-    elif found := re.match(r"\[(\d+) x (.*)\]$", kind):
-        length = int(found[1]) * size(found[2], structs)
-    else:
-        parts = split(kind[1:-1])
-        last, start = element(kind, len(parts) - 1, structs)
-        length = start + size(last, structs)
-    return -(-length // align) * align
+    if (found := re.fullmatch(r"i(\d+)", kind)) and int(found[1]) % 8 == 0:
+        return int(found[1]) // 8
+    if found := re.fullmatch(r"\[(\d+) x (.*)\]", kind):
+        return int(found[1]) * size(found[2], structs)
+    parts = split(kind[1:-1]) if kind[0] == "{" else []
+    if len(set(parts)) != 1:
+        raise Refused(f"the translator knows no memory of type '{kind}'")
+    return len(parts) * size(parts[0], structs)
 
 
-def element(kind: str, index: int, structs: Mapping[str, str]) -> tuple[str, int]:
-    """The type of an aggregate's part and the byte where it begins."""
-    if kind[0] == "%":
-        return element(structs[kind], index, structs)
-    if found := re.match(r"\[(\d+) x (.*)\]$", kind):
-        return found[2], index * size(found[2], structs)
-    start = 0
-    for place, part in enumerate(split(kind[1:-1])):
-        align = alignment(part, structs)
-        start = -(-start // align) * align
-        if place == index:
-            return part, start
-        start += size(part, structs)
-    raise Refused(f"the translator finds no part {index} in '{kind}'")
+def part(kind: str, structs: Mapping[str, str]) -> str:
+    """The type of an aggregate's parts."""
+    size(kind, structs)
+    inner = structs.get(kind, kind)
+    return split(inner[1:-1])[0] if inner[0] == "{" else inner.removesuffix("]").split(" x ", 1)[1]

@@ -15,8 +15,8 @@ from edgekit.children import TookTooLong, call
 from edgekit.errors import EdgekitError
 from edgekit.hls.kernels.base import Memory
 from edgekit.hls.plan.resources import memory_cost
+from edgekit.hls.rtl.circuit import MemoryPorts, StageRtl
 from edgekit.hls.rtl.pipeline import content_file, memory_module
-from edgekit.hls.rtl.verilog import MemoryPorts, StageRtl
 from edgekit.scratch import scratch_folder
 from edgekit.tools import YOSYS, require
 

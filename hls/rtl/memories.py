@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import gcd
 
-from edgekit.hls.rtl.llvm import Function, Instruction, Module, Operand, Refused, element, operand, size, split
+from edgekit.hls.rtl.llvm import Function, Instruction, Module, Operand, Refused, operand, part, size, split
 
 DEPTH_MAX = 16
 
@@ -97,7 +97,7 @@ class Pointers:
         if one is not None and depth < DEPTH_MAX:
             last = one.operands[-1] if one.operands else None
             if one.op in ("add", "sub"):
-                left, right = (self.sum_of(part, depth + 1) for part in one.operands)
+                left, right = (self.sum_of(value, depth + 1) for value in one.operands)
                 return left.plus(right, -1 if one.op == "sub" else 1)
             if one.op in ("mul", "shl") and isinstance(last, int):
                 return Sum().plus(self.sum_of(one.operands[0], depth + 1), last if one.op == "mul" else 1 << last)
@@ -113,16 +113,10 @@ class Pointers:
         if len(parts) < 3 or not parts[1].startswith("ptr "):
             raise Refused(f"the translator does not know the address '{text}'")
         kind, base = parts[0], self.of(operand(parts[1].removeprefix("ptr ")))
-        indices = [operand(part.split(None, 1)[1]) for part in parts[2:]]
+        indices = [operand(one.split(None, 1)[1]) for one in parts[2:]]
         at, bank = base.at.plus(self.sum_of(indices[0]), size(kind, self.structs)), base.bank
         for place, index in enumerate(indices[1:]):
-            if kind[0] in "%{":
-                if not isinstance(index, int):
-                    raise Refused(f"the translator does not know the address '{text}'")
-                kind, start = element(kind, index, self.structs)
-                at = at.plus(Sum(constant=start))
-                continue
-            inner, _ = element(kind, 0, self.structs)
+            inner = part(kind, self.structs)
             if place == 0 and self.arrays.get(base.array) == kind and banks_of(kind):
                 bank = self.sum_of(index)
             else:
@@ -169,16 +163,13 @@ def memories_of(pointers: Pointers, contents: Mapping[str, tuple[int, tuple[int,
 
 
 def _memory(
-    array: str,
-    accesses: list[tuple[Instruction, Pointer]],
-    pointers: Pointers,
-    contents: Mapping[str, tuple[int, tuple[int, ...]]],
+    array: str, accesses: list[tuple[Instruction, Pointer]], pointers: Pointers, contents: Mapping[str, tuple[int, tuple[int, ...]]]
 ) -> Memory:
     where = f"array {array} of {pointers.function.name}"
     if array in pointers.arrays:
         kind, content, element_bytes = pointers.arrays[array], None, 0
         banks = banks_of(kind)
-        total = size(element(kind, 0, pointers.structs)[0] if banks else kind, pointers.structs)
+        total = size(part(kind, pointers.structs) if banks else kind, pointers.structs)
     else:
         if array.removeprefix("@") not in contents or any(one.op == "store" for one, _ in accesses):
             raise Refused(f"the translator does not know what is in {where}")

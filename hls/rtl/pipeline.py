@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from edgekit.errors import EdgekitError
+from edgekit.hls.rtl.circuit import MemoryPorts, StageRtl
 from edgekit.hls.rtl.project import ProjectRtl
-from edgekit.hls.rtl.verilog import MemoryPorts, StageRtl
 
 TOP = "network"
 FIFO = """\
@@ -21,8 +21,9 @@ module fifo #(parameter WIDTH = 8, DEPTH = 2, NUMBER = 0) (
   localparam BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   reg [WIDTH-1:0] tokens [0:DEPTH-1];
   reg [BITS-1:0] first = 0, next = 0;
-  integer waiting = 0, high = 0, full = 0, empty = 0;
-  assign in_ready = waiting < DEPTH;
+  integer waiting = 0, high = 0, full = 0, empty = 0, room = DEPTH, shortened;
+  initial if ($value$plusargs("shortened=%d", shortened) && shortened == NUMBER) void'($value$plusargs("room=%d", room));
+  assign in_ready = waiting < room;
   assign out_valid = waiting != 0;
   assign out_data = tokens[first];
   always @(posedge clk) if (!rst) begin
@@ -67,10 +68,10 @@ def content_file(memory: MemoryPorts) -> str:
     return "".join(f"{word:x}\n" for word in memory.content)
 
 
-def network_files(rtl: ProjectRtl, depths: Mapping[str, int], tokens: Mapping[str, int], shown: Iterable[str]) -> dict[str, str]:
-    """The files of the simulation, by name. `depths`: of the FIFOs, by stream. `tokens`: of a frame, of each stream that leaves the
+def network_files(rtl: ProjectRtl, tokens: Mapping[str, int], shown: Iterable[str]) -> dict[str, str]:
+    """The files of the simulation, by name. `tokens`: of a frame, of each stream that leaves the
     network. `shown`: streams whose tokens are written into `stream`.hex."""
-    files = {"fifo.v": FIFO, "network.v": _network(rtl, depths, tokens, shown)}
+    files = {"fifo.v": FIFO, "network.v": _network(rtl, tokens, shown)}
     for stage in rtl.stages:
         files[f"{stage.name}.v"] = stage.verilog
         for memory in stage.memories:
@@ -81,7 +82,7 @@ def network_files(rtl: ProjectRtl, depths: Mapping[str, int], tokens: Mapping[st
     return files
 
 
-def _network(rtl: ProjectRtl, depths: Mapping[str, int], tokens: Mapping[str, int], shown: Iterable[str]) -> str:
+def _network(rtl: ProjectRtl, tokens: Mapping[str, int], shown: Iterable[str]) -> str:
     ports, shapes = rtl.top.ports, rtl.shapes
     written = {stream for stage in rtl.stages for stream in stage.outputs}
     sources = [stream for stream in rtl.top.ends if ports[stream] not in written]
@@ -93,7 +94,7 @@ def _network(rtl: ProjectRtl, depths: Mapping[str, int], tokens: Mapping[str, in
         names = ("iv", "ir", "ov", "or")
         lines.append(f"  wire {', '.join(f'{name}{number}' for name in names)}; wire [{shapes[number].bits - 1}:0] id{number}, od{number};")
         if stream not in rtl.top.ends:
-            made = f"fifo #({shapes[number].bits}, {depths[stream]}, {number}) fifo{number}"
+            made = f"fifo #({shapes[number].bits}, {rtl.top.depths[stream]}, {number}) fifo{number}"
             lines.append(f"  {made}(clk, rst, iv{number}, ir{number}, id{number}, ov{number}, or{number}, od{number});")
         elif stream not in sources:
             lines.append(f"  assign ir{number} = 1;")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
+from edgekit.hls.rtl.circuit import StageRtl, StreamShape
 from edgekit.hls.rtl.compiled import compile_stages
 from edgekit.hls.rtl.llvm import Module, read_module
 from edgekit.hls.rtl.sources import Sources, Top, prepare
-from edgekit.hls.rtl.verilog import StageRtl, StreamShape, translate
+from edgekit.hls.rtl.verilog import translate
 from edgekit.progress import Note
 from edgekit.scratch import scratch_folder
 

@@ -59,18 +59,16 @@ class RtlRun:
 
 @dataclass(frozen=True)
 class RtlSimulation:
-    """`run`: takes a batch of the input tensor's values, (batch, *shape)."""
+    """`run`: takes a batch of the input tensor's values, (batch, *shape), and, where FIFOs are tried out, a stream's name and the tokens
+    that its FIFO is to have room for, no more than it was planned with."""
 
     rtl: ProjectRtl
-    run: Callable[[npt.NDArray[Any]], RtlRun]
+    run: Callable[..., RtlRun]
 
 
 @contextmanager
-def open_rtl(project: Path, note: Note, depths: Mapping[str, int] | None = None) -> Iterator[RtlSimulation]:
+def open_rtl(project: Path, note: Note) -> Iterator[RtlSimulation]:
     """Translates a project, compiles its simulation and gives what runs it; the project is only read.
-
-    Args:
-        depths: of FIFOs, by the name of their stream in the generated code, where they are to be others than the project has.
 
     Raises:
         Refused: a stage has something that the translator does not know.
@@ -78,7 +76,6 @@ def open_rtl(project: Path, note: Note, depths: Mapping[str, int] | None = None)
     """
     verilator, description = require(VERILATOR), read_description(project)
     rtl = project_rtl(project, note)
-    used = {**rtl.top.depths, **(depths or {})}
     with scratch_folder("rtl") as folder:
         shown = _shown(rtl, description)
         outputs = _outputs(rtl)
@@ -86,7 +83,7 @@ def open_rtl(project: Path, note: Note, depths: Mapping[str, int] | None = None)
             stream: tensor.values // rtl.shapes[rtl.top.ports[stream]].lanes
             for stream, tensor in zip(outputs, description.outputs, strict=True)
         }
-        for file, text in network_files(rtl, used, tokens, shown).items():
+        for file, text in network_files(rtl, tokens, shown).items():
             (folder / file).write_text(text)
         main = resources.files("edgekit.hls.rtl").joinpath("simulate_network.cpp").read_text()
         (folder / "simulate_network.cpp").write_text(main)
@@ -94,8 +91,9 @@ def open_rtl(project: Path, note: Note, depths: Mapping[str, int] | None = None)
         sources = sorted(path.name for path in folder.glob("*.v"))
         _call([str(verilator), *FLAGS, *sources, "simulate_network.cpp"], folder, BUILD_SECONDS_MAX)
 
-        def run(inputs: npt.NDArray[Any]) -> RtlRun:
-            return _run(folder, rtl, description, shown, used, inputs)
+        def run(inputs: npt.NDArray[Any], shortened: tuple[str, int] | None = None) -> RtlRun:
+            options = [f"+shortened={rtl.top.ports[shortened[0]]}", f"+room={shortened[1]}"] if shortened else []
+            return _run(folder, rtl, description, shown, options, inputs)
 
         yield RtlSimulation(rtl, run)
 
@@ -118,7 +116,7 @@ def _run(
     rtl: ProjectRtl,
     description: Description,
     shown: Mapping[str, tuple[StreamedTensor, ...]],
-    depths: Mapping[str, int],
+    options: list[str],
     inputs: npt.NDArray[Any],
 ) -> RtlRun:
     source = description.input
@@ -128,7 +126,7 @@ def _run(
     (stream,) = [one for one in rtl.top.ends if one not in _outputs(rtl)]
     lanes = rtl.shapes[rtl.top.ports[stream]].lanes
     (folder / "inputs.bin").write_bytes(batch.tobytes())
-    command = ["obj_dir/Vnetwork", "inputs.bin", str(lanes), str(CYCLES_MAX), f"+frames={len(batch)}"]
+    command = ["obj_dir/Vnetwork", "inputs.bin", str(lanes), str(CYCLES_MAX), f"+frames={len(batch)}", *options]
     said = _call(command, folder, RUN_SECONDS_MAX).split("\n")
     ends: dict[int, list[int]] = {}
     for line in said:
@@ -147,7 +145,7 @@ def _run(
     return RtlRun(
         values=values,
         frame_ends=tuple(max(ends[frame]) for frame in whole),
-        fifos=tuple(FifoUse(names[number], depths[names[number]], *rest) for number, *rest in sorted(fifos)),
+        fifos=tuple(FifoUse(names[number], rtl.top.depths[names[number]], *rest) for number, *rest in sorted(fifos)),
         cycles=cycles,
     )
 

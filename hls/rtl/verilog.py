@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgekit.hls.rtl.circuit import MemoryPorts, StageRtl, StreamShape
 from edgekit.hls.rtl.control import Control, control_of
 from edgekit.hls.rtl.expressions import expression, literal, times
 from edgekit.hls.rtl.llvm import Instruction, Module, Operand, Refused, read_function
@@ -23,50 +24,6 @@ from edgekit.hls.rtl.walk import walk
 
 READ_PORTS_MAX = 2
 NOTHING = frozenset({"alloca", "getelementptr"})
-
-
-@dataclass(frozen=True)
-class StreamShape:
-    """`lanes` values of `width` bits each are a token."""
-
-    lanes: int
-    width: int
-    is_signed: bool
-
-    @property
-    def bits(self) -> int:
-        return self.lanes * self.width
-
-
-@dataclass(frozen=True)
-class MemoryPorts:
-    """A memory beside a stage: `words` of `width` bits; `reads` ports that read; `enables`: parts of a word that are written one by one, 0
-    of a ROM, whose words are `content`. Its ports' names begin with `name`."""
-
-    name: str
-    array: str
-    words: int
-    width: int
-    reads: int
-    enables: int
-    content: tuple[int, ...] | None
-
-    @property
-    def address_bits(self) -> int:
-        return max(1, (self.words - 1).bit_length())
-
-
-@dataclass(frozen=True)
-class StageRtl:
-    """`inputs`, `outputs`: numbers of its streams. `iterations`: cycles a frame. `states`: loops."""
-
-    name: str
-    verilog: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    memories: tuple[MemoryPorts, ...]
-    states: int
-    iterations: int
 
 
 @dataclass(frozen=True)
@@ -196,7 +153,7 @@ class _Stage:
         wire = f"s{self.index[state]}_{self.number[value]}"
         begins = definition.block == state and definition.op == "phi"
         if not begins and definition.block in self.control.above[state][block]:
-            if self.control.certain(state, definition.block, block):
+            if definition.block in self.control.certain[state][block]:
                 return wire
             self.kept.add(value)
             return f"(p{self.index[state]}_{self.place[definition.block]} ? {wire} : {register})"

@@ -49,17 +49,18 @@ def _missing_graph(artifact: Artifact, needs: str) -> str | None:
 @contextmanager
 def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
     """The project of the artifact, else one made from its graph."""
-    with _written(_project(artifact, note)) as folder, open_simulation(folder, note) as run:
+    with written(project_of(artifact, note)) as folder, open_simulation(folder, note) as run:
         yield run
 
 
 @contextmanager
 def _open_exact(artifact: Artifact, note: Note) -> Iterator[Run]:
-    with _written(_project(artifact, note)) as folder, open_exact_simulation(folder, note) as run:
+    with written(project_of(artifact, note)) as folder, open_exact_simulation(folder, note) as run:
         yield run
 
 
-def _project(artifact: Artifact, note: Note) -> Mapping[str, bytes]:
+def project_of(artifact: Artifact, note: Note) -> Mapping[str, bytes]:
+    """The files of the artifact's project, else of one made from its graph."""
     if artifact.hls_project is not None:
         return artifact.hls_project
     return _planned(artifact, note, lambda graph: plan_simulation(graph, find_board(SIMULATED_BOARD), moderate_foldings(graph)))
@@ -68,7 +69,7 @@ def _project(artifact: Artifact, note: Note) -> Mapping[str, bytes]:
 @contextmanager
 def _open_hls4ml(artifact: Artifact, note: Note) -> Iterator[Run]:
     project = _planned(artifact, note, lambda graph: plan_hls4ml_simulation(graph, find_board(SIMULATED_BOARD)))
-    with _written(project) as folder, open_simulation(folder, note) as run:
+    with written(project) as folder, open_simulation(folder, note) as run:
         yield run
 
 
@@ -80,7 +81,7 @@ def _planned(artifact: Artifact, note: Note, plan: Callable[[IntegerGraph], Plan
 
 
 @contextmanager
-def _written(project: Mapping[str, bytes]) -> Iterator[Path]:
+def written(project: Mapping[str, bytes]) -> Iterator[Path]:
     """A folder of its own with these files, and nothing else."""
     with scratch_folder("hls") as folder:
         for path, content in project.items():

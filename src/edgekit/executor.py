@@ -15,6 +15,15 @@ Values: TypeAlias = Mapping[str, Array]
 """Tensor name -> (batch, *shape). Integers in the graph's own range (an unsigned tensor is 0..255 on every executor);
 of a stock TFLite file, what the file stores."""
 
+
+class Observed(dict[str, Array]):
+    """Values of an executor that has more to tell: `remarks`, a sentence each."""
+
+    def __init__(self, values: Values, remarks: tuple[str, ...]) -> None:
+        super().__init__(values)
+        self.remarks = remarks
+
+
 Run: TypeAlias = Callable[[Array], Values]
 """Takes a batch of the input tensor's values, (batch, *shape)."""
 

@@ -14,6 +14,7 @@ import pytest
 
 import edgekit as package
 from edgekit.graph import Conv2D, Dense, IntegerGraph, Tensor, write_onnx
+from edgekit.tools import CLANG, OPT, YOSYS, find
 
 REPORT = """<?xml version="1.0"?><profile>
 <UserAssignments><unit>ns</unit><TargetClockPeriod>10.00</TargetClockPeriod></UserAssignments>
@@ -84,14 +85,40 @@ def test_the_bare_ip_has_no_board_files(model: Path, tmp_path: Path) -> None:
         (("--board", "ultra96", "--fps", "10000000"), "Layer 'conv' takes"),
         (("--board", "ultra69"), "unknown board 'ultra69'. Did you mean ultra96"),
         (("--board", "ultra96", "--synthesize"), "EDGEKIT_VITIS_HLS is 'no_vitis', which is no program"),
+        (("--board", "ultra96", "--measure"), "EDGEKIT_CLANG is 'no_clang', which is no program"),
     ],
 )
 def test_refusals_say_why_and_write_nothing(model: Path, tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
     (tmp_path / "bad.json").write_text('{"conv": {"pe": 3}}')
     before = sorted(tmp_path.iterdir())
-    done = edgekit(tmp_path, "net.onnx", *words, "-o", "out", EDGEKIT_VITIS_HLS="no_vitis")
+    done = edgekit(tmp_path, "net.onnx", *words, "-o", "out", EDGEKIT_VITIS_HLS="no_vitis", EDGEKIT_CLANG="no_clang")
     assert done.returncode == 2 and complaint in done.stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not all(find(tool) for tool in (CLANG, OPT, YOSYS)), reason="no clang-16, llvm-16 or yosys")
+def test_stages_mapped_by_yosys_are_set_beside_the_estimates_and_kept(model: Path, tmp_path: Path) -> None:
+    """The second time, without a Yosys that could map anything, the cache has all of it."""
+    words = ("net.onnx", "--board", "pynq_z2", "--fps", "100", "--measure")
+    done = edgekit(tmp_path, *words, "-o", "out", EDGEKIT_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert (
+        "Mapped by Yosys" in done.stdout and "nothing placed" in done.stdout and "The clock of what was mapped is not known" in done.stdout
+    )
+    found = json.loads((tmp_path / "out" / "mapped.json").read_text())
+    assert found["what"].startswith("stages mapped by Yosys") and found["family"] == "xc7" and found["program"].startswith("Yosys")
+    estimates = json.loads((tmp_path / "out" / "estimates.json").read_text())
+    assert [layer["name"] for layer in found["layers"]] == [layer["name"] for layer in estimates["layers"]]
+    assert found["total"]["lut"] == sum(layer["lut"] for layer in found["layers"]) > 100
+    assert found["total"]["dsp"] == found["total"]["estimated"]["dsp"] == estimates["dsp"]
+    assert "| mapped by Yosys" in (tmp_path / "out" / "mapped.svg").read_text()
+    program = tmp_path / "yosys"
+    program.write_text(f"#!/bin/sh\ntest \"$1\" = -V && echo '{found['program']}' || exit 9\n")
+    program.chmod(0o755)
+    again = edgekit(tmp_path, *words, "--json", "-o", "again", EDGEKIT_CACHE=str(tmp_path / "cache"), EDGEKIT_YOSYS=str(program))
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["mapped"]["total"] == found["total"]
 
 
 def fake_vitis(folder: Path, latency: str = "1000", code: int = 0) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,35 +11,63 @@ from projects import write
 from edgekit.graph import IntegerGraph, run
 from edgekit.hls.dataflow import Dataflow, dataflow_of
 from edgekit.hls.folding import Folding
+from edgekit.hls.plan.estimates import Estimates
 from edgekit.hls.plan.fifos import fifo_depths, slowest
-from edgekit.hls.project.calls import variables
 from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.rtl.simulation import RtlRun, open_rtl
+from edgekit.hls.rtl.project import ProjectRtl
+from edgekit.hls.rtl.simulation import RtlRun, RtlSimulation, open_rtl
 from edgekit.targets.boards import find_board
 
+INTERVAL_ERROR = 0.01
 
-def planned(graph: IntegerGraph, plan: Mapping[str, Folding], folder: Path) -> tuple[Path, Dataflow, dict[str, int]]:
+
+def planned(
+    graph: IntegerGraph, plan: Mapping[str, Folding], folder: Path, estimates: Estimates | None = None
+) -> tuple[Path, Dataflow, dict[str, int]]:
     """A project with FIFOs as they are planned, its dataflow, and the depths by the dataflow's streams."""
     flow = dataflow_of(graph, dict(plan))
-    depths = fifo_depths(flow, slowest(flow))
+    depths = dict(estimates.fifo_depths) if estimates else fifo_depths(flow, slowest(flow))
     return write(plan_simulation(graph, find_board("ultra96"), dict(plan), depths), folder), flow, depths
 
 
-def check_rtl(graph: IntegerGraph, plan: Mapping[str, Folding], inputs: np.ndarray, folder: Path) -> RtlRun:
-    """Every tensor equal; every stage as many iterations as its cycles; the slowest one's interval; no FIFO fuller than it is deep."""
-    project, flow, depths = planned(graph, plan, folder)
+def check_rtl(
+    graph: IntegerGraph,
+    plan: Mapping[str, Folding],
+    inputs: np.ndarray,
+    folder: Path,
+    more: Callable[[RtlSimulation, np.ndarray, Dataflow, Mapping[str, int]], None] = lambda *_: None,
+    estimates: Estimates | None = None,
+) -> RtlRun:
+    """Every tensor equal; every stage as many iterations as its cycles; the slowest one's interval; no FIFO fuller than it is deep.
+
+    `more`: what else is to be done with the simulation.
+    """
+    project, flow, depths = planned(graph, plan, folder, estimates)
     with open_rtl(project, lambda _: None) as simulation:
         found = simulation.run(inputs)
+        more(simulation, inputs, flow, depths)
     assert_equal(graph, inputs, found)
     counted = [stage.iterations for stage in simulation.rtl.stages]
     assert counted == [stage.cycles for stage in flow.stages]
     assert len(found.frame_ends) == len(inputs)
-    assert found.interval == slowest(flow)
-    names = variables(flow)
-    expected = {names.get(name, name): depth for name, depth in depths.items()}
+    assert found.interval is not None
+    assert abs(found.interval / slowest(flow) - 1) <= INTERVAL_ERROR
+    numbered = fifos_of(simulation.rtl, flow)
+    assert {fifo.stream for fifo in found.fifos} == set(numbered)
     for fifo in found.fifos:
-        assert fifo.high <= fifo.depth
-        assert fifo.depth in expected.values()
+        assert fifo.high <= fifo.depth == depths[numbered[fifo.stream]]
+    return found
+
+
+def fifos_of(rtl: ProjectRtl, flow: Dataflow) -> dict[str, str]:
+    """Stream of the generated code -> stream of the dataflow, of those between two stages."""
+    made = dict(zip((stage.name for stage in flow.stages), rtl.stages, strict=True))
+    names = {number: name for name, number in rtl.top.ports.items()}
+    found: dict[str, str] = {}
+    for stream in flow.streams:
+        if stream.producer and stream.consumer:
+            own = [one for one in made[stream.producer].outputs if one in made[stream.consumer].inputs and names[one] not in found]
+            found[names[own[0]]] = stream.name
     return found
 
 

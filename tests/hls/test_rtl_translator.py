@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from rtl_tools import SHAPES, compiled, needs_clang
 
+from edgekit.hls.rtl.circuit import StageRtl
 from edgekit.hls.rtl.control import control_of
 from edgekit.hls.rtl.expressions import literal, times
-from edgekit.hls.rtl.llvm import Module, Refused, element, read_function, read_module, size, split
+from edgekit.hls.rtl.llvm import Module, Refused, part, read_function, read_module, size, split
 from edgekit.hls.rtl.memories import pointers_of
 from edgekit.hls.rtl.ranges import bits, full
-from edgekit.hls.rtl.verilog import StageRtl, translate
+from edgekit.hls.rtl.verilog import translate
 from edgekit.hls.rtl.walk import walk
 
 NESTS = {
@@ -184,7 +185,7 @@ exit:
 
 def test_addresses_are_sums_of_values() -> None:
     module = read_module(
-        """%"struct.pair" = type { i8, i16 }
+        """%"struct.pair" = type { i16, i16 }
 define dso_local void @stage0() #0 {
 entry:
   %kept = alloca [6 x [3 x %"struct.pair"]], align 2
@@ -202,10 +203,13 @@ entry:
 
 
 def test_memory_is_laid_out_as_the_compiler_does() -> None:
-    structs = {"%a": "{ i8, i16, i8 }", "%b": "[3 x %a]"}
-    assert [size(kind, structs) for kind in ("i1", "i13", "i33", "i128", "%a", "%b", "{ i64, i8 }")] == [1, 2, 8, 16, 6, 18, 12]
-    assert element("%a", 2, structs) == ("i8", 4)
+    structs = {"%a": "{ [3 x %b] }", "%b": "{ i16 }"}
+    assert [size(kind, structs) for kind in ("i8", "i16", "i64", "i128", "%a", "[2 x %a]", "{ i32, i32 }")] == [1, 2, 8, 16, 6, 12, 8]
+    assert [part(kind, structs) for kind in ("%a", "[3 x %b]", "%b")] == ["[3 x %b]", "%b", "i16"]
     assert split('i32 1, [2 x { i8, i8 }] %"a, b", i32 3') == ["i32 1", '[2 x { i8, i8 }] %"a, b"', "i32 3"]
+    for kind in ("i13", "{ i8, i16 }", "ptr", "float"):
+        with pytest.raises(Refused, match="no memory of type"):
+            size(kind, structs)
 
 
 @pytest.mark.parametrize("factor", [0, 1, -1, 3, 7, -7, 49, 147, 255, -256, 1023, 12345])

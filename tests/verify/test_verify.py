@@ -184,7 +184,7 @@ def test_json_has_the_documented_fields(graph: IntegerGraph, register: Register)
     top = "schema bundle passed failures exact tolerance inputs baseline executors missing outputs changed files"
     assert " ".join(data) == top
     (executor,) = data["executors"]
-    assert " ".join(executor) == "name error tensors values differing largest first per_tensor"
+    assert " ".join(executor) == "name error tensors values differing largest first per_tensor remarks"
     assert {**executor["first"], "expected": 0, "actual": 0} == {
         "tensor": "map",
         "input": 0,

@@ -30,7 +30,7 @@ from edgekit.cli.sensitivity import print_sensitivity
 from edgekit.targets import AXI_MASTER
 
 if TYPE_CHECKING:
-    from edgekit.hls import Estimates, Synthesis
+    from edgekit.hls import Estimates, Measured, Synthesis
 
 
 def hls(
@@ -56,6 +56,9 @@ def hls(
     synthesize: Annotated[
         bool, typer.Option("--synthesize", help="Then run Vitis HLS and compare its reports with the estimates.")
     ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Map every stage with Yosys, beside the estimates; takes minutes, what was mapped is kept.")
+    ] = False,
     output: Output = None,
     json: Json = False,
 ) -> None:
@@ -78,6 +81,11 @@ def hls(
         from edgekit.tools import VITIS_HLS, require
 
         require(VITIS_HLS)
+    if measure:
+        from edgekit.tools import CLANG, OPT, YOSYS, require
+
+        for tool in (CLANG, OPT, YOSYS):
+            require(tool)
     with status(shown=not json) as note:
         done = write_hls_project(
             request,
@@ -86,6 +94,7 @@ def hls(
             clock_mhz=clock,
             folding=folding,
             interface=interface,
+            measured=measure,
             output=output,
             command=command_line(),
             note=note,
@@ -98,6 +107,8 @@ def hls(
     if sensitivity:
         print_sensitivity(done.sensitivity)
     show_estimates(done.estimates)
+    if done.mapped:
+        show_mapped(done.mapped)
     if report:
         show_synthesis(report, done.estimates)
     print(f"{done.name} for {done.board} ({done.part}): {done.folder}")
@@ -129,6 +140,25 @@ def show_estimates(found: Estimates) -> None:
         f"Estimated: {found.fps:.1f} frames a second at {found.clock_mhz:g} MHz, a frame every {found.interval_cycles:,} cycles (slowest:"
         f" {found.slowest_layer}), latency {found.latency_ms:.2f} ms, {found.ddr_bytes_per_s / 1e6:.1f} MB/s of DDR"
     )
+
+
+def show_mapped(found: Measured) -> None:
+    """A row a layer: what Yosys maps it to, and what was estimated for the same stages."""
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"Mapped by {found.program} for {found.family}, beside the estimates of the same stages; without FIFOs, nothing placed"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=28)
+    for heading in ("LUT", "estimated", "FF", "estimated", "BRAM36", "estimated", "DSP", "estimated"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in (*found.layers, found.total):
+        if one is found.total:
+            table.add_section()
+        pairs = ((getattr(one, name), one.estimated[name]) for name in ("lut", "ff", "bram36", "dsp"))
+        table.add_row(one.name or "total", *(f"{number:,g}" for pair in pairs for number in pair), style="" if one.name else "bold")
+    Console(width=150).print(table)
+    print("The clock of what was mapped is not known: that takes placing and routing.")
 
 
 def show_synthesis(report: Synthesis, found: Estimates) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.bundle import CLOCK_MHZ, GRAPH, INTERFACE, Manifest, bundle_plan
-from edgekit.fpga_projects.files import project_files
+from edgekit.fpga_projects.files import mapped_files, project_files
 from edgekit.jobs.export import QFX, sizes_of
 from edgekit.jobs.integer_graph import integer_graph
 from edgekit.jobs.source import ModelRequest, load_source
@@ -17,12 +17,13 @@ from edgekit.progress import Note
 from edgekit.targets import AXI_MASTER, at_clock, check_interface, find_board
 
 if TYPE_CHECKING:
-    from edgekit.hls import Estimates, Synthesis
+    from edgekit.hls import Estimates, Measured, Synthesis
 
 
 @dataclass(frozen=True, kw_only=True)
 class HlsProject:
-    """What was written. `files` and `total_bytes` of the project. `sensitivity`: as edgekit.jobs.export.Exported has it."""
+    """What was written. `files` and `total_bytes` of the project. `sensitivity`: as in edgekit.jobs.export.Exported. `mapped`: what Yosys
+    makes of the stages, where it was asked."""
 
     folder: Path
     name: str
@@ -36,6 +37,7 @@ class HlsProject:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     sensitivity: tuple[LayerLoss, ...] = ()
+    mapped: Measured | None = None
 
 
 def write_hls_project(
@@ -46,6 +48,7 @@ def write_hls_project(
     clock_mhz: float | None = None,
     folding: Path | None = None,
     interface: str = AXI_MASTER,
+    measured: bool = False,
     output: Path | None = None,
     command: tuple[str, ...] = (),
     note: Note = lambda _: None,
@@ -58,6 +61,7 @@ def write_hls_project(
             written as the plan that comes nearest, with a warning; one that misses a wish is refused.
         clock_mhz: the fabric's clock; by default the board's.
         folding: a JSON file with the foldings of some layers (edgekit.hls.folding).
+        measured: whether Yosys is to map the stages: mapped.json and mapped.svg.
         interface: "axi-master", an accelerator with everything to a bitstream; "axi-stream", the bare IP.
         output: the folder; by default named after the network and the board, in the current folder.
 
@@ -65,7 +69,7 @@ def write_hls_project(
         UnknownName, UnsupportedLayer, EdgekitError: the request cannot be carried out; nothing was written.
     """
     from edgekit.graph import write_onnx
-    from edgekit.hls import DoesNotFit, plan_foldings, read_folding
+    from edgekit.hls import DoesNotFit, measure, plan_foldings, read_folding
 
     target = at_clock(find_board(board), clock_mhz)
     check_interface(target, interface)
@@ -89,7 +93,9 @@ def write_hls_project(
         planned = error.nearest  # estimates are estimates, and the simulation is exact whatever the board holds
         warnings.append(f"{error} The project is written all the same, as the plan that comes nearest: to simulate, or for another board.")
     note("writing HLS C++ through hls4ml")
-    files = {**project_files(graph, target, planned, interface), GRAPH: write_onnx(graph), **exact.files}
+    project = project_files(graph, target, planned, interface)
+    mapped = measure(project, graph, planned.folding, target.part, note) if measured else None
+    files = {**project, **(mapped_files(planned, mapped) if mapped else {}), GRAPH: write_onnx(graph), **exact.files}
     manifest = Manifest(
         kind="hls",
         network=source.name,
@@ -118,6 +124,7 @@ def write_hls_project(
         warnings=tuple(warnings),
         notes=(*source.notes, *exact.notes),
         sensitivity=tuple(worst_first(exact.losses)),
+        mapped=mapped,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.arrays import Array
-from edgekit.executor import Artifact, Executor, Run, Values
+from edgekit.executor import Artifact, Executor, Observed, Run, Values
 from edgekit.progress import Note, Progress
 from edgekit.verify.executors import describe
 from edgekit.verify.variation import OutputVariation, VariationCount
@@ -47,11 +47,13 @@ class TensorResult:
 
 @dataclass(frozen=True)
 class Result:
-    """One candidate against the baseline; `tensors` in graph order. `error` says why it was not compared to the end."""
+    """One candidate against the baseline; `tensors` in graph order. `error` says why it was not compared to the end. `remarks`: what the
+    executor tells of its last chunk of inputs."""
 
     name: str
     tensors: tuple[TensorResult, ...] = ()
     error: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def values(self) -> int:
@@ -98,6 +100,7 @@ class _Candidate:
     executor: Executor
     run: Run | None = None
     error: str | None = None
+    remarks: tuple[str, ...] = ()
     counts: dict[str, _TensorCount] = field(default_factory=dict)
 
 
@@ -142,7 +145,7 @@ def compare(
                     these = expected if len(rows) == len(batch) else {name: values[rows] for name, values in expected.items()}
                     candidate.error = _count(candidate.counts, these, actual, start + rows)
             start += len(batch)
-    results = tuple(Result(c.executor.name, _tensor_results(c.counts, names), c.error) for c in rest)
+    results = tuple(Result(c.executor.name, _tensor_results(c.counts, names), c.error, c.remarks) for c in rest)
     measured = tuple(count.result(name) for name, count in variation.items()) if baseline.error is None else ()
     return Comparison(baseline.executor.name, results, measured, baseline.error)
 
@@ -171,6 +174,8 @@ def _run(candidate: _Candidate, batch: Array, outputs: Sequence[str], done: int,
     except Exception as error:
         candidate.error = describe(error)
         return None
+    if isinstance(values, Observed):
+        candidate.remarks = values.remarks
     lacking = [name for name in outputs if name not in values]
     if lacking:
         candidate.error = f"does not expose the network's output '{lacking[0]}'"

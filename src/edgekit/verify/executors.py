@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from edgekit.errors import UnknownName
 from edgekit.executor import Artifact, Executor
@@ -18,7 +19,7 @@ class Entry:
     """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name.
 
     `emulates` names the emulated device that it runs on. Such ones are slow; they, and others that are not `usual`, run only where
-    they are asked for, and `projects_only` ones by themselves only of an HLS project.
+    they are asked for, and `projects_only` ones by themselves only of an HLS project, one whose tensors hold no more than `values_max`.
     """
 
     name: str
@@ -27,8 +28,17 @@ class Entry:
     emulates: str | None = None
     usual: bool = True
     projects_only: bool = False
+    values_max: int | None = None
+
+    def runs_unasked(self, artifact: Artifact) -> bool:
+        if not self.projects_only or artifact.graph is None:
+            return self.usual and not self.projects_only
+        values = sum(prod(one.shape) for one in artifact.graph.tensors.values())
+        return self.usual and artifact.hls_project is not None and (self.values_max is None or values <= self.values_max)
 
 
+RTL_VALUES = 2_000
+"""Verilator takes seconds for a network of so few, and minutes for large ones."""
 ENTRIES = (
     Entry("reference", "edgekit.verify.reference", "EXECUTOR"),
     Entry("keras", "edgekit.keras_models.qfx.executors", "EXECUTORS"),
@@ -37,6 +47,7 @@ ENTRIES = (
     Entry("tflm", "edgekit.tflite.micro", "EXECUTOR", usual=False),
     Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
     Entry("hls-csim-exact", "edgekit.hls.simulation.executors", "EXECUTORS", projects_only=True),
+    Entry("hls-rtl", "edgekit.hls.rtl.executor", "EXECUTOR", projects_only=True, values_max=RTL_VALUES),
     Entry("hls-engine-csim", "edgekit.hls.simulation.engine", "EXECUTOR", usual=False),
     Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(
@@ -66,9 +77,7 @@ class Available:
 
 def executors_for(artifact: Artifact, names: Sequence[str] | None = None) -> tuple[Available, ...]:
     """The executors of these names (default: the usual ones), in the fixed order. Raises UnknownName."""
-    of_project = artifact.hls_project is not None
-    usual = [entry.name for entry in ENTRIES if entry.usual and (of_project or not entry.projects_only)]
-    wanted = usual if names is None else names
+    wanted = [entry.name for entry in ENTRIES if entry.runs_unasked(artifact)] if names is None else names
     for name in wanted:
         if name not in NAMES:
             raise UnknownName("executor", name, NAMES)

@@ -32,7 +32,7 @@ from edgekit.bundle import (
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
-from edgekit.fpga_projects.files import FOLDING, project_files
+from edgekit.fpga_projects.files import FOLDING, MAPPED, MAPPED_PICTURE, project_files
 from edgekit.graph import IntegerGraph, write_onnx
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
@@ -42,6 +42,7 @@ from edgekit.verify.golden import computed_again, golden_bytes, graph_golden, in
 LABELS_CHECKED = "the names of the classes are whoever exported it's to say"
 GOLDEN_INPUT_CHECKED = "images are data; the outputs for them were computed again"
 SENSITIVITY_CHECKED = "it was measured on calibration images, which are not here"
+MAPPED_CHECKED = "Yosys counted; 'edgekit hls --measure' has it count again"
 STOCK_MODEL_CHECKED = "TensorFlow made it of a model that is not here; its outputs for the golden inputs were computed again"
 STOCK_OUTPUT_CHECKED = "they were computed again and compared, as closely as the precision's tolerance says"
 
@@ -66,7 +67,8 @@ def remake(bundle: Bundle, note: Note = lambda _: None) -> Remade:
         if graph is None:
             raise EdgekitError(f"{GRAPH} cannot be used, from which all else is made; export again")
         note("making the HLS project again")
-        return Remade({**remade_project(bundle), GRAPH: write_onnx(graph)}, {SENSITIVITY: SENSITIVITY_CHECKED}, _wrong_manifest(bundle))
+        given = {SENSITIVITY: SENSITIVITY_CHECKED, MAPPED: MAPPED_CHECKED, MAPPED_PICTURE: MAPPED_CHECKED}
+        return Remade({**remade_project(bundle), GRAPH: write_onnx(graph)}, given, _wrong_manifest(bundle))
     from edgekit.tflite import device_scripts
 
     note("making the bundle again")

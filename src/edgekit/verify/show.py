@@ -12,7 +12,8 @@ schema "edgekit/1":
     inputs      {count, seed, kinds: {photograph | recorded | noise | extreme | image | input: number}}
     baseline    name of the executor that the others are compared with, null if nothing ran
     executors   [{name, error | null, tensors, values, differing, largest, first | null,
-                  per_tensor: [{name, values, differing, largest}]}]          candidates only, tensors in graph order
+                  per_tensor: [{name, values, differing, largest}],
+                  remarks: [sentence]}]                                    candidates only, tensors in graph order
     first       {tensor, input, label, index: [int], expected, actual}        of one executor: the first difference in graph order
     missing     [{name, reason}]                                             executors that cannot run here
     outputs     [{name, inputs, elements, distinct, varying, saturated}]     how far outputs vary over the inputs
@@ -72,6 +73,7 @@ def as_json(verification: Verification) -> dict[str, Any]:
             "largest": _finite(one.largest),
             "first": first(one.first),
             "per_tensor": per_tensor,
+            "remarks": list(one.remarks),
         }
 
     manifest = verification.bundle.manifest
@@ -116,6 +118,7 @@ def render(verification: Verification) -> RenderableType:
         lines.append(_table(verification))
     for result in verification.results:
         lines += [Text(text, "red") for text in _details(verification, result)]
+        lines += [Text(text, "dim") for text in result.remarks]
     lines += [Text(f"{one.name} not run: {one.reason}", "yellow") for one in verification.missing]
     lines += [_variation_line(one) for one in verification.outputs]
     lines.append(_verdict(verification))

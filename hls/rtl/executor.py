@@ -1,0 +1,78 @@
+"""The RTL as an executor: a witness of the integers that shares nothing with the C simulation but the kernels' text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy.typing as npt
+
+from edgekit.errors import EdgekitError
+from edgekit.executor import Artifact, Executor, Observed, Run
+from edgekit.graph import violations
+from edgekit.hls.rtl.simulation import FifoUse, RtlRun, RtlSimulation, open_rtl
+from edgekit.hls.simulation.executors import project_of, written
+from edgekit.progress import Note
+from edgekit.tools import CLANG, GXX, MAKE, OPT, VERILATOR, missing_reason
+
+TOOLS = (CLANG, OPT, VERILATOR, GXX, MAKE)
+ESTIMATES = "estimates.json"
+FIFOS_SHOWN = 3
+INPUTS_MAX = 4
+
+
+def _missing(artifact: Artifact) -> str | None:
+    if artifact.hls_project is None:
+        if artifact.graph is None:
+            return "it needs an HLS project or an integer graph"
+        violation = next(violations(artifact.graph), None)
+        if violation is not None:
+            return f"the graph breaks the contract, on which the hardware's shifts rely: {violation}"
+    return next((reason for reason in map(missing_reason, TOOLS) if reason is not None), None)
+
+
+@contextmanager
+def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
+    """The project of the artifact, else one made from its graph."""
+    project = project_of(artifact, note)
+    with written(project) as folder, open_rtl(folder, note) as simulation:
+
+        def run(inputs: npt.NDArray[Any]) -> Observed:
+            found = simulation.run(inputs)
+            if len(found.frame_ends) < len(inputs):
+                raise EdgekitError(_stopped(found, len(inputs)))
+            return Observed(found.values, remarks(simulation, found, _estimated(project)))
+
+        yield run
+
+
+def remarks(simulation: RtlSimulation, found: RtlRun, estimated: int | None) -> tuple[str, ...]:
+    """Cycles and FIFOs of a run in sentences. `estimated`: cycles a frame."""
+    slowest = max(stage.iterations for stage in simulation.rtl.stages)
+    frames = f"RTL, simulated cycle by cycle: the first frame ends after {found.frame_ends[0]:,} cycles"
+    if found.interval is not None:
+        frames += f", and the last one {found.interval:,} cycles after the one before it"
+    frames += f"; the slowest stage takes {slowest:,}" + (f", a frame {estimated:,} by the estimate" if estimated else "")
+    fullest = sorted(found.fifos, key=lambda fifo: (fifo.high - fifo.depth, fifo.high), reverse=True)
+    filled = sum(fifo.high >= fifo.depth for fifo in found.fifos)
+    fifos = f"{len(found.fifos)} FIFOs, {filled} of them full at some time; {found.cycles:,} cycles in all. {_list(fullest[:FIFOS_SHOWN])}"
+    return frames, fifos
+
+
+def _list(fifos: list[FifoUse]) -> str:
+    return "; ".join(f"{one.stream}: at most {one.high} of {one.depth} tokens, full for {one.full:,} cycles" for one in fifos)
+
+
+def _stopped(found: RtlRun, frames: int) -> str:
+    full = [f"{one.stream} ({one.depth} tokens)" for one in found.fifos if one.high >= one.depth and one.full]
+    stopped = f"the pipeline stands still for good in cycle {found.cycles:,}, after {len(found.frame_ends)} of {frames} frames"
+    return f"{stopped}; FIFOs that were full: {', '.join(full) or 'none'}"
+
+
+def _estimated(project: Mapping[str, bytes]) -> int | None:
+    return int(json.loads(project[ESTIMATES])["interval_cycles"]) if ESTIMATES in project else None
+
+
+EXECUTOR = Executor("hls-rtl", _missing, _open, inputs_max=INPUTS_MAX)
