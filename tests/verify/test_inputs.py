@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph
 from edgekit.images.preprocessing import Preprocessing, normalize
-from edgekit.verify.inputs import draw_inputs, float_input, graph_input, make_inputs, quantized_input
+from edgekit.verify.inputs import NOISES, draw_inputs, float_input, graph_input, make_inputs, quantized_input
 
 CENTERED = Preprocessing((127.5,), (127.5,))
 
@@ -102,3 +102,16 @@ def test_verify_takes_them_in_batches() -> None:
     batches = _batches(drawn(), 3, labels)
     assert next(batches).tolist() == [[0, 0], [1, 1], [2, 2]] and made == [0, 1, 2] and len(labels) == 3
     assert [len(batch) for batch in batches] == [3, 1] and labels == [f"input {i}" for i in range(7)]
+
+
+def test_noise_of_every_kind_stays_in_range_and_differs() -> None:
+    """Grey noise, and dots, gratings and patches of the extremes."""
+    kind = quantized_input((9, 7, 3), np.dtype(np.int8), 1 / 128, 0)
+    drawn = [noise(kind, np.random.default_rng(3)) for noise in NOISES]
+    again = [noise(kind, np.random.default_rng(3)) for noise in NOISES]
+    for one, other in zip(drawn, again, strict=True):
+        assert one.shape == kind.shape and one.min() >= -128 and one.max() <= 127
+        np.testing.assert_array_equal(one, other)
+    for extremes in drawn[2:]:
+        assert set(np.unique(extremes)) == {-128, 127}
+    assert len({one.tobytes() for one in drawn[1:]}) == len(NOISES) - 1

@@ -181,7 +181,7 @@ def test_progress_names_executors_and_counts_inputs(graph: IntegerGraph, registe
 def test_json_has_the_documented_fields(graph: IntegerGraph, register: Register) -> None:
     register(fake_executor("reference"), fake_executor("one", wrong_at("map", (2, 3, 1), -3)), fake_executor("two", missing="why"))
     data = json.loads(json.dumps(as_json(compare_executors(bundle_of(Artifact(graph)))), allow_nan=False))
-    top = "schema bundle passed failures exact tolerance inputs baseline executors missing outputs changed files"
+    top = "schema bundle passed failures exact tolerance inputs baseline executors missing outputs coverage changed files"
     assert " ".join(data) == top
     (executor,) = data["executors"]
     assert " ".join(executor) == "name error tensors values differing largest first per_tensor remarks"

@@ -14,7 +14,7 @@ from edgekit.report.charts import Bar, histogram, layer_chart
 from edgekit.report.timing import Timing
 from edgekit.verify import Verification
 from edgekit.verify.compare import Result
-from edgekit.verify.show import file_lines, label_kinds, plural
+from edgekit.verify.show import coverage_lines, file_lines, label_kinds, plural
 from edgekit.version import __version__
 
 FILES_SHOWN = 40
@@ -43,6 +43,7 @@ def render_page(verification: Verification, timing: Timing | None) -> str:
             f"Output {one.name}: {one.distinct} distinct of {one.inputs}, {one.varying:,} of {one.elements:,} elements vary."
             for one in verification.outputs
         ],
+        coverage=list(coverage_lines(verification)),
         layers=[_layers(one) for one in verification.results if one.differing],
         losses=_losses(verification.bundle),
         latency=_latency(timing) if timing else None,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgekit.arrays import Array
 from edgekit.executor import Artifact, Executor, Observed, Run, Values
 from edgekit.progress import Note, Progress
+from edgekit.verify.coverage import Extremes
 from edgekit.verify.executors import describe
 from edgekit.verify.variation import OutputVariation, VariationCount
 
@@ -75,11 +76,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`error` says why the baseline failed; then nothing was compared."""
+    """`error` says why the baseline failed; then nothing was compared. `extremes`: of each value of each integer tensor of the baseline, by
+    tensor name, the lowest and the highest over all inputs, both of the tensor's shape."""
 
     baseline: str
     results: tuple[Result, ...]
     outputs: tuple[OutputVariation, ...]
+    extremes: Mapping[str, tuple[Array, Array]]
     error: str | None = None
 
 
@@ -127,6 +130,7 @@ def compare(
         taken = [_taken(executor, count) for executor in executors[1:]]
         baseline, rest = candidates[0], candidates[1:]
         variation: dict[str, VariationCount] = {name: VariationCount() for name in outputs}
+        extremes = Extremes()
         names: list[str] = list(order)
         start = 0
         for batch in inputs:
@@ -138,6 +142,9 @@ def compare(
             names = list(dict.fromkeys([*names, *expected]))
             for name in outputs:
                 variation[name].add(expected[name])
+            for name, values in expected.items():
+                if values.dtype.kind != "f":
+                    extremes.add(name, values)
             for candidate, numbers in zip(rest, taken, strict=True):
                 rows = numbers[(start <= numbers) & (numbers < start + len(batch))] - start
                 actual = _run(candidate, batch[rows], outputs, start, count, progress) if len(rows) else None
@@ -147,7 +154,7 @@ def compare(
             start += len(batch)
     results = tuple(Result(c.executor.name, _tensor_results(c.counts, names), c.error, c.remarks) for c in rest)
     measured = tuple(count.result(name) for name, count in variation.items()) if baseline.error is None else ()
-    return Comparison(baseline.executor.name, results, measured, baseline.error)
+    return Comparison(baseline.executor.name, results, measured, extremes.found, baseline.error)
 
 
 def _taken(executor: Executor, count: int) -> npt.NDArray[np.int64]:

@@ -149,7 +149,7 @@ def draw_inputs(
             known = () if recorded is None else recorded
             taken = min(photographs, len(known))
             yield from ((f"recorded {i}", known[i * len(known) // taken]) for i in range(taken))
-        yield from ((f"noise {i}", _noise(kind, rng)) for i in range(count - len(extremes) - taken))
+        yield from ((f"noise {i}", NOISES[i % len(NOISES)](kind, rng)) for i in range(count - len(extremes) - taken))
         yield from ((label, np.broadcast_to(value, kind.shape)) for label, value in extremes)
         more = () if images is None else images
         if of_pixels:
@@ -165,6 +165,37 @@ def _noise(kind: InputType, rng: np.random.Generator) -> Array:
     if kind.dtype.kind == "f":
         return rng.uniform(kind.low, kind.high, kind.shape)
     return rng.integers(int(kind.low), int(kind.high), kind.shape, endpoint=True)
+
+
+def _extreme(kind: InputType, high: Array) -> Array:
+    """The input's highest value where `high` (rows, columns, channels) is true, elsewhere its lowest."""
+    return np.where(high.reshape(kind.shape), kind.high, kind.low)
+
+
+def _dots(kind: InputType, rng: np.random.Generator) -> Array:
+    """Each value one of the two extremes: more of a kernel's weights act at once than in grey noise, and clamps are reached."""
+    return _extreme(kind, rng.uniform(size=map_shape(kind.shape)) < rng.uniform(0.1, 0.9))
+
+
+def _gratings(kind: InputType, rng: np.random.Generator) -> Array:
+    """Stripes of the extremes in any direction and width, of other phase in each channel: what first layers look for."""
+    shape = map_shape(kind.shape)
+    row, column, channel = np.indices(shape)
+    angle, period = rng.uniform(0, 2 * np.pi), rng.uniform(2, 16)
+    phase = rng.uniform(0, 1, shape[2])[channel]
+    return _extreme(kind, ((row * np.cos(angle) + column * np.sin(angle)) / period + phase) % 1 < 0.5)
+
+
+def _patches(kind: InputType, rng: np.random.Generator) -> Array:
+    """Squares of the extremes, each channel for itself: colours and edges that reach deep layers."""
+    rows, columns, channels = map_shape(kind.shape)
+    size = int(rng.integers(1, max(3, min(rows, columns) // 3 + 1)))
+    colours = rng.uniform(size=(-(-rows // size), -(-columns // size), channels)) < rng.uniform(0.2, 0.8)
+    return _extreme(kind, np.repeat(np.repeat(colours, size, axis=0), size, axis=1)[:rows, :columns])
+
+
+NOISES = (_noise, _noise, _dots, _gratings, _patches)
+"""The kinds of noise in turn. Golden vectors have two noises: the first."""
 
 
 def _extremes(kind: InputType) -> Iterator[tuple[str, Array]]:

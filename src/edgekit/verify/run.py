@@ -20,6 +20,7 @@ from edgekit.images.preprocessing import PIXELS
 from edgekit.progress import Progress
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
 from edgekit.verify.compare import Comparison, Result, compare
+from edgekit.verify.coverage import TensorCoverage, coverage_of
 from edgekit.verify.executors import Available, executors_for, look
 from edgekit.verify.file_check import DIFFERS, UNCHECKED, FileCheck, check_files, made_elsewhere
 from edgekit.verify.inputs import InputType, draw_inputs, graph_input
@@ -43,7 +44,8 @@ class Verification:
 
     `labels`: a word or two for each input. `baseline`: the executor that all `results` were compared with, None if nothing ran.
     `missing`: those that cannot run here. `tolerance`: largest distance that float outputs may have, relative to the largest value; None
-    where all outputs are integers. `files`: what was found of the bundle's files. `failures`: a sentence each.
+    where all outputs are integers. `coverage`: what the inputs reached in each tensor of an integer graph. `files`: what was found of the
+    bundle's files. `failures`: a sentence each.
     """
 
     bundle: Bundle
@@ -53,6 +55,7 @@ class Verification:
     results: tuple[Result, ...] = ()
     missing: tuple[Available, ...] = ()
     outputs: tuple[OutputVariation, ...] = ()
+    coverage: tuple[TensorCoverage, ...] = ()
     tolerance: float | None = None
     files: FileCheck = UNCHECKED
     failures: tuple[str, ...]
@@ -151,6 +154,7 @@ def compare_executors(
         results=comparison.results,
         missing=tuple(one for one in found if one.executor is None),
         outputs=comparison.outputs,
+        coverage=() if bundle.artifact.graph is None else coverage_of(bundle.artifact.graph, comparison.extremes),
         tolerance=tolerance,
         failures=tuple(_failures(comparison, subject, tolerance)),
     )

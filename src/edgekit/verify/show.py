@@ -17,6 +17,8 @@ schema "edgekit/1":
     first       {tensor, input, label, index: [int], expected, actual}        of one executor: the first difference in graph order
     missing     [{name, reason}]                                             executors that cannot run here
     outputs     [{name, inputs, elements, distinct, varying, saturated}]     how far outputs vary over the inputs
+    coverage    [{name, values, unvaried, channels, constant, lower, upper}]  of each tensor: values that were the same for all inputs,
+                  channels that had one value everywhere, and in how many channels an end of the clamp was reached (null: no clamp)
     changed     {file name: what happened to it since the export}
     files       {compared, findings: {file name: how it differs from what edgekit makes}, accepted, given: {file name: what is known of it},
                   aside: [name]}                                               `accepted`: findings are the user's own changes
@@ -41,7 +43,7 @@ from edgekit.verify.compare import Difference, Result
 from edgekit.verify.run import Verification
 from edgekit.verify.variation import OutputVariation
 
-FINDINGS_SHOWN = 20
+FINDINGS_SHOWN, TENSORS_SHOWN = 20, 6
 KINDS = ("photograph", "recorded", "noise", "image", "input")
 DISTINCT_WARNING = 0.25
 """Below this share of distinct outputs the variation is shown as a warning."""
@@ -95,6 +97,7 @@ def as_json(verification: Verification) -> dict[str, Any]:
         "executors": [result(one) for one in verification.results],
         "missing": [{"name": one.name, "reason": one.reason} for one in verification.missing],
         "outputs": [asdict(one) for one in verification.outputs],
+        "coverage": [asdict(one) for one in verification.coverage],
         "changed": dict(verification.bundle.changed),
         "files": {
             "compared": verification.files.compared,
@@ -121,6 +124,7 @@ def render(verification: Verification) -> RenderableType:
         lines += [Text(text, "dim") for text in result.remarks]
     lines += [Text(f"{one.name} not run: {one.reason}", "yellow") for one in verification.missing]
     lines += [_variation_line(one) for one in verification.outputs]
+    lines += [Text(text, "yellow" if warns else "") for text, warns in coverage_lines(verification)]
     lines.append(_verdict(verification))
     return Group(*lines)
 
@@ -203,6 +207,24 @@ def _variation_line(one: OutputVariation) -> Text:
     text = f"output '{one.name}': {one.distinct} distinct of {one.inputs}, {one.varying:,} of {one.elements:,} elements vary{saturated}"
     poor = one.constant or one.distinct < DISTINCT_WARNING * one.inputs
     return Text(text, "yellow" if poor else "")
+
+
+def coverage_lines(verification: Verification) -> Iterator[tuple[str, bool]]:
+    """What the inputs reached between input and outputs, a sentence each, and whether it is a warning."""
+    found = verification.coverage
+    if not found:
+        return
+    values, unvaried = sum(one.values for one in found), sum(one.unvaried for one in found)
+    clamped = [one for one in found if one.lower is not None]
+    channels = sum(one.channels for one in clamped)
+    lower, upper = sum(one.lower or 0 for one in clamped), sum(one.upper or 0 for one in clamped)
+    reached = f"; clamps reached: the lower end in {lower:,} of {channels:,} channels, the upper in {upper:,}" if clamped else ""
+    yield f"{values - unvaried:,} of {values:,} values inside vary{reached}", False
+    still = [one for one in found if one.constant]
+    if still:
+        names = ", ".join(f"{one.name} {one.constant} of {one.channels}" for one in still[:TENSORS_SHOWN])
+        more = f", and {len(still) - TENSORS_SHOWN} more tensors" if len(still) > TENSORS_SHOWN else ""
+        yield f"channels that never varied, in which agreement proves little: {names}{more}", True
 
 
 def _verdict(verification: Verification) -> Text:
