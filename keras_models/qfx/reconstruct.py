@@ -46,8 +46,9 @@ BATCH = 16
 """Images that a layer is given at a time."""
 POINTS = (-1, 0, 1)
 """Binary points that are tried, relative to the one that calibration chose."""
-GAINS = tuple(2.0 ** (k / 8) for k in range(-4, 5))
-"""Factors of an output channel that are tried; beyond half an octave the next binary point is the same lattice."""
+GAINS = tuple(2.0 ** (k / 8) for k in range(-7, 1))
+"""Factors of an output channel that are tried: an octave, as then the next binary point is the same lattice. None is above 1, because other
+images may take a channel further than these do, to where the clamp at 6 or the tensor's range ends (lattice_equalization)."""
 HALF_MAX = 32_768.0
 """Tensors are kept in 16 bits, which hold what 8 bits do and the float network's values to 0.05 %, unless there are larger values."""
 NARROW = 0.05
@@ -184,16 +185,14 @@ def _steps(weight: QFXWeight, point: Any, groups: int, outputs: int) -> Reals:
 
 def _gain_error(outputs: Floats, gain: float, requantize: QFXActivation) -> Reals:
     """What a gain costs in mean square of each channel's output: by the clamp at 6, which then is at 6 / gain, and by the 8 bits, whose
-    steps it divides. Infinite where a gain above 1 would take a channel beyond the tensor's range."""
+    steps it divides."""
     highest = SIX if requantize.clamp is Activation.RELU6 else np.inf
     lowest = -np.inf if requantize.clamp is Activation.NONE else 0.0
     real = np.clip(outputs, lowest, highest)
     moved = np.mean((np.clip(outputs, lowest, highest / gain) - real) ** 2, axis=0, dtype=np.float64)
     step = 2.0 ** -float(requantize.point.rounded())
     lost = np.mean(real != 0.0, axis=0) * (step / gain) ** 2 / 12.0
-    ranges = np.abs(real).max(axis=0)
-    beyond = (gain > 1.0) & (ranges * gain > ranges.max())
-    return np.where(beyond, np.inf, moved + lost)
+    return np.asarray(moved + lost)
 
 
 def _signal_and_noise(real: Floats, quantized: Floats, gain: Reals | None) -> tuple[float, float]:

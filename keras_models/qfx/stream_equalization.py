@@ -22,6 +22,7 @@ import numpy.typing as npt
 from edgekit.graph import Activation
 from edgekit.keras_models.qfx.channels import Channels, channels_of
 from edgekit.keras_models.qfx.equalize import INPUT_AXES
+from edgekit.keras_models.qfx.lattice_equalization import HEADROOM
 from edgekit.keras_models.qfx.model import QFXModel, quantizers_of
 from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXWeight
 from edgekit.keras_models.reading.nodes import key_of, nodes_of
@@ -115,7 +116,7 @@ def factors(stream: Stream, tensors: list[Channels], inputs: list[Channels]) -> 
             own = _step(kernel.max(axis=1) * factor, giver)
             given += own**2 * (seen.variance * kernel.shape[1] if depthwise else seen.variance.sum() * kernel.shape[1] / len(seen.variance))
         cost = squares * given / factor**2 + factor**2 * variance * read
-        costs.append(np.where((factor > 1.0) & (largest * factor > limit), np.inf, cost))
+        costs.append(np.where((factor > 1.0) & (largest * factor * HEADROOM > limit), np.inf, cost))
     best = np.asarray(CANDIDATES)[np.argmin(costs, axis=0)]
     return np.where((largest > 0) & (squares > 0), best, 1.0)
 

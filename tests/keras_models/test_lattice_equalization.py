@@ -79,6 +79,8 @@ def test_what_the_clamp_at_six_acts_on_does_not_move() -> None:
     given = Channels(np.array([6.0, 5.9, 1.0, 0.0]), np.ones(4), np.ones(4), np.array([0.1, 0.0, 0.0, 0.0]))
     least, most = bounds(given, 6.0, Activation.RELU6)
     assert least.tolist() == [1.0, 1 / MOST, 1 / MOST, 1.0]
+    assert most.tolist() == [1.0, 1.0, 1.0, 1.0]
+    least, most = bounds(given, 6.0, Activation.RELU)
     assert most.tolist() == [1.0, 1.0, 6.0 / HEADROOM, 1.0]
 
 
