@@ -9,6 +9,7 @@ named. Those that are not are printed.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -18,14 +19,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from bundles import exact_plan
 from mutations import OF_BUNDLES, OF_PROJECTS, Unchanged, mutated
+from random_graphs import graph_of_every_op
 
 from edgekit.bundle import open_bundle
 from edgekit.errors import EdgekitError
-from edgekit.jobs import ModelRequest, export_model, write_hls_project
+from edgekit.graph import Conv2D, write_onnx
+from edgekit.jobs import ModelRequest, write_hls_project
+from edgekit.plan import write
 from edgekit.verify import verify
 
-NETWORK = ModelRequest("mobilenet_v2", alpha=0.35, size=32, classes=10)
 WANTED = 0.99
 
 
@@ -37,14 +41,24 @@ def main() -> int:
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory(prefix="edgekit-mutations-") as name:
         folder = Path(name)
-        export_model(NETWORK, target="rpi4", output=folder / "bundle")
-        write_hls_project(NETWORK, board="ultra96", output=folder / "project")
+        _write(folder)
         missed = _missed(folder, rng, options.count)
     for said in missed:
         print(f"not named: {said}")
     share = 1 - len(missed) / options.count
     print(f"{options.count - len(missed)} of {options.count} changes are named, {share:.1%}; seed {options.seed}")
     return 0 if share >= WANTED else 1
+
+
+def _write(folder: Path) -> None:
+    """A bundle and a project of a graph with every op. The project reads the weights of a convolution from memory."""
+    graph = graph_of_every_op(np.random.default_rng(0))
+    write(exact_plan(graph), folder / "bundle")
+    (folder / "model.onnx").write_bytes(write_onnx(graph))
+    placed = next(op.name for op in graph.ops if isinstance(op, Conv2D))
+    (folder / "placed.json").write_text(json.dumps({placed: {"pe": 1, "weights": "ddr"}}))
+    request = ModelRequest(str(folder / "model.onnx"))
+    write_hls_project(request, board="ultra96", folding=folder / "placed.json", output=folder / "project")
 
 
 def _missed(folder: Path, rng: np.random.Generator, count: int) -> list[str]:
