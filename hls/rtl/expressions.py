@@ -70,6 +70,9 @@ def expression(one: Instruction, parts: list[str], ranges: list[Range], unsigned
         return f"{parts[0]} >>> {parts[1]}"
     if op == "lshr":
         return f"$signed({{1'b0, {unsigned(parts[0], width)} >> {parts[1]}}})"
+    if op in ("udiv", "urem"):
+        left, right = (unsigned(part, width) for part in parts)
+        return f"$signed({{1'b0, {left} {'/' if op == 'udiv' else '%'} {right}}})"
     if op == "zext":
         return parts[0] if wide > 1 and positive else f"$signed({{1'b0, {unsigned(parts[0], wide)}}})"
     if op == "sext":

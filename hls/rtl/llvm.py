@@ -13,7 +13,7 @@ Operand: TypeAlias = int | str
 """A constant, the name of a value (%x), or a pointer: a global (@x) or a constant getelementptr."""
 
 NAME = r'%(?:"[^"]+"|[\w.$-]+)'
-ARITHMETIC = frozenset({"add", "sub", "mul", "and", "or", "xor", "shl", "lshr", "ashr"})
+ARITHMETIC = frozenset({"add", "sub", "mul", "and", "or", "xor", "shl", "lshr", "ashr", "udiv", "urem"})
 CASTS = frozenset({"zext", "sext", "trunc", "freeze"})
 STREAM_CALLS = frozenset({"edgekit_lane", "edgekit_pop", "edgekit_put", "edgekit_push"})
 CHOICES = frozenset({"smax", "smin", "umax", "umin"})

@@ -122,8 +122,9 @@ def _expression(one: Instruction, names: Mapping[str, str]) -> str:
     simple = {"add": "+", "sub": "-", "mul": "*", "and": "&", "or": "|", "xor": "^", "shl": "<<"}
     if one.op in simple:
         return _signed(f"{parts[0]} {simple[one.op]} {parts[1]}", width)
-    if one.op == "lshr":
-        return _signed(f"({parts[0]} & {mask}) >> {parts[1]}", width)
+    if one.op in ("lshr", "udiv", "urem"):
+        sign = {"lshr": ">>", "udiv": "//", "urem": "%"}[one.op]
+        return _signed(f"({parts[0]} & {mask}) {sign} ({parts[1]} & {mask})", width)
     if one.op == "ashr":
         return f"({parts[0]} >> {parts[1]})"
     if one.op == "icmp":

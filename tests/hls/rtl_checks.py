@@ -11,6 +11,8 @@ from projects import write
 from edgekit.graph import IntegerGraph, run
 from edgekit.hls.dataflow import Dataflow, dataflow_of
 from edgekit.hls.folding import Folding
+from edgekit.hls.kernels.base import Stage
+from edgekit.hls.kernels.matvec import HeldMatVec
 from edgekit.hls.plan.estimates import Estimates
 from edgekit.hls.plan.fifos import fifo_depths, slowest
 from edgekit.hls.project.project import plan_simulation
@@ -48,7 +50,7 @@ def check_rtl(
         more(simulation, inputs, flow, depths)
     assert_equal(graph, inputs, found)
     counted = [stage.iterations for stage in simulation.rtl.stages]
-    assert counted == [stage.cycles for stage in flow.stages]
+    assert counted == [stage.cycles - _merged(stage) for stage in flow.stages]
     assert len(found.frame_ends) == len(inputs)
     assert found.interval is not None
     assert abs(found.interval / slowest(flow) - 1) <= INTERVAL_ERROR
@@ -57,6 +59,11 @@ def check_rtl(
     for fifo in found.fifos:
         assert fifo.high <= fifo.depth == depths[numbered[fifo.stream]]
     return found
+
+
+def _merged(stage: Stage) -> int:
+    """A loop of one trip is none to clang: what one output token's sum is emitted by is done with the last of its terms."""
+    return int(isinstance(stage, HeldMatVec) and stage.positions * stage.outputs == stage.pe)
 
 
 def fifos_of(rtl: ProjectRtl, flow: Dataflow) -> dict[str, str]:

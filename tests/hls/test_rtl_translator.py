@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import resources
+from pathlib import Path
+
 import pytest
 from rtl_tools import SHAPES, compiled, needs_clang
 
-from edgekit.hls.rtl.circuit import StageRtl
+from edgekit.hls.rtl.circuit import StageRtl, StreamShape
+from edgekit.hls.rtl.compiled import compile_stages
 from edgekit.hls.rtl.control import control_of
 from edgekit.hls.rtl.expressions import literal, times
 from edgekit.hls.rtl.llvm import Module, Refused, part, read_function, read_module, size, split
 from edgekit.hls.rtl.memories import pointers_of
 from edgekit.hls.rtl.ranges import bits, full
+from edgekit.hls.rtl.sources import for_clang
 from edgekit.hls.rtl.verilog import translate
 from edgekit.hls.rtl.walk import walk
 
@@ -224,3 +229,60 @@ def test_literals_and_ranges_have_as_many_bits_as_they_need() -> None:
     assert literal(-1, 1) == "1'b1"
     assert [bits(one) for one in ((0, 0), (0, 1), (-1, 0), (-128, 127), (0, 255))] == [1, 2, 1, 8, 9]
     assert full(1) == (0, 1) and full(8) == (-128, 127)
+
+
+STOCK = {
+    "saturating_add": ("nnet::saturating_add<two, two, two, adding>(pairs, others, summed);", 6),
+    "lookup": ("nnet::lookup<two, two, looking>(pairs, summed, table);", 6),
+    "max_pool_2d": ("nnet::max_pool_2d<two, two, pooling>(pairs, summed);", 4 * 4),
+    "repack": ("nnet::repack<two, three, 12>(pairs, threes);", 12),
+    "requantize": ("nnet::requantize<two, two, requantizing>(pairs, summed, shifts);", 6),
+}
+CONFIGS = """
+#include "ap_fixed.h"
+#include "nnet_types.h"
+typedef nnet::array<ap_int<8>, 2> two;
+typedef nnet::array<ap_int<8>, 3> three;
+#include "edgekit_add.h"
+#include "edgekit_lookup.h"
+#include "edgekit_max_pool.h"
+#include "edgekit_repack.h"
+#include "edgekit_requantize.h"
+struct adding : nnet::saturating_add_config { static const unsigned n_positions = 6, n_chan = 2; };
+struct looking : nnet::lookup_config { static const unsigned n_positions = 6, n_chan = 2; typedef ap_int<8> table_t; };
+struct pooling : nnet::max_pool_config {
+    static const unsigned in_height = 3, in_width = 4, n_chan = 2, out_height = 2, out_width = 2, pool_height = 2, pool_width = 2;
+    static const unsigned stride_height = 2, stride_width = 2, padded_height = 4, padded_width = 4;
+};
+struct requantizing : nnet::requantize_config {
+    static const unsigned n_positions = 6, n_chan = 2, n_wide = 12;
+    static const int shift_low = 4, shift_high = 5;
+    typedef ap_int<6> shift_t;
+};
+extern ap_int<8> table[256];
+extern ap_int<6> shifts[2];
+"""
+
+
+@needs_clang
+@pytest.mark.parametrize("name", STOCK)
+def test_the_kernels_for_hls4mls_own_networks_are_translated(name: str, tmp_path: Path) -> None:
+    """With as many iterations as their loops say."""
+    call, iterations = STOCK[name]
+    stock = resources.files("edgekit.hls.hls4ml_kernels")
+    headers = [one for one in stock.iterdir() if one.name.startswith("edgekit_")]
+    headers.append(resources.files("edgekit.hls.kernels").joinpath("edgekit_arithmetic.h"))
+    for one in headers:
+        (tmp_path / one.name).write_text(for_clang(one.read_text()))
+    types = resources.files("hls4ml").joinpath("templates", "vivado", "nnet_utils", "nnet_types.h")
+    (tmp_path / "nnet_types.h").write_text(for_clang(types.read_text()))
+    (tmp_path / "nnet_common.h").write_text("#define PRAGMA_DATA_PACK(variable)\n")
+    streams = "hls::stream<two> pairs(0), others(1), summed(2); hls::stream<three> threes(3);"
+    for file in resources.files("edgekit.hls.rtl").joinpath("include").iterdir():
+        (tmp_path / file.name).write_text(file.read_text())
+    body = f'#include "hls_stream.h"\n{CONFIGS}\nextern "C" void stage0() {{ {streams} {call} }}\n'
+    (tmp_path / "stages.cpp").write_text(body)
+    shapes = {number: StreamShape(3 if number == 3 else 2, 8, True) for number in range(4)}
+    contents = {"table": (1, tuple(range(-128, 128))), "shifts": (1, (4, 5))}
+    made = translate(read_module(compile_stages(tmp_path)), "stage0", shapes, contents)
+    assert made.iterations == iterations
