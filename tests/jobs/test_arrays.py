@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit.bench import bench
 from edgekit.bundle import INPUT_TABLE, LABELS, PIXELS, VALUES, open_bundle
 from edgekit.errors import EdgekitError
 from edgekit.jobs import ModelRequest, evaluate_models, export_model, load_source, write_hls_project
@@ -116,6 +117,13 @@ def test_the_device_gets_the_numbers_of_the_arrays(name: str, precision: str, ma
         assert row.mean_absolute_error == pytest.approx(np.abs(outputs - wanted).mean(), rel=1e-4, abs=1e-6)
 
 
+def test_a_bundle_without_labels_is_timed(made: Path, tmp_path: Path) -> None:
+    """By run.py, for whose kernels LiteRT's library has none."""
+    bundle = open_bundle(exported(made, "window", "float32", tmp_path / "out"))
+    measured = bench(bundle, "local", kernels="reference", iterations=2, threads=1)
+    assert measured.program == "run.py" and measured.report["golden"]["differing_values"] == 0
+
+
 @pytest.mark.csim
 @pytest.mark.parametrize("name", ["spectrogram", *(pytest.param(name, marks=pytest.mark.slow) for name in ("autoencoder", "window"))])
 def test_so_does_the_hls_project(name: str, made: Path, tmp_path: Path) -> None:
@@ -147,6 +155,20 @@ def test_an_autoencoder_is_measured_by_what_it_gives_of_its_inputs(made: Path) -
 def test_layers_at_the_head_become_part_of_what_the_numbers_go_through(made: Path) -> None:
     source = load_source(ModelRequest(str(made / "spectrogram.keras"), calibration="any.npy"))
     assert (source.preprocessing.mean, source.preprocessing.std, source.preprocessing.of) == ((3.0,), (10.0,), "values")
+
+
+def test_an_8_bit_vector_takes_arrays_whatever_its_range_looks_like(tmp_path: Path) -> None:
+    """Inputs of -1..1, which an image of 8 bits would have, too."""
+    vector = layers.Input((32,))
+    keras.Model(vector, layers.Dense(4)(vector)).save(tmp_path / "m.keras")
+    x = np.linspace(-1, 1, 64 * 32).reshape(64, 32).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    request = ModelRequest(str(tmp_path / "m.keras"), calibration=str(tmp_path / "x.npy"))
+    folder = export_model(request, target="linux-x86_64", precision="int8", output=tmp_path / "int8").folder
+    (tmp_path / "m.tflite").write_bytes((folder / "model.tflite").read_bytes())
+    source = load_source(ModelRequest(str(tmp_path / "m.tflite"), calibration=str(tmp_path / "x.npy")))
+    assert source.preprocessing.of == "values" and not source.assumed
+    assert load_source(ModelRequest(str(tmp_path / "m.tflite"))).preprocessing.of == "pixels"
 
 
 def test_arrays_of_images_are_pixels_where_the_user_says_so(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def _with_application(bundle: Bundle, session: Session, application: Mapping[str
 
 
 def _with_script(bundle: Bundle, session: Session, settings: Settings, note: Note) -> Report:
-    names = (TFLITE, GOLDEN_INPUT, GOLDEN_OUTPUT, LABELS, RUN)
+    names = (TFLITE, GOLDEN_INPUT, GOLDEN_OUTPUT, *({LABELS} & set(bundle.manifest.files)), RUN)
     manifest = bundle.manifest
     package = manifest.runtimes[0].split()[0] if manifest.runtimes else AI_EDGE_LITERT.package
     python = session.python(package)

@@ -198,8 +198,8 @@ def read_keras(
     check_map_sizes(f"'{path}'", model)
     options: dict[str, Option] = {"size": int(model.inputs[0].shape[1])}
     kind = QuantizedModel if isinstance(model, QFXModel) else FloatModel
-    if values and preprocessing is None:
-        preprocessing = AS_THEY_ARE
+    if values and stated is None and (preprocessing is None or not _is_image(tuple(model.inputs[0].shape[1:]))):
+        preprocessing = AS_THEY_ARE  # the range of an 8-bit vector may look like that of pixels
     taken = take_off_head(model, preprocessing, channel_order)
     return kind(
         name=safe_name(model.name),
@@ -236,10 +236,13 @@ def _of_size(model: Any, path: Path, size: int | None) -> Any:
         raise EdgekitError(f"'{path}' cannot take images of shape {fixed}: {(str(error).splitlines() or [''])[0]}") from error
 
 
+def _is_image(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[2] in (1, 3)
+
+
 def _assumed(shape: tuple[int, ...]) -> str:
     """What is said where nothing tells what an input of this shape takes."""
-    image = len(shape) == 3 and shape[2] in (1, 3)
-    return ASSUMED if image else f"{ASSUMED}. If it takes no images at all, give its inputs with --calibration FILE.npy"
+    return ASSUMED if _is_image(shape) else f"{ASSUMED}. If it takes no images at all, give its inputs with --calibration FILE.npy"
 
 
 def _read_graph(path: Path, request: ModelRequest) -> GraphFile:
