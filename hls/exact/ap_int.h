@@ -151,6 +151,15 @@ integer<W, S> operator<<(const integer<W, S> a, const T places) {
     return a * (1LL << checked_places(places));
 }
 
+// By so many places as a value says.
+template <int W, bool S, int W2, bool S2> integer<W, S> operator>>(const integer<W, S> a, const integer<W2, S2> places) {
+    return a >> operand<integer<W2, S2>>::value(places);
+}
+
+template <int W, bool S, int W2, bool S2> integer<W, S> operator<<(const integer<W, S> a, const integer<W2, S2> places) {
+    return a << operand<integer<W2, S2>>::value(places);
+}
+
 // A memory word, least byte first.
 template <int W> struct word {
     unsigned char bytes[(W + 7) / 8];
