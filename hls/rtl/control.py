@@ -59,7 +59,7 @@ def control_of(function: Function) -> Control:
     paths, above, certain = {}, {}, {}
     for state in states:
         blocks = {state, *_reached(targets[state], targets, heads)}
-        inner = {one: [] if one == state else [before for before in sources[one] if before in blocks] for one in blocks}
+        inner = {one: [] if one == state else [before for before in sources[one] if before in blocks] for one in targets if one in blocks}
         paths[state] = tuple(TopologicalSorter(inner).static_order())
         before: dict[str, frozenset[str]] = {}
         always: dict[str, frozenset[str]] = {}
