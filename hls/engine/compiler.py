@@ -56,7 +56,7 @@ POSITIONS = (512, 256, 128, 64, 1)
 """Cells of a job that are tried, for all layers and then for those of one width: large jobs read weights less often and have fewer ends,
 small ones need less memory and let the two arrays overlap."""
 SLACKS = (1, 0)
-CUTS = (0, 1 / 32, 1 / 8, 1 / 4)
+CUTS = (0, 1 / 32, 1 / 8, 1 / 4, 1 / 2)
 """Shares of the map memory up to which a tensor that everything goes through is held whole."""
 ROUNDS = 2
 
@@ -91,9 +91,11 @@ class _Search:
         if key in self.tried:
             return
         self.tried.add(key)
-        found = _program(self.here, height, plan.slack, cuts)
+        found = _program(self.here, height, plan.slack, cuts, self.cycles)
         if isinstance(found, int):
             self.missing.append(found)
+            return
+        if found is None:
             return
         cycles = found.beats + (memory_waits(found, self.rate) if self.rate else 0)
         if self.best is None or cycles < self.cycles:
@@ -138,8 +140,11 @@ def lower(graph: IntegerGraph, size: EngineSize) -> Lowering:
     return here
 
 
-def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str]) -> Program | int:
-    """A program whose tiles have these heights, or the words for which there was no room."""
+def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str], worth: int) -> Program | int | None:
+    """A program whose tiles have these heights; the words for which there was no room; None where an array alone takes `worth` beats.
+
+    `worth`: the cycles of the best program so far, 0 if there is none.
+    """
     lowered, size = here.lowered, here.size
     order = order_of(lowered, height, cuts)
     uses = uses_of(lowered, order, slack)
@@ -152,11 +157,13 @@ def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str]
     for tile in order:
         task = lowered.tasks[tile.task]
         jobs = task.make(views, rows[tile.task], tile.first, tile.rows)
-        steps.append(Step(task.op, jobs, task.tensor, tile.first * task.out_rows, tile.rows * task.out_rows))
+        steps.append(Step(task.op, jobs, chain_beats(jobs, size), task.tensor, tile.first * task.out_rows, tile.rows * task.out_rows))
+    if 0 < worth <= max(sum(step.passes.beats for step in steps if step.matrix == matrix) for matrix in (True, False)):
+        return None
     timed, beats = scheduled(steps, [access_of(lowered, tile) for tile in order], views, size)
     tasks = [lowered.tasks[tile.task] for tile in order]
     traffic = Traffic(
-        weights=size.row_bytes * sum(chain_beats(step.jobs, size).rows for step in steps),
+        weights=size.row_bytes * sum(step.passes.rows for step in steps),
         image=sum(task.image_bytes * tile.rows for task, tile in zip(tasks, order, strict=True)),
         results=sum(task.result_bytes * tile.rows for task, tile in zip(tasks, order, strict=True)),
         program=JOB_BYTES * sum(len(step.jobs) for step in steps),

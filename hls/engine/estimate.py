@@ -14,7 +14,7 @@ import numpy as np
 
 from edgekit.arrays import Array
 from edgekit.hls.engine.cost import STREAM_ROWS, Design
-from edgekit.hls.engine.program import JOB_BYTES, Kind, Program, Step, VectorJob, busy, chain_beats
+from edgekit.hls.engine.program import JOB_BYTES, Kind, Program, Step, VectorJob, busy
 from edgekit.targets import Board
 
 SLICE = 256
@@ -117,7 +117,7 @@ def demand(program: Program, matrix: bool) -> Array:
 
 def ddr_bytes(step: Step, program: Program) -> int:
     """Bytes that a step moves between DDR and the chip."""
-    found = chain_beats(step.jobs, program.size).rows * program.size.row_bytes + JOB_BYTES * len(step.jobs)
+    found = step.passes.rows * program.size.row_bytes + JOB_BYTES * len(step.jobs)
     maps = [job for job in step.jobs if isinstance(job, VectorJob) and job.kind in (Kind.LOAD, Kind.STORE)]
     return found + sum(job.line * job.loops.rows for job in maps)
 

@@ -228,11 +228,11 @@ def chained(before: Step, after: Step, size: EngineSize) -> int:
 
     The other array need not wait for the end: both go through the words of a pixel in the same order, each when it has been written.
     """
-    end = chain_beats(before.jobs, size).beats + LATENCY
+    end = before.passes.beats + LATENCY
     if len(before.jobs) > 1 or len(after.jobs) > 1 or before.matrix == after.matrix:
         return end
     maker, taker = before.jobs[0], after.jobs[0]
-    made, taken = passes_of(maker, size), passes_of(taker, size)
+    made, taken = before.passes, after.passes
     words = maker.out.pixel
     if not made.group or maker.out_word or words != (maker.out_words if isinstance(maker, MatrixJob) else maker.count):
         return end
@@ -252,11 +252,12 @@ def chained(before: Step, after: Step, size: EngineSize) -> int:
 class Step:
     """The jobs that make some rows of a tensor, one after the other on one array, from beat `start` on until `end`.
 
-    `tensor`, `first_row`, `rows`: what they write; "" if it is none of the graph's.
+    `passes`: of all jobs. `tensor`, `first_row`, `rows`: what they write; "" if it is none of the graph's.
     """
 
     op: str
     jobs: tuple[Job, ...]
+    passes: Passes
     tensor: str
     first_row: int
     rows: int

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from edgekit.hls.engine.lower import Lowered
 from edgekit.hls.engine.order import Tile
-from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, chain_beats, chained
+from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, chained
 from edgekit.hls.engine.size import EngineSize
 
 AHEAD = 40
@@ -92,7 +92,7 @@ def scheduled(steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[
     """The steps with their beats, in the same order, and the beats of all."""
     waits, follows = before(accesses, views), previous_writers(accesses)
     banks = [_ports(access, views, size) for access in accesses]
-    beats = [chain_beats(step.jobs, size) for step in steps]
+    beats = [step.passes for step in steps]
     queues = {matrix: [index for index, step in enumerate(steps) if step.matrix == matrix] for matrix in (True, False)}
     free, head_from = {True: 0, False: 0}, {True: 0, False: 0}
     ports: dict[tuple[bool, tuple[bool, int]], int] = defaultdict(int)
