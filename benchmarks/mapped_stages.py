@@ -1,0 +1,241 @@
+"""Stages of the kernels as Yosys maps them, beside what is estimated of them.
+
+mapped_stages.py draw -o TABLE [--graphs N] [--seed S]     adds stages of drawn graphs in drawn foldings to a table
+mapped_stages.py planned -o TABLE GRAPH.onnx FOLDING.json    adds the stages of a planned network, each kind and size once
+mapped_stages.py compare TABLE...                          the error of the estimates, by kernel
+
+A table is JSON: a list of rows, each with the stage's kind, its fields and Yosys' counts. A stage that the table has is not mapped again.
+Weight readers are left out: an AXI master is not in the kernels' own code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.graph import (
+    Add,
+    Conv2D,
+    DepthwiseConv2D,
+    DepthwiseConv2DTranspose,
+    GraphBuilder,
+    IntegerGraph,
+    MatMul,
+    MaxPool,
+    Multiply,
+    Slice,
+    read_onnx,
+    same_padding,
+)
+from edgekit.hls.dataflow import dataflow_of
+from edgekit.hls.folding import Folding, WeightPlacement, read_folding
+from edgekit.hls.kernels.base import Stage
+from edgekit.hls.kernels.registry import STAGES
+from edgekit.hls.ops import legal_foldings
+from edgekit.hls.plan.resources import stage_cost
+from edgekit.hls.project.project import plan_simulation
+from edgekit.hls.rtl.mapping import map_stages
+from edgekit.hls.rtl.project import project_rtl
+from edgekit.hls.rtl.verilog import StageRtl
+from edgekit.targets import find_board
+
+FAMILY = "xc7"
+LANES_MAX = 64
+"""Products a cycle of a drawn folding: what is wider takes Yosys minutes."""
+TOGETHER = 3
+"""Stages that one call of Yosys maps."""
+DRAWN_MOST = {"Fork": 1, "Resize": 2, "Window": 3}
+"""Of a drawn graph, so many of these at most."""
+
+
+def drawn_graph(rng: np.random.Generator) -> IntegerGraph:
+    """Ops of every kind with kernels of their own, all on one input."""
+    made = GraphBuilder("drawn")
+    side, channels = int(rng.integers(4, 15)), int(rng.choice([8, 12, 16, 24, 32, 48]))
+    x = made.input("x", (side, side, channels), signed=True, binary_point=4)
+    kernels = ((1, Conv2D), (1, Conv2D), (3, Conv2D), (3, DepthwiseConv2D), (3, DepthwiseConv2D), (side, DepthwiseConv2D))
+    maps = [x]
+    for kernel, kind in (*kernels, (2, DepthwiseConv2DTranspose)):
+        maps.append(_weighted(made, rng, kind, x, kernel))
+    channels_of = {made.tensors[name].shape: name for name in maps}
+    same = channels_of.get((side, side, channels), x)
+    outputs = [
+        *maps[1:],
+        made.write(Add("sum", (x, maps[4]), "sum"), signed=True) if made.tensors[maps[4]].shape == (side, side, channels) else same,
+        made.write(MaxPool("pool", x, "pool", (2, 2), (2, 2))),
+        made.write(Multiply("product", (x, x), "product"), signed=True, binary_point=1),
+        made.write(Multiply("gated", (x, maps[6]), "gated"), signed=True, binary_point=1),
+        made.write(Slice("part", x, "part", channels // 4), shape=(channels // 2,)),
+        made.write(MatMul("scores", (maps[1], maps[1]), "scores", 1, True, np.zeros((1, 1, 1), np.int32)), signed=True, binary_point=-2),
+    ]
+    return made.graph(*dict.fromkeys(name for name in outputs if name != x))
+
+
+def _weighted(made: GraphBuilder, rng: np.random.Generator, kind: type, source: str, kernel: int) -> str:
+    """Weights of six bits, or of few set bits; shifts from a smallest one up to 1, 3, 7 or 11 more."""
+    rows, columns, depth = made.tensors[source].shape
+    name = f"{kind.__name__.lower()}{len(made.ops)}"
+    outputs = int(rng.choice([8, 16, 24, 40])) if kind is Conv2D else depth
+    shape = (kernel, kernel, depth, outputs) if kind is Conv2D else (kernel, kernel, depth)
+    few = rng.random() < 0.15
+    magnitudes = rng.choice([1, 2, 4, 8, 16], shape) if few else np.clip(np.abs(rng.normal(0, 10, shape)).astype(np.int64), 0, 31)
+    weights = (4 * magnitudes * rng.choice([-1, 1], shape)).astype(np.int8)
+    bias = (4 * rng.integers(-600, 600, outputs) + 2).astype(np.int32)
+    least, further = int(rng.integers(4, 9)), int(rng.choice([0, 1, 2, 3, 5, 7, 11]))
+    shifts = least + rng.integers(0, further + 1, outputs)
+    signed = bool(rng.random() < 0.4)
+    options: dict[str, Any] = {}
+    if kind is not DepthwiseConv2DTranspose and kernel == 3:
+        stride = int(rng.choice([1, 1, 2]))
+        options = {"strides": (stride, stride), "padding": same_padding((rows, columns), (3, 3), (stride, stride))}
+    points = tuple(int(shift) - made.tensors[source].binary_point + 4 for shift in shifts)
+    op = kind(name, source, name, weights, bias, points, **options)
+    return made.write(op, signed=True if kind is Conv2D and kernel == 1 else signed, binary_point=4)
+
+
+def drawn_plan(graph: IntegerGraph, rng: np.random.Generator) -> dict[str, Folding]:
+    plan = {}
+    for op in graph.ops:
+        legal = [one for one in legal_foldings(graph, op) if one.pe * one.simd <= LANES_MAX and one.pe <= 16 and one.simd <= 16]
+        lanes = np.array([one.pe * one.simd * (4 if one.weights is WeightPlacement.DDR else 1) for one in legal])
+        chances = 1 / lanes**0.5
+        plan[op.name] = legal[int(rng.choice(len(legal), p=chances / chances.sum()))]
+    return plan
+
+
+def flat(one: Any) -> Any:
+    """A stage's fields as JSON has them, without its names."""
+    if is_dataclass(one):
+        return {field.name: flat(getattr(one, field.name)) for field in fields(one) if field.name not in ("name", "op")}
+    return one.value if isinstance(one, Enum) else list(one) if isinstance(one, tuple) else one
+
+
+def stage_of(row: Mapping[str, Any]) -> Stage:
+    """The stage of a row of a table."""
+    kind = next(kind for kind in STAGES if kind.__name__ == row["kind"])
+    return kind("", "", **{field.name: _field(field.name, row["fields"][field.name]) for field in fields(kind)[2:]})
+
+
+def _field(name: str, value: Any) -> Any:
+    from edgekit.graph.ir import Padding, Window
+    from edgekit.hls.kernels.arithmetic import Arithmetic, Sums
+
+    if name == "sums":
+        return Sums(**{**value, "arithmetic": Arithmetic(value["arithmetic"])})
+    if name == "window":
+        pairs = {part: tuple(found) for part, found in value.items() if part != "padding"}
+        return Window(**pairs, padding=Padding(**value["padding"]))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def mapped_rows(
+    graph: IntegerGraph, plan: Mapping[str, Folding], source: str, known: set[str], most: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """Of each stage that is not known: its kind, its fields, Yosys' counts. `most`: of a kind. Slow: seconds for each."""
+    flow = dataflow_of(graph, plan)
+    with tempfile.TemporaryDirectory() as name:
+        for file, content in plan_simulation(graph, find_board("pynq_z2"), plan).items():
+            (Path(name) / file).parent.mkdir(parents=True, exist_ok=True)
+            (Path(name) / file).write_bytes(content)
+        rtl = project_rtl(Path(name), lambda _: None)
+    wanted: list[tuple[dict[str, Any], StageRtl]] = []
+    for stage, found in zip(flow.stages, rtl.stages, strict=True):
+        row = {"kind": type(stage).__name__, "fields": flat(stage)}
+        enough = sum(one["kind"] == row["kind"] for one, _ in wanted) >= most.get(row["kind"], len(flow.stages))
+        if stage.sources and not enough and key_of(row) not in known:
+            known.add(key_of(row))
+            wanted.append((row, found))
+    for begin in range(0, len(wanted), TOGETHER):
+        part = wanted[begin : begin + TOGETHER]
+        for (row, _), one in zip(part, map_stages([found for _, found in part], FAMILY), strict=True):
+            memories = {"memory_lut": sum(found.lut for found in one.memories.values()), "bram18": one.total.bram18}
+            yield {"from": source, **row, "lut": one.logic.lut, "ff": one.logic.ff, "dsp": one.total.dsp, **memories}
+
+
+def key_of(row: Mapping[str, Any]) -> str:
+    return json.dumps([row["kind"], row["fields"]], sort_keys=True)
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    return list(json.loads(path.read_text())) if path.is_file() else []
+
+
+def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+
+
+def add_rows(path: Path, found: Iterator[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    for row in found:
+        rows.append(row)
+        write_table(path, rows)
+        print(f"{row['kind']:12} {row['lut']:5} LUT  {row['from']}", file=sys.stderr, flush=True)
+
+
+def errors(rows: list[dict[str, Any]], what: str) -> list[tuple[str, int, float, float, float, float]]:
+    """By kind, and of all: stages, estimated and mapped in total, the median and the worst of |estimated / mapped - 1|."""
+    by_kind: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        stage = stage_of(row)
+        cost = stage_cost(stage)
+        ours, theirs = {
+            "logic": (stage.logic.lut, row["lut"]),
+            "lut": (cost.lut, row["lut"] + row["memory_lut"]),
+            "dsp": (cost.dsp, row["dsp"]),
+            "bram18": (cost.bram18, row["bram18"]),
+        }[what]
+        if ours or theirs:
+            by_kind.setdefault(row["kind"], []).append((ours, theirs))
+    everything = [pair for pairs in by_kind.values() for pair in pairs]
+    found = []
+    for kind, pairs in [*sorted(by_kind.items()), ("all", everything)]:
+        off = [abs(ours / theirs - 1) if theirs else 1.0 for ours, theirs in pairs]
+        found.append((kind, len(pairs), sum(p[0] for p in pairs), sum(p[1] for p in pairs), float(np.median(off)), max(off, default=0.0)))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    commands = parser.add_subparsers(dest="command", required=True)
+    draw = commands.add_parser("draw")
+    draw.add_argument("-o", "--output", type=Path, required=True)
+    draw.add_argument("--graphs", type=int, default=1)
+    draw.add_argument("--seed", type=int, default=1)
+    planned = commands.add_parser("planned")
+    planned.add_argument("-o", "--output", type=Path, required=True)
+    planned.add_argument("graph", type=Path)
+    planned.add_argument("folding", type=Path)
+    compare = commands.add_parser("compare")
+    compare.add_argument("tables", type=Path, nargs="+")
+    options = parser.parse_args()
+    if options.command == "compare":
+        rows = [row for table in options.tables for row in read_table(table)]
+        for what in ("logic", "lut", "dsp", "bram18"):
+            print(f"| {what} | stages | estimated | mapped | median error | worst |\n| --- | --- | --- | --- | --- | --- |")
+            for kind, count, ours, theirs, median, worst in errors(rows, what):
+                print(f"| {kind} | {count} | {ours:,.0f} | {theirs:,.0f} | {median:.0%} | {worst:.0%} |")
+            print()
+        return 0
+    rows = read_table(options.output)
+    known = {key_of(row) for row in rows}
+    if options.command == "planned":
+        graph = read_onnx(options.graph.read_bytes())
+        add_rows(options.output, mapped_rows(graph, read_folding(options.folding), graph.name, known, {}), rows)
+        return 0
+    for seed in range(options.seed, options.seed + options.graphs):
+        rng = np.random.default_rng(seed)
+        graph = drawn_graph(rng)
+        add_rows(options.output, mapped_rows(graph, drawn_plan(graph, rng), f"drawn {seed}", known, DRAWN_MOST), rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
