@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import zlib
 
 import hypothesis
@@ -18,6 +19,13 @@ __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 # What hypothesis draws follows from the test's name too, on every machine. A deadline would time a machine, not the code.
 hypothesis.settings.register_profile("edgekit", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("edgekit")
+
+
+def pytest_configure() -> None:
+    """Signals are those of a terminal, also where the tests run in the background of a shell, which ignores SIGINT, or under nohup."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -281,7 +281,7 @@ def test_numbers_that_end_end_the_training_and_its_checkpoint(tmp_path: Path) ->
 
 
 def test_what_is_no_file_is_refused_and_not_removed(tmp_path: Path) -> None:
-    with pytest.raises(EdgekitError, match=r"is no whole checkpoint"):
+    with pytest.raises(EdgekitError, match=r"cannot read '.*': Is a directory"):
         train(float_model(), path=tmp_path)
     with pytest.raises(EdgekitError, match="cannot remove the checkpoint"):
         remove_checkpoint(tmp_path)

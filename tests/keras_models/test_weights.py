@@ -176,7 +176,7 @@ def test_refuses_what_leads_out_of_the_file(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "huge.h5")
     with h5py.File(tmp_path / "huge.h5", "r+") as file:
         file.create_dataset("huge", (1 << 40,), "f4", chunks=(1024,))  # claims 4 TiB in a few bytes
-    fails_and_changes_nothing(model, tmp_path / "huge.h5", "more than 2 GiB")
+    fails_and_changes_nothing(model, tmp_path / "huge.h5", "tensors take more than")
 
 
 def test_group_that_holds_itself(tmp_path: Path) -> None:
