@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,58 @@ def read_training_checkpoint(path: Path) -> None:
     read_checkpoint(path, {"epochs": 2, "patience": None}, [np.zeros((3, 4), np.float32), np.zeros(2, np.int64)], 1)
 
 
+def samples(suffix: str) -> Callable[[], bytes]:
+    def make() -> bytes:
+        stream, x = BytesIO(), np.arange(24, dtype=np.float32).reshape(4, 6)
+        if suffix == ".npy":
+            np.save(stream, x)
+        else:
+            np.savez_compressed(stream, x=x, y=np.arange(4))
+        return stream.getvalue()
+
+    return make
+
+
+def read_arrays(path: Path) -> None:
+    from edgekit.jobs.samples import read_samples
+
+    read_samples(path)
+
+
+GRAPH = "saved_model.pb"
+
+
+@cache
+def saved_model() -> dict[str, bytes]:
+    """The files of a SavedModel that Keras wrote."""
+    from tempfile import TemporaryDirectory
+
+    from edgekit.keras_models.layers.legacy_keras import import_keras
+
+    keras = import_keras()
+    model = keras.Sequential([keras.layers.Input((6, 6, 3)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()])
+    with TemporaryDirectory() as folder:
+        model.save(folder, save_format="tf")
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def part_of_saved_model(changed: str) -> tuple[Callable[[], bytes], Callable[[Path], None]]:
+    """How one file of a SavedModel is made, and how the model is read with that file changed."""
+
+    def read(path: Path) -> None:
+        from edgekit.jobs.model_files import read_model
+
+        folder = path.with_suffix(".saved")
+        for name, content in (saved_model() | {changed: path.read_bytes()}).items():
+            if changed == GRAPH and name == "keras_metadata.pb":
+                continue  # where Keras' configuration is, the graph is not read
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        read_model(folder)
+
+    return lambda: saved_model()[changed], read
+
+
 def read_manifest(path: Path) -> None:
     from edgekit.bundle import open_bundle, parse_manifest
 
@@ -270,6 +323,11 @@ KINDS = (
     Kind("npz", ".npz", golden("tiny_state_dict.npz"), read_checkpoint),
     Kind("safetensors", ".safetensors", safetensors, read_checkpoint),
     Kind("training checkpoint", ".checkpoint", training_checkpoint, read_training_checkpoint),
+    Kind("inputs, npy", ".npy", samples(".npy"), read_arrays),
+    Kind("inputs, npz", ".npz", samples(".npz"), read_arrays),
+    Kind("SavedModel, graph", ".pb", *part_of_saved_model(GRAPH), few=2),
+    Kind("SavedModel, Keras", ".pb", *part_of_saved_model("keras_metadata.pb"), few=2),
+    Kind("SavedModel, variables", ".index", *part_of_saved_model("variables/variables.index"), few=2),
     Kind("manifest", ".json", manifest, read_manifest),
     Kind("labels", ".txt", lambda: "tench\ngoldfish\nécole\n".encode(), read_labels),
     Kind("folding", ".json", text({"conv": {"pe": 4, "simd": 2, "weights": "rom"}}), read_folding),
