@@ -78,6 +78,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_few_bits_taught_without_labels(trained: tuple[Path, str], unlabelled: Path, tmp_path: Path) -> None:
     from edgekit.keras_models.files.model_files import load_model, read_notes
     from edgekit.keras_models.qfx.freeze import freeze

@@ -59,7 +59,7 @@ def its_position_encoding_is_one_convolution_and_its_head_one_layer(model: Any, 
     assert after["Dense"] == 1 and "dist_head" not in [layer.name for layer in exported.layers]
 
 
-@pytest.mark.parametrize("name", ["sbcformer_xs", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", [pytest.param("sbcformer_xs", marks=pytest.mark.slow), "mobilenet_v3_small"])
 def test_both_forms_are_saved_and_loaded(name: str, rng: np.random.Generator, tmp_path: Any) -> None:
     model, images = lively(name, rng, size=32)
     for form in (model, inference_form(model)):

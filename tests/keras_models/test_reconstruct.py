@@ -58,7 +58,7 @@ def lost(model: Any, quantized: Any, images: Any) -> float:
     return float(np.mean((given - real) ** 2) / np.var(real))
 
 
-@pytest.mark.parametrize("activation", ["relu6", "relu"])
+@pytest.mark.parametrize("activation", ["relu6", pytest.param("relu", marks=pytest.mark.slow)])
 def test_it_loses_less_than_bias_correction_on_images_that_it_has_not_seen(activation: str, rng: np.random.Generator) -> None:
     before = after = 0.0
     for _ in range(3):
