@@ -29,7 +29,7 @@ def test_efforts_have_names() -> None:
     ("origin", "calibration", "said", "effort"),
     [
         ("file", "digits", None, Effort.FULL),
-        ("file", "synthesized", None, Effort.FULL),
+        ("file", "synthesized", None, Effort.QUICK),
         ("file", None, None, Effort.QUICK),
         ("random", "digits", None, Effort.QUICK),
         ("file", "digits", "quick", Effort.QUICK),

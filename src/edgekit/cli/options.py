@@ -57,7 +57,7 @@ Effort = Annotated[
     typer.Option(
         metavar="quick|full",
         help="For the accuracy of an exact network: quick, seconds; full, minutes, which also reconstructs every layer.",
-        show_default="full for a trained model with --calibration",
+        show_default="full for a trained model with images of its own",
     ),
 ]
 Sensitivity = Annotated[bool, typer.Option("--sensitivity", help="Show what each layer loses, the worst first; with --effort full.")]

@@ -8,7 +8,7 @@ from edgekit.bundle import NUMBERS, SENSITIVITY
 from edgekit.errors import UnknownName, UnsupportedLayer
 from edgekit.graph import IntegerGraph
 from edgekit.images.preprocessing import PIXELS
-from edgekit.jobs.calibration import IMAGES_FULL, IMAGES_QUICK, calibration_images
+from edgekit.jobs.calibration import IMAGES_FULL, IMAGES_QUICK, SYNTHESIZED, calibration_images
 from edgekit.jobs.source import FloatModel, GraphFile, ModelRequest, QuantizedModel, Source
 from edgekit.keras_models import Effort
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, sensitivity_json
@@ -67,10 +67,10 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
 
 def effort_for(request: ModelRequest, source: FloatModel) -> Effort:
     """What the request says; else FULL for a model that was trained, with images that are said to be like its own. Random weights have no
-    accuracy to keep, and of two photographs' crops nothing but the two photographs is learned. Raises UnknownName."""
+    accuracy to keep, and of crops of two photographs or synthesized images nothing but these is learned. Raises UnknownName."""
     if request.effort is not None:
         return find_effort(request.effort)
-    return Effort.FULL if source.weights.origin != "random" and request.calibration is not None else Effort.QUICK
+    return Effort.FULL if source.weights.origin != "random" and request.calibration not in (None, SYNTHESIZED) else Effort.QUICK
 
 
 def find_effort(name: str) -> Effort:
