@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.children import TookTooLong, call
 from edgekit.errors import EdgekitError
 from edgekit.hls.kernels.base import Memory
 from edgekit.hls.plan.resources import memory_cost
 from edgekit.hls.rtl.circuit import MemoryPorts, StageRtl
 from edgekit.hls.rtl.pipeline import content_file, memory_module
+from edgekit.hls.rtl.tools import output_of
 from edgekit.scratch import scratch_folder
 from edgekit.tools import YOSYS, require
 
@@ -82,7 +82,7 @@ def map_stages(stages: Sequence[StageRtl], family: str) -> tuple[MappedStage, ..
         (folder / "top.v").write_text(f"module top();\n{kept}\nendmodule\n")
         read = " ".join(f"{module}.v" for module in modules)
         script = f"read_verilog -sv {read} top.v; synth_xilinx -family {family} -noiopad -noclkbuf -top top; tee -o cells.json stat -json"
-        _call([str(yosys), "-q", "-p", script], folder)
+        output_of([str(yosys), "-q", "-p", script], folder, SECONDS_MAX)
         cells = {module.lstrip("\\"): found["num_cells_by_type"] for module, found in _statistics(folder / "cells.json").items()}
     return tuple(
         MappedStage(_counted(cells[one.name]), {memory.name: _counted(cells[f"{one.name}_{memory.name}"]) for memory in one.memories})
@@ -109,13 +109,3 @@ def _statistics(file: Path) -> dict[str, dict[str, dict[str, int]]]:
     text = file.read_text()
     found: dict[str, dict[str, dict[str, int]]] = json.loads(text[text.index("{") :])["modules"]
     return found
-
-
-def _call(command: list[str], folder: Path) -> None:
-    try:
-        done = call(command, SECONDS_MAX, folder=folder)
-    except TookTooLong:
-        raise EdgekitError(f"{command[0]} took longer than {SECONDS_MAX} s") from None
-    if done.code != 0:
-        tail = "\n".join((done.messages_text + done.output_text).strip().splitlines()[-20:])
-        raise EdgekitError(f"{command[0]} ended with code {done.code}:\n{tail}")

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.arrays import Array
-from edgekit.children import TookTooLong, call
 from edgekit.errors import EdgekitError
 from edgekit.hls.project.description import Description, StreamedTensor, read_description
 from edgekit.hls.rtl.pipeline import TOP, network_files
 from edgekit.hls.rtl.project import ProjectRtl, project_rtl
+from edgekit.hls.rtl.tools import output_of
 from edgekit.progress import Note
 from edgekit.scratch import scratch_folder
 from edgekit.tools import VERILATOR, require
@@ -89,7 +89,7 @@ def open_rtl(project: Path, note: Note) -> Iterator[RtlSimulation]:
         (folder / "simulate_network.cpp").write_text(main)
         note("compiling the simulation of the RTL with Verilator")
         sources = sorted(path.name for path in folder.glob("*.v"))
-        _call([str(verilator), *FLAGS, *sources, "simulate_network.cpp"], folder, BUILD_SECONDS_MAX)
+        output_of([str(verilator), *FLAGS, *sources, "simulate_network.cpp"], folder, BUILD_SECONDS_MAX)
 
         def run(inputs: npt.NDArray[Any], shortened: tuple[str, int] | None = None) -> RtlRun:
             options = [f"+shortened={rtl.top.ports[shortened[0]]}", f"+room={shortened[1]}"] if shortened else []
@@ -127,7 +127,7 @@ def _run(
     lanes = rtl.shapes[rtl.top.ports[stream]].lanes
     (folder / "inputs.bin").write_bytes(batch.tobytes())
     command = ["obj_dir/Vnetwork", "inputs.bin", str(lanes), str(CYCLES_MAX), f"+frames={len(batch)}", *options]
-    said = _call(command, folder, RUN_SECONDS_MAX).split("\n")
+    said = output_of(command, folder, RUN_SECONDS_MAX).split("\n")
     ends: dict[int, list[int]] = {}
     for line in said:
         if line.startswith("end "):
@@ -157,14 +157,3 @@ def _values(file: Path, tensor: StreamedTensor, frames: int) -> Array:
     if found.size < frames * tensor.values:
         raise EdgekitError(f"the RTL's stream of tensor '{tensor.name}' has {found.size} values for {frames} frames of {tensor.values}")
     return found[: frames * tensor.values].view(tensor.dtype).reshape(-1, *tensor.shape)
-
-
-def _call(command: list[str], folder: Path, seconds: int) -> str:
-    try:
-        done = call(command, seconds, folder=folder)
-    except TookTooLong:
-        raise EdgekitError(f"{command[0]} took longer than {seconds} s") from None
-    if done.code != 0:
-        tail = "\n".join((done.messages_text + done.output_text).strip().splitlines()[-20:])
-        raise EdgekitError(f"{command[0]} ended with code {done.code}:\n{tail}")
-    return done.output_text
