@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgekit.keras_models.zoo.build import build_model, count
     from edgekit.keras_models.zoo.count_layers import Counts
     from edgekit.keras_models.zoo.network import Network
-    from edgekit.keras_models.zoo.networks import NETWORKS, find_network
+    from edgekit.keras_models.zoo.networks import NETWORKS, find_network, is_network
 else:
     __getattr__ = lazy(
         __name__,
@@ -43,7 +43,7 @@ else:
             "zoo.build": ("build_model", "count"),
             "zoo.count_layers": ("Counts",),
             "zoo.network": ("Network",),
-            "zoo.networks": ("NETWORKS", "find_network"),
+            "zoo.networks": ("NETWORKS", "find_network", "is_network"),
         },
     )
 
@@ -64,6 +64,7 @@ __all__ = [
     "freeze",
     "import_weights",
     "inference_form",
+    "is_network",
     "load_model",
     "quantize",
     "require_exact_form",

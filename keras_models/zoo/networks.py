@@ -1,8 +1,9 @@
-"""The networks there are. Imports no TensorFlow."""
+"""The networks there are, and tables in files beside them. Imports no TensorFlow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from edgekit.errors import UnknownName
@@ -14,6 +15,8 @@ from edgekit.keras_models.zoo.mobilenet_v3 import MOBILENETS_V3
 from edgekit.keras_models.zoo.network import Network
 from edgekit.keras_models.zoo.rapidnet import RAPIDNETS
 from edgekit.keras_models.zoo.sbcformer import SBCFORMERS
+from edgekit.keras_models.zoo.table import network_of
+from edgekit.keras_models.zoo.table_file import is_table_name, read_table
 
 NETWORKS: Mapping[str, Network] = MappingProxyType(
     {
@@ -23,8 +26,15 @@ NETWORKS: Mapping[str, Network] = MappingProxyType(
 )
 
 
+def is_network(name: str) -> bool:
+    """Whether it names a network of the zoo, or the file of an architecture table."""
+    return name in NETWORKS or is_table_name(name)
+
+
 def find_network(name: str) -> Network:
-    """The network of that name. Raises UnknownName."""
-    if name not in NETWORKS:
-        raise UnknownName("network", name, NETWORKS)
-    return NETWORKS[name]
+    """The network of that name, or of the table in that file. Raises UnknownName, EdgekitError for a file that is no table."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if is_table_name(name):
+        return network_of(read_table(Path(name)))
+    raise UnknownName("network", name, NETWORKS)

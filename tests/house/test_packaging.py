@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def package_files(suffixes: tuple[str, ...]) -> set[str]:
     """What is under src/edgekit, symlinks followed, as names in the wheel."""
     found = set()
-    for folder in ("src/edgekit", "keras_models", "tflite", "hls", "firmware", "fpga_projects"):
+    for folder in ("src/edgekit", "keras_models", "tflite", "hls", "firmware", "fpga_projects", "search"):
         base = ROOT / folder
         inside = "edgekit" if folder.startswith("src") else f"edgekit/{folder}"
         for path in base.rglob("*"):
@@ -53,9 +53,10 @@ def package_files(suffixes: tuple[str, ...]) -> set[str]:
 def test_the_wheel_holds_every_module_and_header(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for package in ("keras_models", "tflite", "hls", "firmware", "fpga_projects"):
+    for package in ("keras_models", "tflite", "hls", "firmware", "fpga_projects", "search"):
         assert f"edgekit/{package}/__init__.py" in names
     assert "edgekit/py.typed" in names
+    assert {f"edgekit/search/spaces/{name}.json" for name in ("board", "device")} <= names
     assert package_files((".py", ".h", ".cc", ".cpp", ".mk", ".dts", ".jinja", ".tcl")) <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

@@ -1,4 +1,4 @@
-"""edgekit models [NAME]: the zoo."""
+"""edgekit models [NAME|FILE]: the zoo, or a table in a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ WIDTH_IN_FILES = 160
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="One network, in detail.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|FILE]", help="One network, in detail; or the file of an architecture table (.json).", show_default=False
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the networks: parameters, multiply-accumulates, published accuracy, sizes, what they export to. Of one: its layers."""
@@ -82,9 +87,9 @@ def _table(*columns: tuple[str, Any]) -> Any:
 
 def _counts(network: Network) -> Counts:
     """Counts the variant that has the plain name: alpha 1 at the default size."""
-    from edgekit.keras_models import count
+    from edgekit.keras_models.zoo.network import count_request, make_request
 
-    return count(network.name)
+    return count_request(make_request(network))
 
 
 def _exports(counts: Counts) -> list[str]:
@@ -116,11 +121,11 @@ def _facts(network: Network) -> dict[str, Any]:
 
 def _rows(network: Network) -> list[dict[str, Any]]:
     """A row for each alpha, at the default size."""
-    from edgekit.keras_models import count
+    from edgekit.keras_models.zoo.network import count_request, make_request
 
     rows = []
     for alpha in sorted(network.alphas, reverse=True):
-        counts = count(network.name, alpha=alpha)
+        counts = count_request(make_request(network, alpha=alpha))
         rows.append(
             {
                 "network": network.name,

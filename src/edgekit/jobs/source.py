@@ -17,7 +17,7 @@ from edgekit.images.preprocessing import AS_THEY_ARE, BGR, MINUS_ONE_TO_ONE, RGB
 from edgekit.jobs.answers import answers_of_graph, answers_of_model, require_one_output
 from edgekit.jobs.model_files import FILE_SUFFIXES, digest_of_model, is_graph_file, is_model_file, read_model
 from edgekit.jobs.samples import is_samples
-from edgekit.keras_models import NETWORKS, find_network
+from edgekit.keras_models import find_network, is_network
 from edgekit.keras_models.reading.head import TURNED, take_off_head, turn_channels
 from edgekit.plan import safe_name
 from edgekit.progress import Note
@@ -32,7 +32,8 @@ ASSUMED = (
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """`model`: a zoo name or a file. `weights`, `alpha`, `size` and `classes` belong to a zoo name; None is the network's default.
+    """`model`: a zoo name, an architecture table (.json), which counts as one, or a model file. `weights`, `alpha`, `size` and `classes`
+    belong to a zoo name; None is the network's default.
 
     `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, a .npy or .npz file
     of inputs, or None for crops of scikit-learn's two photographs. A file's network whose preprocessing nothing says takes what such
@@ -107,16 +108,16 @@ def load_source(request: ModelRequest, note: Note = lambda _: None) -> Source:
     """
     path = Path(request.model)
     check_path(path)
-    if request.model not in NETWORKS and is_model_file(path):
+    if not is_network(request.model) and is_model_file(path):
         _refuse_zoo_options(request)
         if is_graph_file(path):
             return _read_graph(path, request)
         return read_keras(
             path, note, request.preprocessing, request.channel_order, size=request.size, values=is_samples(request.calibration)
         )
-    if request.model not in NETWORKS and path.exists():
+    if not is_network(request.model) and path.exists():
         kinds = f"a SavedModel folder, or a file that ends in {', '.join(FILE_SUFFIXES)}"
-        raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, {kinds}")
+        raise EdgekitError(f"'{path}' is no model: name one that `edgekit models` lists, a table that `edgekit search` wrote, {kinds}")
     find_network(request.model)
     source = _build(request, note)
     return source if request.channel_order != BGR else _turned(source)
@@ -129,7 +130,7 @@ def _build(request: ModelRequest, note: Note) -> FloatModel:
     given: dict[str, Any] = {"alpha": request.alpha, "size": request.size, "classes": request.classes}
     wanted = make_request(find_network(request.model), **{name: value for name, value in given.items() if value is not None})
     options: dict[str, Option] = {"alpha": wanted.alpha, "size": wanted.size, "classes": wanted.classes}
-    preprocessing = request.preprocessing or NETWORKS[request.model].preprocessing
+    preprocessing = request.preprocessing or wanted.network.preprocessing
     note(f"building {wanted.model_name}")
     model = build_model(request.model, alpha=wanted.alpha, size=wanted.size, classes=wanted.classes)
     if request.weights is not None:

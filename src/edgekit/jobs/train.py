@@ -17,7 +17,7 @@ from edgekit.jobs.dataset import DIGITS, load_dataset, load_unlabelled
 from edgekit.jobs.model_files import is_graph_file, is_model_file
 from edgekit.jobs.samples import is_samples
 from edgekit.jobs.source import GraphFile, KerasSource, ModelRequest, load_source, read_keras
-from edgekit.keras_models import NETWORKS, Precisions
+from edgekit.keras_models import Precisions, find_network, is_network
 from edgekit.keras_models.training.images import SUFFIXES, Split
 from edgekit.keras_models.training.stored_images import split_as_taken
 from edgekit.plan import check_file_destination, check_here
@@ -209,8 +209,8 @@ def _refuse(data: str, *, exact: bool, qfx: bool, precisions: Precisions | None,
 def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact: bool, note: Note) -> _Start:
     if _is_untrained(request):
         return _fresh(request, data, master, exact, note)
-    if request.model in NETWORKS and request.classes is None:
-        split = _load(data, request.size or NETWORKS[request.model].default_size, note)
+    if is_network(request.model) and request.classes is None:
+        split = _load(data, request.size or find_network(request.model).default_size, note)
         request = replace(request, classes=_class_count(split, master))
     source = load_source(request, note)
     if isinstance(source, GraphFile):
@@ -231,7 +231,7 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         model, changes = bn_form(model, split.train.images[:IMAGES_QUICK])
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
-    reason = None if request.model in NETWORKS else _no_exact_form(model, split)
+    reason = None if is_network(request.model) else _no_exact_form(model, split)
     if exact and reason is not None:
         raise UnsupportedLayer(f"{reason} Without --exact it is trained as it is")
     warnings = source.warnings if reason is None else (*source.warnings, f"there is no exact form of this model: {reason}")
@@ -273,7 +273,7 @@ def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: 
     from edgekit.keras_models import build_model, set_norm_mix
     from edgekit.keras_models.layers.legacy_keras import import_keras
 
-    size = request.size or NETWORKS[request.model].default_size
+    size = request.size or find_network(request.model).default_size
     note(f"reading {data}")
     split = _load(data, size, note)
     classes = request.classes or _class_count(split, master)
@@ -281,7 +281,7 @@ def _fresh(request: ModelRequest, data: str, master: KerasSource | None, exact: 
     options: dict[str, Any] = {} if request.alpha is None else {"alpha": request.alpha}
     model = build_model(request.model, size=size, classes=classes, form="bn" if exact else "published", **options)
     set_norm_mix(model, 1)
-    preprocessing = request.preprocessing or NETWORKS[request.model].preprocessing
+    preprocessing = request.preprocessing or find_network(request.model).preprocessing
     return _Start(model=model, split=split_as_taken(split, preprocessing), name=model.name, preprocessing=preprocessing, notes=())
 
 
@@ -327,7 +327,7 @@ def _float_teacher(start: _Start) -> Teacher:
 
 
 def _is_untrained(request: ModelRequest) -> bool:
-    return request.model in NETWORKS and request.weights is None
+    return is_network(request.model) and request.weights is None
 
 
 def _taught(split: Split, lesson: Teacher) -> Split:
