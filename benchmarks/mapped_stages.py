@@ -24,11 +24,13 @@ import numpy as np
 
 from edgekit.graph import (
     Add,
+    Concat,
     Conv2D,
     DepthwiseConv2D,
     DepthwiseConv2DTranspose,
     GraphBuilder,
     IntegerGraph,
+    Lookup,
     MatMul,
     MaxPool,
     Multiply,
@@ -49,16 +51,16 @@ from edgekit.hls.rtl.verilog import StageRtl
 from edgekit.targets import find_board
 
 FAMILY = "xc7"
-LANES_MAX = 64
+LANES_MAX = 32
 """Products a cycle of a drawn folding: what is wider takes Yosys minutes."""
-TOGETHER = 3
+TOGETHER = 2
 """Stages that one call of Yosys maps."""
-DRAWN_MOST = {"Fork": 1, "Resize": 2, "Window": 3}
-"""Of a drawn graph, so many of these at most."""
+DRAWN_MOST = {"Fork": 0, "Resize": 2, "Window": 2}, {"Fork": 1, "Resize": 1}
+"""Of a drawn graph of weighted ops, of a drawn graph of others: so many of these at most."""
 
 
 def drawn_graph(rng: np.random.Generator) -> IntegerGraph:
-    """Ops of every kind with kernels of their own, all on one input."""
+    """Weighted ops of every kind, and a few others, all on one input."""
     made = GraphBuilder("drawn")
     side, channels = int(rng.integers(4, 15)), int(rng.choice([8, 12, 16, 24, 32, 48]))
     x = made.input("x", (side, side, channels), signed=True, binary_point=4)
@@ -75,9 +77,31 @@ def drawn_graph(rng: np.random.Generator) -> IntegerGraph:
         made.write(Multiply("product", (x, x), "product"), signed=True, binary_point=1),
         made.write(Multiply("gated", (x, maps[6]), "gated"), signed=True, binary_point=1),
         made.write(Slice("part", x, "part", channels // 4), shape=(channels // 2,)),
-        made.write(MatMul("scores", (maps[1], maps[1]), "scores", 1, True, np.zeros((1, 1, 1), np.int32)), signed=True, binary_point=-2),
     ]
     return made.graph(*dict.fromkeys(name for name in outputs if name != x))
+
+
+def drawn_others(rng: np.random.Generator) -> IntegerGraph:
+    """Ops without weights on one input: matrix products of both layouts, tables, sums, joins, products, slices, pools."""
+    made = GraphBuilder("drawn")
+    side, heads, depth = int(rng.integers(2, 8)), int(rng.choice([1, 1, 2, 3])), int(rng.choice([8, 12, 16, 20, 24]))
+    cells, channels = side * side, heads * depth
+    x = made.input("x", (side, side, channels), signed=True, binary_point=4)
+    many = bool(rng.random() < 0.3)
+    biases = [4 * rng.integers(-600, 600, (side, side, last) if many else (1, 1, 1)).astype(np.int32) for last in (heads * cells, channels)]
+    pool = int(rng.choice([2, min(3, side)]))
+    table = rng.integers(-128, 128, 256).astype(np.int8)
+    outputs = [
+        made.write(MatMul("scores", (x, x), "scores", heads, True, biases[0]), signed=True, binary_point=-2),
+        made.write(MatMul("mixed", ("scores", x), "mixed", heads, False, biases[1]), signed=True, binary_point=-5),
+        made.write(Lookup("table", x, "table", table), signed=True, binary_point=4),
+        made.write(Add("sum", (x, "table"), "sum"), signed=True),
+        made.write(Multiply("product", (x, "table"), "product"), signed=True, binary_point=1),
+        made.write(Concat("joined", (x, "sum"), "joined")),
+        made.write(MaxPool("pool", x, "pool", (pool, pool), (pool, pool))),
+        made.write(Slice("part", x, "part", channels // 4), shape=(channels // 2,)),
+    ]
+    return made.graph(*outputs)
 
 
 def _weighted(made: GraphBuilder, rng: np.random.Generator, kind: type, source: str, kernel: int) -> str:
@@ -209,6 +233,7 @@ def main() -> int:
     draw.add_argument("-o", "--output", type=Path, required=True)
     draw.add_argument("--graphs", type=int, default=1)
     draw.add_argument("--seed", type=int, default=1)
+    draw.add_argument("--others", action="store_true", help="ops without weights")
     planned = commands.add_parser("planned")
     planned.add_argument("-o", "--output", type=Path, required=True)
     planned.add_argument("graph", type=Path)
@@ -232,8 +257,9 @@ def main() -> int:
         return 0
     for seed in range(options.seed, options.seed + options.graphs):
         rng = np.random.default_rng(seed)
-        graph = drawn_graph(rng)
-        add_rows(options.output, mapped_rows(graph, drawn_plan(graph, rng), f"drawn {seed}", known, DRAWN_MOST), rows)
+        graph, most = (drawn_others(rng), DRAWN_MOST[1]) if options.others else (drawn_graph(rng), DRAWN_MOST[0])
+        source = f"drawn{' others' if options.others else ''} {seed}"
+        add_rows(options.output, mapped_rows(graph, drawn_plan(graph, rng), source, known, most), rows)
     return 0
 
 

@@ -215,12 +215,11 @@ class _Stage:
         terms = [times(self._operand(name, 32, state, block), factor) for name, factor in sum_.factors]
         return " + ".join([*terms, literal(sum_.constant, 32)] if sum_.constant or not terms else terms)
 
-    def _address(self, array: str, sum_: Sum, state: str, block: str) -> str:
-        """A wire with the word's address; one for each expression."""
-        key = (array, self._sum(sum_, state, block))
+    def _address(self, what: str, size: int, sum_: Sum, state: str, block: str) -> str:
+        """A wire with a place among `size`; one for each expression, so that it is seen where several are the same."""
+        key = (what, self._sum(sum_, state, block))
         if key not in self.addresses:
-            width = max(1, (self.memories[array].words - 1).bit_length())
-            self.addresses[key] = self.text.wire(f"a{len(self.addresses)}", width, key[1])
+            self.addresses[key] = self.text.wire(f"a{len(self.addresses)}", max(1, (size - 1).bit_length()), key[1])
         return self.addresses[key]
 
     def _load(self, state: str, block: str, one: Instruction) -> str:
@@ -229,7 +228,7 @@ class _Stage:
         if pointer.bank is not None and pointer.bank.factors:
             raise Refused(f"the translator knows no bank that is chosen when it is read, as in {self.name}")
         bank, lane = pointer.bank.constant if pointer.bank else 0, memory.lane(pointer)
-        at = self._address(pointer.array, memory.word(pointer), state, block)
+        at = self._address(pointer.array, memory.words, memory.word(pointer), state, block)
         read = self.reads[pointer.array, bank][state]
         if at not in read:
             read.append(at)
@@ -244,10 +243,8 @@ class _Stage:
         pointer = self.pointers.of(address(one))
         memory = self.memories[pointer.array]
         data = self.text.unsigned(self._operand(one.operands[0], one.width, state, block), self._lane_bits(pointer.array))
-        bank = ""
-        if pointer.bank is not None:
-            bank = self.text.unsigned(self._sum(pointer.bank, state, block), max(1, (memory.banks - 1).bit_length()))
-        at = self._address(pointer.array, memory.word(pointer), state, block)
+        bank = self._address(f"bank of {pointer.array}", memory.banks, pointer.bank, state, block) if pointer.bank else ""
+        at = self._address(pointer.array, memory.words, memory.word(pointer), state, block)
         self.writes[pointer.array].append(_Write(state, condition, bank, at, memory.lane(pointer), data, block))
 
     def _lane_bits(self, array: str) -> int:

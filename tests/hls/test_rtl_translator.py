@@ -71,6 +71,7 @@ NESTS = {
 MEMORIES = {
     "fill and emit": [(7, 8, 1, 1)],
     "tokens backwards": [(9, 16, 1, 1)],
+    "tokens in two banks": [(5, 16, 1, 1), (5, 16, 1, 1)],
     "four read at once": [],
 }
 KEPT = {
@@ -78,6 +79,9 @@ KEPT = {
     "tokens backwards": """two kept[9];
         for (unsigned i = 0; i < 9; i++) { kept[i] = pairs.read(); }
         for (unsigned i = 0; i < 9; i++) { pairs.write(kept[8 - i]); }""",
+    "tokens in two banks": """two kept[2][5]; unsigned bank = 0, place = 0;
+        for (unsigned i = 0; i < 10; i++) { kept[bank][place] = pairs.read(); place += bank; bank = 1 - bank; }
+        for (unsigned i = 0; i < 5; i++) { one y; y[0] = kept[0][i][0] + kept[1][i][1]; out.write(y); }""",
     "four read at once": """ap_int<8> kept[4];
         for (unsigned i = 0; i < 9; i++) { kept[i & 3] = in.read()[0];
           one y; y[0] = kept[0] + kept[1] + kept[2] + kept[3]; out.write(y); }""",
