@@ -11,7 +11,8 @@ schedule   the beat at which each job starts
 compiler   from a graph to a program
 interpret  runs a program
 estimate   how long it takes; cost: what an engine takes of a board
-descriptor the program as the circuit reads it
+descriptor the jobs as the circuit reads them
+program_file the program's file, with head and checksum, as it lies in a board's memory; pack: from a compiled program to it
 
 The circuit is edgekit_engine.h with the headers beside it; edgekit.hls.simulation.engine runs its C simulation.
 """
