@@ -32,7 +32,7 @@ from edgekit.hls.engine.lowering import Lowering, begin
 from edgekit.hls.engine.matrix_ops import conv, dense, matmul
 from edgekit.hls.engine.order import cuts_of, heights, order_of, uses_of
 from edgekit.hls.engine.placement import place
-from edgekit.hls.engine.program import JOB_BYTES, Program, Step, Traffic, chain_beats
+from edgekit.hls.engine.program import JOB_BYTES, Program, Step, Traffic, chain_beats, map_bytes
 from edgekit.hls.engine.schedule import access_of, scheduled
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.engine.vector_ops import add, concat, cut, depthwise, keep, load, lookup, max_pool, multiply, reshape, upsample
@@ -63,10 +63,11 @@ ROUNDS = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """How the order and the memory are made: cells of a job by the width of its map, tiles of slack,
+    """How the order and the memory are made: cells of a job by the width of its map, and of some tasks by their own, tiles of slack,
     the words up to which maps are cuts."""
 
     positions: Mapping[int, int]
+    own: Mapping[int, int]
     slack: int
     cut_words: int
 
@@ -85,7 +86,7 @@ class _Search:
 
     def attempt(self, plan: Plan) -> None:
         lowered = self.here.lowered
-        height = heights(lowered.tasks, self.here.size, plan.positions)
+        height = heights(lowered.tasks, self.here.size, plan.positions, plan.own)
         cuts = cuts_of(lowered, plan.cut_words)
         key = (tuple(height), plan.slack, cuts)
         if key in self.tried:
@@ -115,11 +116,14 @@ def compile_graph(graph: IntegerGraph, size: EngineSize, rate: DdrRate | None = 
     widths = sorted({task.cols for task in here.lowered.tasks}, reverse=True)
     search = _Search(here, rate)
     for number, slack, share in product(POSITIONS, SLACKS, CUTS):
-        search.attempt(Plan(dict.fromkeys(widths, number), slack, int(share * size.map_words)))
+        search.attempt(Plan(dict.fromkeys(widths, number), {}, slack, int(share * size.map_words)))
     for _, width in product(range(ROUNDS), widths):
         for number, slack in product(POSITIONS, SLACKS):
             if search.plan:
                 search.attempt(replace(search.plan, positions={**search.plan.positions, width: number}, slack=slack))
+    for task, number in product(_narrowing(here.lowered), POSITIONS):
+        if search.plan:
+            search.attempt(replace(search.plan, own={**search.plan.own, task: number}))
     if search.best is None:
         raise EdgekitError(
             f"{graph.name} does not fit an engine with {size.map_bytes:,} bytes of map memory: there is no room for"
@@ -127,6 +131,16 @@ def compile_graph(graph: IntegerGraph, size: EngineSize, rate: DdrRate | None = 
             " smaller --size"
         )
     return search.best
+
+
+def _narrowing(lowered: Lowered) -> list[int]:
+    """Tasks of the vector array that make a narrower map than they read: jobs that suit the layers behind them may be too large for those
+    before."""
+    return [
+        index
+        for index, task in enumerate(lowered.tasks)
+        if not task.matrix and any(lowered.stores[read.store].cols > task.cols > 1 for read in task.reads)
+    ]
 
 
 def lower(graph: IntegerGraph, size: EngineSize) -> Lowering:
@@ -157,15 +171,15 @@ def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str]
     for tile in order:
         task = lowered.tasks[tile.task]
         jobs = task.make(views, rows[tile.task], tile.first, tile.rows)
-        steps.append(Step(task.op, jobs, chain_beats(jobs, size), task.tensor, tile.first * task.out_rows, tile.rows * task.out_rows))
+        first, count = tile.first * task.out_rows, tile.rows * task.out_rows
+        steps.append(Step(task.op, jobs, chain_beats(jobs, size), task.tensor, first, count, passed=task.passed))
     if 0 < worth <= max(sum(step.passes.beats for step in steps if step.matrix == matrix) for matrix in (True, False)):
         return None
     timed, beats = scheduled(steps, [access_of(lowered, tile) for tile in order], views, size)
-    tasks = [lowered.tasks[tile.task] for tile in order]
     traffic = Traffic(
         weights=size.row_bytes * sum(step.passes.rows for step in steps),
-        image=sum(task.image_bytes * tile.rows for task, tile in zip(tasks, order, strict=True)),
-        results=sum(task.result_bytes * tile.rows for task, tile in zip(tasks, order, strict=True)),
+        image=sum(map_bytes(job) for step in steps for job in step.jobs if step.tensor or step.op == "input"),
+        results=sum(map_bytes(job) for step in steps for job in step.jobs if step.op.startswith("output ")),
         program=JOB_BYTES * sum(len(step.jobs) for step in steps),
     )
     graph = here.graph
@@ -185,5 +199,5 @@ def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str]
 
 def _seen(here: Lowering, lowered: Lowered, views: Mapping[str, Any]) -> dict[str, Any]:
     """Each tensor that a task makes: where it lies, and the bytes of its channels."""
-    made = {task.tensor: task.output for task in lowered.tasks if task.tensor}
+    made = {name: task.output for task in lowered.tasks for name in (task.tensor, task.passed) if name}
     return {name: (views[store], tuple(here.layouts[name].bytes.tolist())) for name, store in made.items()}

@@ -13,19 +13,23 @@ from edgekit.errors import EdgekitError
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR
 from edgekit.hls.kernels.base import Cost, Memory
-from edgekit.hls.plan.resources import SYSTEM, memory_cost
+from edgekit.hls.plan.resources import LUT_BITS, SYSTEM, memory_cost
 from edgekit.targets import Board, Resources
 
 SUM_BITS = 32
 PRODUCTS_ADDED = 3
 """Products that are added in DSP slices before packed sums are taken apart: -128 * -128 three times stays within a field of 17 bits."""
 LUTS_OF_A_PRODUCT = 45
-"""8 x 6 bits in LUTs: the vector array's third column of a kernel."""
+"""8 x 6 bits in LUTs: columns of a kernel that the vector array has no multipliers for."""
+TAPS_IN_DSP = 2
+"""Columns of a kernel that the vector array multiplies in DSP slices: their products share the input, so both lie in one."""
 LUTS_OF_A_BYTE_PRODUCT = 71
 """8 x 8 bits in LUTs, for gates."""
+LUTS_OF_A_TABLE = 256 * 8 // 64 * 2
+"""256 bytes that are written and read."""
 CONTROL_LUTS = 1_500
 """Of an array: nine counters and their ends, three addresses, the fields of a job. A folded kernel's control is 200 (hls/kernels)."""
-STREAM_ROWS = 1_024
+MATRIX_ROWS, VECTOR_ROWS = 1_536, 512
 """Rows of each array's weights that a FIFO holds: what it bridges when memory is busy."""
 URAM_WORDS, URAM_BITS = 4_096, 72
 
@@ -40,11 +44,11 @@ class Design:
 
 
 ENGINES: dict[str, Design] = {
-    "xczu3eg": Design(EngineSize(simd=16, words=2, banks=16, bank_words=2048, positions=512), 250.0),
-    "xc7z020": Design(EngineSize(simd=16, words=1, banks=10, bank_words=2048, positions=512), 125.0),
-    "xczu7ev": Design(EngineSize(simd=16, words=6, banks=6, bank_words=24_576, positions=512), 250.0, uram=True),
-    "xczu9eg": Design(EngineSize(simd=16, words=6, banks=16, bank_words=6_144, positions=512), 250.0),
-    "xck26": Design(EngineSize(simd=16, words=4, banks=6, bank_words=16_384, positions=512), 250.0, uram=True),
+    "xczu3eg": Design(EngineSize(simd=16, words=2, banks=16, bank_words=2048, positions=512, taps=5), 250.0),
+    "xc7z020": Design(EngineSize(simd=16, words=1, banks=10, bank_words=2048, positions=512, taps=5), 125.0),
+    "xczu7ev": Design(EngineSize(simd=16, words=6, banks=6, bank_words=24_576, positions=512, taps=5), 250.0, uram=True),
+    "xczu9eg": Design(EngineSize(simd=16, words=6, banks=16, bank_words=6_144, positions=512, taps=5), 250.0),
+    "xck26": Design(EngineSize(simd=16, words=4, banks=6, bank_words=16_384, positions=512, taps=5), 250.0, uram=True),
 }
 """By the part's device. docs/engine.md has the sizes that lost."""
 
@@ -63,9 +67,10 @@ def resources(design: Design) -> Resources:
     size = design.size
     total = SYSTEM + _arrays(size) + _memories(design)
     weight_registers = 2 * size.products * 8
+    tables = 2 * size.lanes  # of both arrays: memory of LUTs, and a register of a byte behind each
     return Resources(
-        lut=ceil(total.lut),
-        ff=ceil(total.ff) + weight_registers,
+        lut=ceil(total.lut) + tables * LUTS_OF_A_TABLE,
+        ff=ceil(total.ff) + weight_registers + tables * 8,
         bram36=ceil(total.bram36),
         dsp=total.dsp,
         uram=_urams(size) if design.uram else 0,
@@ -77,24 +82,30 @@ def _arrays(size: EngineSize) -> Cost:
     chunks = ceil(size.simd / PRODUCTS_ADDED)
     matrix = size.lanes * (SUM_BITS + chunks * (18 + 9) + requantize)
     weight_fill = size.products * 8 / 2  # a row, or a column of a map: one more input on each register, two registers a LUT
-    vector = size.lanes * (LUTS_OF_A_PRODUCT + LUTS_OF_A_BYTE_PRODUCT + size.taps * 16 + 2 * SUM_BITS + requantize)
-    table = size.lanes * 256 * 8 / 64 * 2
-    reads = (size.simd + size.lanes) * 8 * size.banks / 3
+    in_dsp = min(TAPS_IN_DSP, size.taps) // 2 * 2
+    products = (size.taps - in_dsp) * LUTS_OF_A_PRODUCT + LUTS_OF_A_BYTE_PRODUCT
+    vector = size.lanes * (products + size.taps * 16 + 2 * SUM_BITS + requantize)
+    reads = (size.simd + 2 * size.lanes) * 8 * size.banks / 3
     writes = size.banks * (size.lanes * 8 + 24)
-    luts = ARITHMETIC_FACTOR * (matrix + vector) + weight_fill + table + reads + writes + 2 * CONTROL_LUTS
-    return Cost(lut=luts, dsp=ceil(size.products / 2) + size.lanes * ceil((size.taps - 1) / 2))
+    luts = ARITHMETIC_FACTOR * (matrix + vector) + weight_fill + reads + writes + 2 * CONTROL_LUTS
+    return Cost(lut=luts, dsp=ceil(size.products / 2) + size.lanes * (in_dsp // 2))
 
 
 def _memories(design: Design) -> Cost:
     size = design.size
     sums = memory_cost(Memory("sums", size.positions, size.lanes * SUM_BITS))
-    stream = memory_cost(Memory("stream", STREAM_ROWS, 8 * size.row_bytes))
-    total = sums + sums + stream + stream
+    total = sums + sums + _fifo(MATRIX_ROWS, size) + _fifo(VECTOR_ROWS, size)
     if not design.uram:
         part = memory_cost(Memory("maps", ceil(size.bank_words / size.words), 8 * size.simd))
         for _ in range(size.banks * size.words):
             total = total + part
     return total
+
+
+def _fifo(rows: int, size: EngineSize) -> Cost:
+    """Of the weight stream: block RAM for what fills it, and LUTs for the bits beside it."""
+    columns, rest = divmod(8 * size.row_bytes, 36)
+    return memory_cost(Memory("stream", rows, 36 * columns)) + Cost(lut=ceil(rows / LUT_BITS) * rest * 2)
 
 
 def _urams(size: EngineSize) -> int:

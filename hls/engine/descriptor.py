@@ -10,7 +10,7 @@ import numpy as np
 
 from edgekit.arrays import Array
 from edgekit.hls.engine.program import JOB_BEATS, JOB_BYTES, Job, Kind, MatrixJob, Program, VectorJob, View, passes_of
-from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.engine.size import GATHERED_WORDS, EngineSize
 
 FIELDS: tuple[tuple[str, int], ...] = (
     ("start", 32),
@@ -29,7 +29,7 @@ FIELDS: tuple[tuple[str, int], ...] = (
 )
 """Name and bits. A MOVE's six numbers of 32 bits lie in the fourteen fields from kernel_h on."""
 MOVED_FROM = "kernel_h"
-OWN_BIAS, Y_CELL, TABLE = 1, 2, 4
+OWN_BIAS, Y_CELL, TABLE, PAIR = 1, 2, 4, 8
 """Bits of `flags`."""
 
 
@@ -60,12 +60,17 @@ def job_words(job: Job, start: int, size: EngineSize) -> Array:
         **_view("y", job.y, loops.first_row),
     }
     if isinstance(job, MatrixJob):
-        values |= {"kind": job.source.value, "x_words": job.x_words, "count": job.out_words, "flags": OWN_BIAS * job.own_bias}
+        values |= {"kind": job.source.value, "x_words": job.x_words, "count": job.out_words}
+        values["flags"] = OWN_BIAS * job.own_bias + TABLE * job.table
         values |= {"y_word": job.y_word, "y_first": job.y_first, "y_lanes": job.y_lanes}
         values["out_lift"] = _lift(loops.first_row, job.out.ring)
     else:
         values |= {"kind": job.kind.value, "count": job.count, "taps": job.taps, "walk": job.walk, "shift": job.shift, "line": job.line}
-        values |= {"flags": Y_CELL * job.y_cell + TABLE * job.table, **_pair("first", job.out_first), **_pair("step", job.out_step)}
+        values |= {
+            "flags": Y_CELL * job.y_cell + TABLE * job.table + PAIR * job.pair,
+            **_pair("first", job.out_first),
+            **_pair("step", job.out_step),
+        }
         values |= dict(zip(("column_step", "column_first", "column_bytes"), job.columns, strict=True))
         values["out_lift"] = _lift(job.out_first[0] + loops.first_row * job.out_step[0], job.out.ring)
         if job.kind is Kind.MOVE:
@@ -162,8 +167,8 @@ def size_cpp(size: EngineSize) -> str:
         "row_bytes": size.row_bytes,
         "constants_a_row": size.constants_a_row,
         "constant_rows": size.constant_rows,
-        "matrix_rows": size.weight_rows(size.lanes),
         "table_rows": size.table_rows,
+        "gathered": GATHERED_WORDS * size.simd,
         "bank_part": ceil(size.bank_words / size.words),
     }
     lines = ["struct engine_size {", *(f"    static const unsigned {name} = {value};" for name, value in constants.items()), "};", ""]

@@ -33,25 +33,48 @@ Job:
     }
 }
 
-// The image as the words that LOAD jobs write, `words` of them a token: of each pixel its bytes, 0 outside the line.
+// The image as the words that LOAD jobs write, `words` of them a token: of each pixel the bytes that lie under it, 0 outside the image,
+// of one line or of the `kernel_h` lines under a convolution's kernel.
 //
-// Loops:  Line   the bytes of a line      Token   the line's tokens      both with an initiation interval of 1
+// Loops:  Place  the bytes of a pixel      Line   the bytes of a line      Token   the row's tokens      with an initiation interval of 1
 template <class SIZE_T>
 void read_engine_image(const short *jobs, const unsigned job_count, const unsigned char *image, hls::stream<engine_token<SIZE_T>> &out) {
     static unsigned char line[engine_line_max];
     #pragma HLS ARRAY_PARTITION variable=line cyclic factor=64
+    static short tap_of[SIZE_T::gathered], byte_of[SIZE_T::gathered]; // of a pixel's bytes: the line, and where in it
+    #pragma HLS ARRAY_PARTITION variable=tap_of complete
+    #pragma HLS ARRAY_PARTITION variable=byte_of complete
 Job:
     for (unsigned number = 0; number < job_count; number++) {
         const engine_job job = read_engine_job(jobs + number * engine_job_halves);
         if (job.kind != engine_load) {
             continue;
         }
+        short tap = 0, byte_of_tap = 0;
+    Place:
+        for (unsigned place = 0; place < SIZE_T::gathered; place++) {
+            #pragma HLS PIPELINE II=1
+            tap_of[place] = tap;
+            byte_of[place] = byte_of_tap;
+            if (++byte_of_tap == job.column_bytes) {
+                byte_of_tap = 0;
+                tap++;
+            }
+        }
     Row:
         for (int row = job.first_row; row < job.first_row + job.rows; row++) {
-        Line:
-            for (int byte = 0; byte < job.line; byte++) {
-                #pragma HLS PIPELINE II=1
-                line[byte] = image[row * job.line + byte];
+            const int top = row * job.stride_h - job.pad_h;
+        Tap:
+            for (int number = 0; number < job.kernel_h; number++) {
+                if (top + number < 0 || top + number >= job.x_rows) {
+                    continue;
+                }
+                EDGEKIT_ENGINE_COUNT(image, job.line);
+            Line:
+                for (int byte = 0; byte < job.line; byte++) {
+                    #pragma HLS PIPELINE II=1
+                    line[number * job.line + byte] = image[(top + number) * job.line + byte];
+                }
             }
             int col = 0, word = 0;
         Token:
@@ -63,9 +86,12 @@ Job:
                     const int start = job.column_first + col * job.column_step;
                     for (unsigned s = 0; s < SIZE_T::simd; s++) {
                         #pragma HLS UNROLL
-                        const int inside = word * int(SIZE_T::simd) + int(s), byte = start + inside;
-                        const bool there = col < job.cols && inside < job.column_bytes && byte >= 0 && byte < job.line;
-                        found.word[w].byte[s] = there ? line[byte] : 0;
+                        const int place = word * int(SIZE_T::simd) + int(s);
+                        const bool many = job.kernel_h > 1 && place < int(SIZE_T::gathered);
+                        const int of = many ? tap_of[place] : 0, inside = many ? byte_of[place] : place, byte = start + inside;
+                        const bool under = of < job.kernel_h && inside < job.column_bytes && top + of >= 0 && top + of < job.x_rows;
+                        const bool there = col < job.cols && under && byte >= 0 && byte < job.line;
+                        found.word[w].byte[s] = there ? line[of * job.line + byte] : 0;
                     }
                     word = word + 1 == job.count ? 0 : word + 1;
                     col += word == 0;

@@ -34,6 +34,9 @@ template <unsigned BANKS> struct engine_ports {
 template <class memory_T> void engine_watch(unsigned beat, const memory_T &memory);
 #define EDGEKIT_ENGINE_COUNT(what, number) engine_counted.what += (number)
 #define EDGEKIT_ENGINE_BEAT(beat, memory) engine_watch(beat, memory)
+// Words before they are looked up: they are tensors too, which lie nowhere in hardware.
+#define EDGEKIT_ENGINE_PASSED_WORDS(SIZE_T) engine_word<SIZE_T> passed[SIZE_T::banks * SIZE_T::bank_words];
+#define EDGEKIT_ENGINE_PASSED(memory, address, word) (memory).passed[address] = (word)
 #else
 template <unsigned BANKS> struct engine_ports {
     void next_beat() {}
@@ -42,6 +45,8 @@ template <unsigned BANKS> struct engine_ports {
 };
 #define EDGEKIT_ENGINE_COUNT(what, number)
 #define EDGEKIT_ENGINE_BEAT(beat, memory)
+#define EDGEKIT_ENGINE_PASSED_WORDS(SIZE_T)
+#define EDGEKIT_ENGINE_PASSED(memory, address, word)
 #endif
 
 } // namespace nnet

@@ -16,7 +16,6 @@ namespace nnet {
 
 static const int engine_pass_min = 10; // beats of a pass, so that a sum is back before it is read again
 enum { engine_stream = 0, engine_of_rows = 1, engine_of_columns = 2 };
-enum { engine_own_bias = 1, engine_y_cell = 2, engine_table = 4 };
 
 // Two products that share x in one 25 x 18 multiplier, 17 bits apart; three are added before they are taken apart:
 // 3 * 128 * 128 < 2^16. With x in 0..255 the weights are within +-31, and 3 * 31 * 255 is less.
@@ -59,6 +58,7 @@ template <class SIZE_T> struct matrix_array {
     int sums[SIZE_T::positions][lanes];
     signed char now[lanes][simd], next[lanes][simd];
     int bias[lanes], code[lanes], next_bias[lanes], next_code[lanes];
+    engine_lookup<SIZE_T> table;
     const short *jobs;
     unsigned job_count, running, filling; // the job that runs or is next; the one whose weights come in
     engine_job job, fill_job;
@@ -80,11 +80,13 @@ template <class SIZE_T> struct matrix_array {
         if (!active && running < job_count && job.start <= now_beat) {
             EDGEKIT_ENGINE_COUNT(late, job.start != now_beat);
             active = true;
-            group = tap_h = tap_w = word = at = row = col = constant = 0;
+            group = tap_h = tap_w = word = at = row = col = constant = table.row = 0;
         }
         if (active) {
             EDGEKIT_ENGINE_COUNT(busy[1], 1);
-            if (job.kind == engine_stream) {
+            if (table.load(job.flags, rows, 1)) {
+                // the job's first beats
+            } else if (job.kind == engine_stream) {
                 if (at == 0) {
                     take_weights();
                 }
@@ -118,7 +120,13 @@ template <class SIZE_T> struct matrix_array {
 
     static int passes(const engine_job &one) { return one.kernel_h * one.kernel_w * one.x_words; }
 
-    int rows_of_fill() const { return int(SIZE_T::matrix_rows) + (fill_pass == 0 ? int(SIZE_T::constant_rows) : 0); }
+    // Rows of a pass: the last group may have fewer words.
+    static int weight_rows(const engine_job &one, const int group) {
+        const int left = one.count - group * int(SIZE_T::words), words = left < int(SIZE_T::words) ? left : int(SIZE_T::words);
+        return (words * int(simd) + int(SIZE_T::row_words) - 1) / int(SIZE_T::row_words);
+    }
+
+    int rows_of_fill() const { return weight_rows(fill_job, fill_group) + (fill_pass == 0 ? int(SIZE_T::constant_rows) : 0); }
 
     void fill(hls::stream<engine_row<SIZE_T>> &rows) {
         if (!fill_open || filled == rows_of_fill()) {
@@ -196,7 +204,7 @@ template <class SIZE_T> struct matrix_array {
         if (end && group + 1 == groups(job)) {
             return place();
         }
-        const int rows = int(SIZE_T::matrix_rows) + (end ? int(SIZE_T::constant_rows) : 0);
+        const int rows = weight_rows(job, end ? group + 1 : group) + (end ? int(SIZE_T::constant_rows) : 0);
         return rows < place() ? place() : rows;
     }
 
@@ -278,7 +286,8 @@ template <class SIZE_T> struct matrix_array {
                     const unsigned p = w * simd + s;
                     out.byte[s] = static_cast<unsigned char>(engine_requantize(sum[p], code[p], job.low, job.high));
                 }
-                memory.write(address + int(w), out, 1);
+                EDGEKIT_ENGINE_PASSED(memory, address + int(w), out);
+                memory.write(address + int(w), table.of(job.flags, out), 1);
             }
         }
     }

@@ -5,10 +5,12 @@
 
 #include "ap_int.h"
 #include "edgekit_engine_count.h"
+#include "hls_stream.h"
 
 namespace nnet {
 
-static const unsigned engine_line_max = 8192; // bytes of a line of the image
+static const unsigned engine_line_max = 8192; // bytes of the image's lines under a row of a kernel
+enum { engine_own_bias = 1, engine_y_cell = 2, engine_table = 4, engine_pair = 8 };
 
 template <class SIZE_T> struct engine_word {
     unsigned char byte[SIZE_T::simd];
@@ -70,9 +72,43 @@ inline int engine_slot(const int row, const int lift, const int ring) {
     return lifted >= ring ? lifted - ring : lifted;
 }
 
+// The table of an array's job, a copy a lane, and the row of it that comes next.
+template <class SIZE_T> struct engine_lookup {
+    unsigned char entry[SIZE_T::table_rows * SIZE_T::row_bytes];
+    int row;
+
+    // Takes a row of the stream in front of the job's first pass, as long as some are missing.
+    bool load(const int flags, hls::stream<engine_row<SIZE_T>> &rows, const int array) {
+        #pragma HLS INLINE
+        if (!(flags & engine_table) || row == int(SIZE_T::table_rows)) {
+            return false;
+        }
+        const engine_row<SIZE_T> one = rows.read();
+        EDGEKIT_ENGINE_COUNT(rows[array], 1);
+        for (unsigned byte = 0; byte < SIZE_T::row_bytes; byte++) {
+            #pragma HLS UNROLL
+            entry[unsigned(row) * SIZE_T::row_bytes + byte] = one.byte[byte];
+        }
+        row++;
+        return true;
+    }
+
+    // A word of what a job made, by its table if it has one.
+    engine_word<SIZE_T> of(const int flags, const engine_word<SIZE_T> &made) const {
+        #pragma HLS INLINE
+        engine_word<SIZE_T> found = made;
+        for (unsigned s = 0; s < SIZE_T::simd && (flags & engine_table); s++) {
+            #pragma HLS UNROLL
+            found.byte[s] = entry[made.byte[s]];
+        }
+        return found;
+    }
+};
+
 template <class SIZE_T> struct engine_memory {
     engine_word<SIZE_T> bank[SIZE_T::banks][SIZE_T::words][SIZE_T::bank_part];
     engine_ports<SIZE_T::banks> ports;
+    EDGEKIT_ENGINE_PASSED_WORDS(SIZE_T)
 
     void next_beat() { ports.next_beat(); }
 

@@ -2,8 +2,9 @@
 //
 //     DEPTHWISE   for each group, for each row of the kernel and `taps` columns of it (a pass), for each row, for each column that is read:
 //                     sums[position][lane] += sum over taps of x[lane] * weight[tap][lane], x of the last `taps` columns
-//     ADD, MULTIPLY    two passes: x, then y          MAX   a pass for each tap          COPY   one pass, through a table or not
-//     LOAD, STORE      a token of `words` words a beat                                   MOVE   a byte a beat
+//     ADD, MULTIPLY    two passes: x, then y; one where they lie in different banks; y first, where it is one pixel
+//     MAX   a pass for each tap          COPY   one pass
+//     LOAD, STORE      a token of `words` words a beat          MOVE   a byte a beat
 
 #ifndef EDGEKIT_ENGINE_VECTOR_H_
 #define EDGEKIT_ENGINE_VECTOR_H_
@@ -19,17 +20,17 @@ enum { engine_depthwise, engine_add, engine_multiply, engine_max, engine_copy, e
 
 template <class SIZE_T> struct vector_array {
     static const unsigned lanes = SIZE_T::lanes, simd = SIZE_T::simd, taps = SIZE_T::taps;
-    static const unsigned table_bytes = SIZE_T::table_rows * SIZE_T::row_bytes;
     int sums[SIZE_T::positions][lanes];
     signed char now[taps][lanes], next[taps][lanes];
     int bias[lanes], code[lanes], next_bias[lanes], next_code[lanes];
-    int past[taps][lanes]; // the columns that were read last, the newest at the end
-    unsigned char table[table_bytes];
+    int partial[taps][lanes]; // sums over 1, 2, ... taps that end at the column that was read last
+    int gate[lanes];
+    engine_lookup<SIZE_T> table;
     const short *jobs;
     unsigned job_count, running, filling;
     engine_job job, fill_job;
     bool active, fill_open;
-    int group, tap_h, tap_w, at, row, col, phase, table_row; // tap_w: the first of the pass; phase: columns until the next output
+    int group, tap_h, tap_w, at, row, col, phase; // tap_w: the first of the pass; phase: columns until the next output
     int fill_group, fill_pass, filled;
 
     void begin(const short *list, const unsigned count) {
@@ -47,21 +48,15 @@ template <class SIZE_T> struct vector_array {
         if (!active && running < job_count && job.start <= now_beat) {
             EDGEKIT_ENGINE_COUNT(late, job.start != now_beat);
             active = true;
-            group = tap_h = tap_w = at = row = col = table_row = 0;
+            group = tap_h = tap_w = at = row = col = table.row = 0;
             phase = job.kind == engine_depthwise ? job.taps - 1 : 0;
         }
         if (active) {
             EDGEKIT_ENGINE_COUNT(busy[0], 1);
-            if (job.kind == engine_depthwise) {
+            if (table.load(job.flags, rows, 0)) {
+                // the job's first beats
+            } else if (job.kind == engine_depthwise) {
                 depthwise(memory);
-            } else if ((job.flags & engine_table) && table_row < int(SIZE_T::table_rows)) {
-                const engine_row<SIZE_T> one = rows.read();
-                EDGEKIT_ENGINE_COUNT(rows[0], 1);
-                for (unsigned byte = 0; byte < SIZE_T::row_bytes; byte++) {
-                    #pragma HLS UNROLL
-                    table[unsigned(table_row) * SIZE_T::row_bytes + byte] = one.byte[byte];
-                }
-                table_row++;
             } else {
                 if (at == 0 && last_pass() && group + 1 == groups(job)) { // the next job's weights may come
                     filling++;
@@ -90,6 +85,8 @@ template <class SIZE_T> struct vector_array {
     }
 
     static bool streams(const engine_job &one) { return one.kind == engine_load || one.kind == engine_store || one.kind == engine_move; }
+
+    static bool takes_two(const engine_job &one) { return one.kind == engine_add || one.kind == engine_multiply; }
 
     static int groups(const engine_job &one) { return streams(one) ? 1 : (one.count + int(SIZE_T::words) - 1) / int(SIZE_T::words); }
 
@@ -158,8 +155,8 @@ template <class SIZE_T> struct vector_array {
         if (streams(job)) {
             return true;
         }
-        if (job.kind == engine_add || job.kind == engine_multiply) {
-            return tap_h == 1;
+        if (takes_two(job)) {
+            return tap_h == 1 || (job.flags & engine_pair);
         }
         return tap_h + 1 == job.kernel_h && tap_w + step() >= job.kernel_w;
     }
@@ -174,7 +171,7 @@ template <class SIZE_T> struct vector_array {
         phase = job.taps - 1;
         if (!last_pass()) {
             tap_w += step();
-            if (tap_w >= job.kernel_w || job.kind == engine_add || job.kind == engine_multiply) {
+            if (tap_w >= job.kernel_w || takes_two(job)) {
                 tap_w = 0;
                 tap_h++;
             }
@@ -224,7 +221,8 @@ template <class SIZE_T> struct vector_array {
                     #pragma HLS UNROLL
                     out.byte[s] = static_cast<unsigned char>(value[w * simd + s]);
                 }
-                memory.write(address + int(w), out, 0);
+                EDGEKIT_ENGINE_PASSED(memory, address + int(w), out);
+                memory.write(address + int(w), table.of(job.flags, out), 0);
             }
         }
     }
@@ -241,11 +239,11 @@ template <class SIZE_T> struct vector_array {
             read_x(memory, in_row, in_col, x);
             for (unsigned p = 0; p < lanes; p++) {
                 #pragma HLS UNROLL
-                for (unsigned k = 0; k + 1 < taps; k++) {
+                for (unsigned k = 0; k < taps; k++) { // the taps' products share x, so that two lie in one multiplier
                     #pragma HLS UNROLL
-                    past[k][p] = past[k + 1][p];
+                    const unsigned tap = taps - 1 - k;
+                    partial[tap][p] = (tap > 0 ? partial[tap - 1][p] : 0) + x[p] * now[tap][p];
                 }
-                past[taps - 1][p] = x[p];
             }
             if (phase == 0) {
                 output(memory);
@@ -276,13 +274,7 @@ template <class SIZE_T> struct vector_array {
         int value[lanes];
         for (unsigned p = 0; p < lanes; p++) {
             #pragma HLS UNROLL
-            int sum = first ? bias[p] : sums[number][p];
-            for (unsigned k = 0; k < taps; k++) {
-                #pragma HLS UNROLL
-                if (int(k) < job.taps) {
-                    sum += past[taps - unsigned(job.taps) + k][p] * now[k][p];
-                }
-            }
+            const int sum = (first ? bias[p] : sums[number][p]) + partial[unsigned(job.taps) - 1][p];
             sums[number][p] = sum;
             value[p] = engine_requantize(sum, code[p], job.low, job.high);
         }
@@ -300,8 +292,11 @@ template <class SIZE_T> struct vector_array {
             move(memory);
             return;
         }
-        const int positions = job.rows * job.cols;
-        if (at < positions) {
+        const bool cell = (job.flags & engine_y_cell) && tap_h == 0;
+        const int positions = cell ? 1 : job.rows * job.cols;
+        if (cell && at == 0) {
+            read_words(memory, job.y_base + group * int(SIZE_T::words), true, job.y_signed, gate);
+        } else if (at < positions) {
             position(memory);
         }
         pass_beat(positions < engine_pass_min ? engine_pass_min : positions);
@@ -309,14 +304,15 @@ template <class SIZE_T> struct vector_array {
 
     void position(engine_memory<SIZE_T> &memory) {
         const int number = row * job.cols + col;
-        const bool second = tap_h == 1 && (job.kind == engine_add || job.kind == engine_multiply);
-        int x[lanes];
+        const bool pair = job.flags & engine_pair, cell = job.flags & engine_y_cell;
+        const bool second = takes_two(job) && (tap_h == 1 || pair), other = second && !cell;
+        int x[lanes], y[lanes];
         bool inside = true;
-        if (second) {
-            const int slot = job.flags & engine_y_cell ? 0 : engine_slot(job.first_row + row, job.y_lift, job.y_ring);
-            const int pixel = job.flags & engine_y_cell ? 0 : slot * job.y_cols + col;
-            read_words(memory, job.y_base + pixel * job.y_pixel + group * int(SIZE_T::words), true, job.y_signed, x);
-        } else {
+        if (other) {
+            const int pixel = engine_slot(job.first_row + row, job.y_lift, job.y_ring) * job.y_cols + col;
+            read_words(memory, job.y_base + pixel * job.y_pixel + group * int(SIZE_T::words), true, job.y_signed, y);
+        }
+        if (!other || pair) {
             const int tap = job.kind == engine_max ? 1 : 0;
             inside = read_x(memory, (job.first_row + row) * job.stride_h - job.pad_h + tap * tap_h, col * job.stride_w - job.pad_w + tap * tap_w, x);
         }
@@ -325,16 +321,16 @@ template <class SIZE_T> struct vector_array {
         for (unsigned p = 0; p < lanes; p++) {
             #pragma HLS UNROLL
             const int before = sums[number][p];
-            int sum = x[p];
+            const int one = other && !pair ? before : x[p], two = cell ? gate[p] : y[p];
+            int sum = one;
             if (job.kind == engine_max) {
                 const int most = first_pass() ? job.low : before;
-                sum = inside && x[p] > most ? x[p] : most;
+                sum = inside && one > most ? one : most;
             } else if (second) {
-                sum = job.kind == engine_add ? before + x[p] : before * x[p];
+                sum = job.kind == engine_add ? one + two : one * two;
             }
             sums[number][p] = sum;
-            value[p] = job.flags & engine_table      ? int(table[unsigned(sum) & 255u])
-                       : job.kind == engine_copy     ? sum
+            value[p] = job.kind == engine_copy       ? sum
                        : job.kind == engine_multiply ? engine_clamp((sum + rounding) >> job.shift, job.low, job.high)
                                                      : engine_clamp(sum, job.low, job.high);
         }
@@ -368,7 +364,6 @@ template <class SIZE_T> struct vector_array {
                 }
             }
             if (++col == tokens) {
-                EDGEKIT_ENGINE_COUNT(image, load ? job.line : 0);
                 EDGEKIT_ENGINE_COUNT(results, load ? 0 : width * int(simd));
                 col = 0;
                 row++;

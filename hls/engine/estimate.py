@@ -1,9 +1,9 @@
 """How long a program takes on a board: its beats, and the beats in which an array waits for memory.
 
 The model of memory: each array reads its part of the weight stream through a port of its own, in bursts of 128 bytes and more, of which DDR
-reaches 92 % of its peak (edgekit.targets); FIFOs hold STREAM_ROWS rows ahead of what is needed. The vector array's port also takes the
-image and the program, and brings results away. Time is cut into slices; in each, what the steps read is compared with what has come. Where
-it has not come, the whole engine waits.
+The model of memory: each array reads its part of the weight stream through a port of its own, in bursts of 128 bytes or more, of which DDR
+takes the image and the program, and brings results away. Time is cut into slices; in each, what the steps read is compared with what has
+come. Where it has not come, the whole engine waits.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.arrays import Array
-from edgekit.hls.engine.cost import STREAM_ROWS, Design
-from edgekit.hls.engine.program import JOB_BYTES, Kind, Program, Step, VectorJob, busy
+from edgekit.hls.engine.cost import MATRIX_ROWS, VECTOR_ROWS, Design
+from edgekit.hls.engine.program import JOB_BYTES, Program, Step, busy, map_bytes
+from edgekit.hls.engine.size import EngineSize
 from edgekit.targets import Board
 
 SLICE = 256
@@ -92,11 +93,15 @@ def estimate(program: Program, design: Design, board: Board) -> EngineEstimate:
     )
 
 
+def fifo_bytes(size: EngineSize) -> tuple[int, int, int]:
+    """Of the matrix array's weights, of the vector array's, and of both."""
+    return MATRIX_ROWS * size.row_bytes, VECTOR_ROWS * size.row_bytes, (MATRIX_ROWS + VECTOR_ROWS) * size.row_bytes
+
+
 def memory_waits(program: Program, rate: DdrRate) -> int:
     """Beats in which the engine waits for what it reads."""
-    depth = STREAM_ROWS * program.size.row_bytes
     matrix, vector = (demand(program, array) for array in (True, False))
-    rates, rooms = (rate.port, rate.port, rate.both), (depth, depth, 2 * depth)
+    rates, rooms = (rate.port, rate.port, rate.both), fifo_bytes(program.size)
     waits, ahead = 0.0, [0.0, 0.0, 0.0]
     for needs in zip(matrix, vector, matrix + vector, strict=True):
         ahead = [min(room, have + fast * SLICE) - need for have, fast, room, need in zip(ahead, rates, rooms, needs, strict=True)]
@@ -118,8 +123,7 @@ def demand(program: Program, matrix: bool) -> Array:
 def ddr_bytes(step: Step, program: Program) -> int:
     """Bytes that a step moves between DDR and the chip."""
     found = step.passes.rows * program.size.row_bytes + JOB_BYTES * len(step.jobs)
-    maps = [job for job in step.jobs if isinstance(job, VectorJob) and job.kind in (Kind.LOAD, Kind.STORE)]
-    return found + sum(job.line * job.loops.rows for job in maps)
+    return found + sum(map_bytes(job) for job in step.jobs)
 
 
 def _spread(slices: Array, step: Step, bytes_moved: int) -> None:

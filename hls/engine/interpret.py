@@ -5,8 +5,9 @@ Jobs run in the program's order, of which the schedule keeps what matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -14,32 +15,48 @@ import numpy as np
 
 from edgekit.arrays import Array, Int64
 from edgekit.graph import IntegerGraph
-from edgekit.hls.engine.program import Kind, Loops, MatrixJob, Program, VectorJob, View, Weights
-from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.engine.program import Kind, Loops, MatrixJob, Program, VectorJob, View, Weights, passes_of
+from edgekit.hls.engine.size import TABLE_ENTRIES, EngineSize
 from edgekit.hls.engine.stream import read_constants, read_weights
 
 
 @dataclass
 class Machine:
-    """The map memory, uint8 (words, simd); the weight stream, (rows, row_bytes); the image, (rows, bytes a row); results as they come."""
+    """The map memory, uint8 (words, simd); the weight stream, (rows, row_bytes); the image, (rows, bytes a row); results as they come.
+
+    passed: what was looked up on its way to each word of the memory.
+    """
 
     size: EngineSize
     memory: Array
     stream: Array
     image: Array
     results: list[Array] = field(default_factory=list)
+    passed: Array = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     unpacked: dict[tuple[int, int, int, int], Any] = field(default_factory=dict)
 
-    def weights(self, first: int, groups: int, passes: int, words: int) -> tuple[Array, Int64, Int64]:
-        """Weights (groups, passes, words, simd), biases and codes (groups, lanes) of groups that start at row `first`."""
-        if (first, groups, passes, words) not in self.unpacked:
-            constants, rows = self.size.constant_rows, passes * self.size.weight_rows(words)
-            block = self.stream[first : first + groups * (constants + rows)].reshape(groups, constants + rows, -1)
-            weights = read_weights(block[:, constants:].reshape(groups * rows, -1), words, self.size)
-            sets = [read_constants(one[:constants], self.size) for one in block]
+    def __post_init__(self) -> None:
+        self.passed = np.zeros_like(self.memory)
+
+    def weights(self, job: MatrixJob | VectorJob, passes: int, words: Sequence[int]) -> tuple[Array, Int64, Int64]:
+        """Weights (groups, passes, words of the first group, simd), biases and codes (groups, lanes) of a job.
+
+        words: of simd weights, of each group's passes.
+        """
+        size, read = self.size, passes_of(job, self.size)
+        if (job.weights, len(words), passes, words[0]) not in self.unpacked:
+            block = self.stream[job.weights : job.weights + read.rows]
+            if job.table:
+                block = np.delete(block, slice(read.head, read.head + size.table_rows), axis=0)
+            ends = np.cumsum([0, *(size.constant_rows + passes * size.weight_rows(one) for one in words)])
+            blocks = [block[start:end] for start, end in pairwise(ends)]
+            weights = np.zeros((len(words), passes, words[0], size.simd), np.int8)
+            for number, (one, rows) in enumerate(zip(words, blocks, strict=True)):
+                weights[number, :, :one] = read_weights(rows[size.constant_rows :], one, size)
+            sets = [read_constants(rows[: size.constant_rows], size) for rows in blocks]
             biases, codes = (np.stack(values) for values in zip(*sets, strict=True))
-            self.unpacked[first, groups, passes, words] = (weights.reshape(groups, passes, words, -1), biases, codes)
-        return self.unpacked[first, groups, passes, words]
+            self.unpacked[job.weights, len(words), passes, words[0]] = (weights, biases, codes)
+        return self.unpacked[job.weights, len(words), passes, words[0]]
 
     def read(self, view: View, rows: Int64, cols: Int64, first: int, words: int) -> Int64:
         """Words of pixels: int64 (len(rows), len(cols), words * simd), 0 outside the map."""
@@ -49,12 +66,21 @@ class Machine:
         values = found.view(np.int8 if view.signed else np.uint8).astype(np.int64).reshape(len(rows), len(cols), -1)
         return np.where(inside[:, :, np.newaxis], values, 0)
 
-    def write(self, view: View, rows: Int64, cols: Int64, first: int, values: Int64) -> None:
-        """Words of pixels, from int64 (len(rows), len(cols), words * simd)."""
+    def write(self, view: View, rows: Int64, cols: Int64, first: int, values: Int64, table: Array | None = None) -> None:
+        """Words of pixels, from int64 (len(rows), len(cols), words * simd), looked up in `table`, uint8 (256,), if there is one."""
         words = values.shape[-1] // self.size.simd
         address = view.base + (rows % view.ring)[:, np.newaxis] * view.row_words + cols * view.pixel + first
         shape = (len(rows), len(cols), words, self.size.simd)
-        self.memory[address[:, :, np.newaxis] + np.arange(words)] = values.astype(np.uint8).reshape(shape)
+        made, places = values.astype(np.uint8).reshape(shape), address[:, :, np.newaxis] + np.arange(words)
+        self.passed[places] = made
+        self.memory[places] = made if table is None else table[made]
+
+    def table(self, job: MatrixJob | VectorJob) -> Array | None:
+        """The job's table, behind the head of its rows."""
+        if not job.table:
+            return None
+        first = job.weights + passes_of(job, self.size).head
+        return self.stream[first : first + self.size.table_rows].reshape(-1)[:TABLE_ENTRIES]
 
 
 def interpret(program: Program, graph: IntegerGraph, image: Array) -> dict[str, Array]:
@@ -74,6 +100,11 @@ def interpret(program: Program, graph: IntegerGraph, image: Array) -> dict[str, 
             rows = np.arange(step.first_row, step.first_row + step.rows)
             found = machine.read(view, rows, np.arange(view.cols), 0, view.pixel)
             taken[step.tensor][rows] = found[:, :, np.array(places)].astype(np.uint8)
+            if step.passed:
+                memory, machine.memory = machine.memory, machine.passed
+                found = machine.read(view, rows, np.arange(view.cols), 0, view.pixel)
+                taken[step.passed][rows] = found[:, :, np.array(places)].astype(np.uint8)
+                machine.memory = memory
     made = {name: values.view(graph.tensors[name].dtype).reshape(1, *graph.tensors[name].shape) for name, values in taken.items()}
     made[program.input] = image.astype(tensor.dtype)[np.newaxis]
     for name, source in program.same.items():
@@ -107,8 +138,11 @@ def _matrix(machine: Machine, job: MatrixJob) -> None:
     taps = [(i, j) for i in range(loops.kernel[0]) for j in range(loops.kernel[1])]
     passes = len(taps) * job.x_words
     if job.source is Weights.STREAM:
-        packed, biases, codes = machine.weights(job.weights, groups, passes, size.lanes)
-        weights = packed.transpose(1, 3, 0, 2)
+        words = [size.simd * min(size.words, job.out_words - group * size.words) for group in range(groups)]
+        packed, biases, codes = machine.weights(job, passes, words)
+        whole = np.zeros((groups, passes, size.lanes, size.simd), np.int8)
+        whole[:, :, : packed.shape[2]] = packed
+        weights = whole.transpose(1, 3, 0, 2)
         sums, shifts = biases.reshape(-1), codes.reshape(-1)
     else:
         weights, (sums, shifts) = _from_map(machine, job, groups), _constants(machine, job, groups)
@@ -117,7 +151,7 @@ def _matrix(machine: Machine, job: MatrixJob) -> None:
     total = flat.astype(np.int64).reshape(loops.rows, loops.cols, -1) + sums
     out = _requantized(total, shifts, job.low, job.high)[:, :, : job.out_words * size.simd]
     rows = loops.first_row + np.arange(loops.rows)
-    machine.write(job.out, rows, np.arange(loops.cols), job.out_word, out)
+    machine.write(job.out, rows, np.arange(loops.cols), job.out_word, out, machine.table(job))
 
 
 def _from_map(machine: Machine, job: MatrixJob, groups: int) -> Array:
@@ -153,14 +187,15 @@ def _written(machine: Machine, job: VectorJob, values: Int64) -> None:
     loops = job.loops
     rows = job.out_first[0] + (loops.first_row + np.arange(loops.rows)) * job.out_step[0]
     cols = job.out_first[1] + np.arange(loops.cols) * job.out_step[1]
-    machine.write(job.out, rows, cols, job.out_word, values[:, :, : job.count * machine.size.simd])
+    some = values[:, :, : job.count * machine.size.simd]
+    machine.write(job.out, rows, cols, job.out_word, some, machine.table(job))
 
 
 def _depthwise(machine: Machine, job: VectorJob) -> None:
     size, loops = machine.size, job.loops
     groups, (kernel_h, kernel_w) = ceil(job.count / size.words), loops.kernel
     steps = ceil(kernel_w / job.taps)
-    packed, biases, codes = machine.weights(job.weights, groups, kernel_h * steps, job.taps * size.words)
+    packed, biases, codes = machine.weights(job, kernel_h * steps, [job.taps * size.words] * groups)
     weights = packed.reshape(groups, kernel_h, steps * job.taps, size.lanes).astype(np.int64)
     weights = weights.transpose(1, 2, 0, 3).reshape(kernel_h, steps * job.taps, -1)[:, :, : job.count * size.simd]
     width = job.count * size.simd
@@ -202,11 +237,7 @@ def _max(machine: Machine, job: VectorJob) -> None:
 
 
 def _copy(machine: Machine, job: VectorJob) -> None:
-    values = machine.read(job.x, *_at(job.loops, 0, 0), job.x_word, job.count)
-    if job.table:
-        rows = machine.size.table_rows
-        values = machine.stream[job.weights : job.weights + rows].reshape(-1)[values & 255].astype(np.int64)
-    _written(machine, job, values)
+    _written(machine, job, machine.read(job.x, *_at(job.loops, 0, 0), job.x_word, job.count))
 
 
 def _move(machine: Machine, job: VectorJob) -> None:
@@ -220,14 +251,16 @@ def _move(machine: Machine, job: VectorJob) -> None:
 
 
 def _load(machine: Machine, job: VectorJob) -> None:
-    """Bytes of each line of the image, 0 outside of it."""
+    """Bytes of each line of the image under the window's rows, 0 outside of it."""
     loops, (step, first, count) = job.loops, job.columns
-    rows = loops.first_row + np.arange(loops.rows)
     start = first + np.arange(loops.cols) * step
     byte = start[:, np.newaxis] + np.arange(count)
-    inside = (byte >= 0) & (byte < job.line)
     pixels = np.zeros((loops.rows, loops.cols, job.count * machine.size.simd), np.int64)
-    pixels[:, :, :count] = np.where(inside, machine.image[rows][:, np.clip(byte, 0, job.line - 1)], 0)
+    for number in range(loops.kernel[0]):
+        rows = (loops.first_row + np.arange(loops.rows)) * loops.strides[0] - loops.pad[0] + number
+        inside = ((rows >= 0) & (rows < job.x.rows))[:, np.newaxis, np.newaxis] & (byte >= 0) & (byte < job.line)
+        lines = machine.image[np.clip(rows, 0, job.x.rows - 1)]
+        pixels[:, :, number * count : (number + 1) * count] = np.where(inside, lines[:, np.clip(byte, 0, job.line - 1)], 0)
     _written(machine, job, pixels)
 
 

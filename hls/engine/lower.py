@@ -65,7 +65,7 @@ class Task:
 
     rows, cols: of the positions that it goes through. output: the store that it writes, "" for results that leave the chip.
     out_rows: rows of that store for each row of positions. stream: uint8 (rows, row_bytes), what it reads of the weight stream.
-    tensor: the tensor of the graph that is there when it has run, "" if none. ddr_bytes: of maps, a row.
+    tensor: the tensor of the graph that is there when it has run, "" if none; passed: the one that it was before it was looked up.
     """
 
     op: str
@@ -77,9 +77,8 @@ class Task:
     make: Make
     stream: Array
     tensor: str = ""
+    passed: str = ""
     out_rows: int = 1
-    image_bytes: int = 0
-    result_bytes: int = 0
 
 
 @dataclass

@@ -15,19 +15,21 @@ from edgekit.hls.engine.lower import Task, Views
 from edgekit.hls.engine.lowering import Lowering
 from edgekit.hls.engine.maps import Layout, head_segments, map_shape
 from edgekit.hls.engine.program import Job, Loops, MatrixJob, Weights
-from edgekit.hls.engine.stream import bias_rows, matrix_rows, product_constants, quarter_constants
+from edgekit.hls.engine.stream import bias_rows, matrix_rows, product_constants, quarter_constants, with_table
 from edgekit.hls.engine.vector_ops import copied
 
 WindowLoops: TypeAlias = tuple[Pair, Pair, Pair, Pair]
 """Kernel, strides, padding above and to the left, dilation."""
+POINTWISE: WindowLoops = ((1, 1), (1, 1), (0, 0), (1, 1))
 
 
 def conv(here: Lowering, op: Conv2D) -> None:
     kernel_h, kernel_w, channels, _ = op.weights.shape
-    if here.gathers == op.output:  # the image is loaded as the bytes under each row of the kernel
-        weights = op.weights.reshape(kernel_h, kernel_w * channels, -1)
-        loops = ((kernel_h, 1), (op.strides[0], 1), (op.padding.top, 0), (op.dilation[0], 1))
-        _sum(here, op, op.input, weights, np.arange(kernel_w * channels), loops)
+    if here.gathers == op.output:  # the image is loaded as the bytes under the kernel, or each row of it
+        lines = here.input_lines
+        weights = op.weights.reshape(kernel_h // lines, lines * kernel_w * channels, -1)
+        loops = ((kernel_h, 1), (op.strides[0], 1), (op.padding.top, 0), (op.dilation[0], 1)) if lines == 1 else POINTWISE
+        _sum(here, op, op.input, weights, np.arange(weights.shape[1]), loops)
         return
     weights = op.weights.reshape(kernel_h * kernel_w, channels, -1)
     loops = ((kernel_h, kernel_w), op.strides, (op.padding.top, op.padding.left), op.dilation)
@@ -53,12 +55,13 @@ class _Sum:
     out_words: int
     loops: WindowLoops
     clamp: Pair
+    table: bool
 
     def __call__(self, views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[self.output]
         loops = Loops(first, rows, out.cols, *self.loops)
         x = self.here.view(views, self.source)
-        return (MatrixJob(loops, x, 0, self.x_words, out, 0, self.out_words, *self.clamp, weights=row),)
+        return (MatrixJob(loops, x, 0, self.x_words, out, 0, self.out_words, *self.clamp, weights=row, table=self.table),)
 
 
 def _sum(here: Lowering, op: Conv2D | Dense, source: str, weights: IntArray, places: Int64, loops: WindowLoops) -> None:
@@ -69,19 +72,24 @@ def _sum(here: Lowering, op: Conv2D | Dense, source: str, weights: IntArray, pla
     placed = np.zeros((taps, x_words * size.simd, layout.pixel * size.simd), np.int8)
     placed[:, places[:, np.newaxis], layout.bytes] = weights // 4
     biases, codes = (here.spread(values, layout) for values in quarter_constants(here.graph, op))
-    store = here.store(op.output)
+    output, table = here.written(op.output), here.table(op.output)
+    store, stream = here.store(output), matrix_rows(placed, biases, codes, size)
+    if table is not None:
+        stream = with_table(stream, size.constant_rows + size.group_rows(min(size.words, layout.pixel)), table, size)
+    clamp = clamp_range(op.activation, here.graph.tensors[op.output])
     (kernel_h, _), (stride, _), (pad, _), (dilation, _) = loops
     here.lowered.tasks.append(
         Task(
             op=op.name,
             matrix=True,
             reads=(here.read(source, dilation * (kernel_h - 1) + 1, stride, pad),),
-            output=op.output,
+            output=output,
             rows=store.rows,
             cols=store.cols,
-            make=_Sum(source, op.output, here, x_words, layout.pixel, loops, clamp_range(op.activation, here.graph.tensors[op.output])),
-            stream=matrix_rows(placed, biases, codes, size),
-            tensor=op.output,
+            make=_Sum(source, output, here, x_words, layout.pixel, loops, clamp, table is not None),
+            stream=stream,
+            tensor=output,
+            passed="" if table is None else op.output,
         )
     )
 

@@ -33,18 +33,18 @@ class Use:
     last: int
 
 
-def heights(tasks: Sequence[Task], size: EngineSize, positions: Mapping[int, int]) -> list[int]:
-    """Rows a tile of each task: so many that it has about `positions` cells, by its columns.
+def heights(tasks: Sequence[Task], size: EngineSize, positions: Mapping[int, int], own: Mapping[int, int]) -> list[int]:
+    """Rows a tile of each task: so many that it has about `positions` cells, by its columns, or by its index in `own`.
 
     Raises EdgekitError where one row is too much for the engine.
     """
     found = []
-    for task in tasks:
+    for index, task in enumerate(tasks):
         if task.cols > size.positions:
             raise EdgekitError(
                 f"layer '{task.op}' has rows of {task.cols} cells; this engine sums at most {size.positions}. Take a smaller --size"
             )
-        rows = max(1, min(positions[task.cols], size.positions) // task.cols)
+        rows = max(1, min(own.get(index, positions[task.cols]), size.positions) // task.cols)
         found.append(min(rows, task.rows))
     return found
 

@@ -7,7 +7,8 @@ read, and what they write, in different banks: a store goes where the fewest oth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,12 +18,15 @@ from edgekit.hls.engine.size import EngineSize
 
 MARGIN = 8
 """Tiles by which a store's time is taken longer, on both sides, where there is room: the schedule runs ahead by some."""
+APART = 4
+"""How much it weighs that two maps whose values are added share a bank, against an array that finds another one in its bank."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A store's first word, its words, its time, and the arrays that write and read it: True for the matrix array."""
+    """A store's name, its first word, its words, its time, and the arrays that write and read it: True for the matrix array."""
 
+    name: str
     base: int
     words: int
     first: int
@@ -58,20 +62,22 @@ def _place(lowered: Lowered, uses: Mapping[str, Use], size: EngineSize, margin: 
     for task in lowered.tasks:
         for read in task.reads:
             readers[read.store].add(task.matrix)
+    together = {frozenset(read.store for read in task.reads) for task in lowered.tasks if len(task.reads) == 2 and not task.matrix}
     words = {name: use.ring * lowered.stores[name].row_words for name, use in uses.items()}
     placed: dict[str, Placed] = {}
     for name in sorted(uses, key=lambda one: (-words[one] * (uses[one].last - uses[one].first + 1), uses[one].first)):
         first, last = uses[name].first - margin, uses[name].last + margin
         rivals = [one for one in placed.values() if one.first <= last and first <= one.last]
-        wanted = Placed(0, words[name], first, last, frozenset({writers[name]}), frozenset(readers[name]))
-        base = _best(wanted, rivals, size)
+        wanted = Placed(name, 0, words[name], first, last, frozenset({writers[name]}), frozenset(readers[name]))
+        partners = {other for pair in together if name in pair for other in pair}
+        base = _best(wanted, rivals, partners, size)
         if base is None:
             return {}, words[name]
-        placed[name] = Placed(base, words[name], first, last, wanted.writers, wanted.readers)
+        placed[name] = replace(wanted, base=base)
     return {name: one.base for name, one in placed.items()}, 0
 
 
-def _best(wanted: Placed, rivals: Sequence[Placed], size: EngineSize) -> int | None:
+def _best(wanted: Placed, rivals: Sequence[Placed], partners: AbstractSet[str], size: EngineSize) -> int | None:
     """The place with the least in the way, the lowest of several."""
     edges = {bank * size.bank_words for bank in range(size.banks)} | {one.base + one.words for one in rivals}
     edges |= {one.base - wanted.words for one in rivals} | {(bank + 1) * size.bank_words - wanted.words for bank in range(size.banks)}
@@ -82,7 +88,7 @@ def _best(wanted: Placed, rivals: Sequence[Placed], size: EngineSize) -> int | N
             continue
         first, last = base // size.bank_words, (end - 1) // size.bank_words
         against = sum(
-            len(one.writers ^ wanted.writers) + len(one.readers ^ wanted.readers)
+            len(one.writers ^ wanted.writers) + len(one.readers ^ wanted.readers) + APART * (one.name in partners)
             for one in rivals
             if one.base // size.bank_words <= last and first <= (one.base + one.words - 1) // size.bank_words
         )

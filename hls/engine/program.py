@@ -56,6 +56,11 @@ class View:
         return self.ring * self.row_words
 
 
+def banks_of(view: View, size: EngineSize) -> range:
+    """The banks in which a map lies."""
+    return range(view.base // size.bank_words, (view.base + view.words - 1) // size.bank_words + 1)
+
+
 NOWHERE = View(0, 0, 0, 0, 1, False)
 
 
@@ -93,6 +98,7 @@ class MatrixJob:
     y_first: ROWS: the cell of y that is the first output.
     y_lanes: values in the last word of a sum over channels of y; what lies behind them counts as 0.
     own_bias: a bias for each position, in front of each group's passes.
+    table: the output is looked up; the table comes behind the weights of the first pass.
     """
 
     loops: Loops
@@ -111,6 +117,7 @@ class MatrixJob:
     y_first: int = 0
     y_lanes: int = 0
     own_bias: bool = False
+    table: bool = False
 
 
 class Kind(enum.Enum):
@@ -133,8 +140,11 @@ class VectorJob:
     taps, walk: DEPTHWISE takes so many neighbouring columns of the kernel a pass, and reads so many columns a row for it.
     x_word, out_word, count: the first word of a pixel that is read, the first that is written, and how many.
     out_first, out_step: where in the output position (0, 0) lies, and how far the next one is.
-    y_cell: y is one pixel for all positions. shift: MULTIPLY's requantize. table: the output is looked up.
-    line: LOAD and STORE: bytes of a row in DDR. columns: LOAD: bytes from a pixel to the next, where the first starts, how many it has.
+    y_cell: y is one pixel for all positions, read before them. pair: x and y lie in different banks and are read in one beat.
+    shift: MULTIPLY's requantize.
+    table: DEPTHWISE and COPY: the output is looked up; DEPTHWISE's table comes behind the weights of the first pass.
+    line: LOAD and STORE: bytes of a row in DDR. columns: LOAD: bytes from a pixel to the next, where the first starts, how many it has of
+        each line. The lines are those under the window of its loops; x has their number.
     moved: MOVE: how many steps, bytes a step, and for x and the output the first byte and the bytes from one step to the next.
     """
 
@@ -151,6 +161,7 @@ class VectorJob:
     out_first: Pair = (0, 0)
     out_step: Pair = (1, 1)
     y_cell: bool = False
+    pair: bool = False
     low: int = -128
     high: int = 255
     shift: int = 0
@@ -181,17 +192,36 @@ class Passes:
     word: int = 0
 
 
+def map_bytes(job: Job) -> int:
+    """Bytes that LOAD and STORE move between DDR and the chip."""
+    if not isinstance(job, VectorJob) or job.kind not in (Kind.LOAD, Kind.STORE):
+        return 0
+    loops = job.loops
+    if job.kind is Kind.STORE:
+        return job.line * loops.rows
+    tops = [row * loops.strides[0] - loops.pad[0] for row in range(loops.first_row, loops.first_row + loops.rows)]
+    return job.line * sum(0 <= top + number < job.x.rows for top in tops for number in range(loops.kernel[0]))
+
+
 def passes_of(job: Job, size: EngineSize) -> Passes:
     """From the same loops that run."""
     return _matrix(job, size) if isinstance(job, MatrixJob) else _vector(job, size)
 
 
-def _streamed(groups: int, passes: int, positions: int, first: int, later: int) -> Passes:
-    """Each pass takes its positions, or the rows of the pass behind it."""
+def _streamed(groups: int, passes: int, positions: int, constants: int, each: Pair, table: int) -> Passes:
+    """Each pass takes its positions, or the rows of the pass behind it; the `table` rows come in front of all.
+
+    each: rows of a pass of all groups but the last, and of the last one.
+    """
     place = max(positions, PASS_BEATS_MIN)
-    written = (passes - 1) * max(place, later) + place
-    group = written - place + max(place, first)
-    return Passes((groups - 1) * group + written, first, place, groups * (first + (passes - 1) * later), written, group, max(place, later))
+    rows, last = each
+    first = rows if groups > 1 else last
+    before = (groups - 1) * (passes - 1) * max(place, rows) + max(0, groups - 2) * max(place, constants + rows)
+    beats = before + (groups > 1) * max(place, constants + last) + (passes - 1) * max(place, last) + place
+    written = (passes - 1) * max(place, first) + place
+    group = written - place + max(place, constants + first)
+    read = table + groups * constants + passes * ((groups - 1) * rows + last)
+    return Passes(table + beats, constants + first, place, read, table + written, group, max(place, first))
 
 
 def _matrix(job: MatrixJob, size: EngineSize) -> Passes:
@@ -199,8 +229,8 @@ def _matrix(job: MatrixJob, size: EngineSize) -> Passes:
     kernel_h, kernel_w = job.loops.kernel
     passes = kernel_h * kernel_w * job.x_words
     if job.source is Weights.STREAM:
-        rows = size.weight_rows(size.lanes)
-        return _streamed(groups, passes, job.loops.positions, size.constant_rows + rows, rows)
+        each = size.group_rows(size.words), size.group_rows(job.out_words - (groups - 1) * size.words)
+        return _streamed(groups, passes, job.loops.positions, size.constant_rows, each, size.table_rows * job.table)
     place = max(job.loops.positions, PASS_BEATS_MIN)
     constants = size.constant_rows * (job.loops.positions if job.own_bias else 1)
     group = constants + passes * (size.lanes + place)
@@ -212,15 +242,17 @@ def _vector(job: VectorJob, size: EngineSize) -> Passes:
     if job.kind is Kind.DEPTHWISE:
         rows = size.weight_rows(job.taps * size.words)
         passes = loops.kernel[0] * ceil(loops.kernel[1] / job.taps)
-        return _streamed(groups, passes, loops.rows * job.walk, size.constant_rows + rows, rows)
+        return _streamed(groups, passes, loops.rows * job.walk, size.constant_rows, (rows, rows), size.table_rows * job.table)
     if job.kind in (Kind.MOVE, Kind.LOAD, Kind.STORE):
         steps = job.moved[0] * job.moved[1] if job.kind is Kind.MOVE else ceil(loops.cols * job.count / size.words)
         beats = max(loops.rows * steps, PASS_BEATS_MIN)
         return Passes(beats, 0, beats, 0, beats, 0)
     place = max(loops.positions, PASS_BEATS_MIN)
-    passes = {Kind.ADD: 2, Kind.MULTIPLY: 2, Kind.MAX: loops.kernel[0] * loops.kernel[1]}.get(job.kind, 1)
-    table = size.table_rows if job.table else 0
-    return Passes(table + groups * passes * place, 0, place, table, table + passes * place, passes * place)
+    two = 1 if job.pair else 2
+    passes = {Kind.ADD: two, Kind.MULTIPLY: two, Kind.MAX: loops.kernel[0] * loops.kernel[1]}.get(job.kind, 1)
+    group = PASS_BEATS_MIN + place if job.y_cell else passes * place
+    table = size.table_rows * job.table
+    return Passes(table + groups * group, 0, place, table, table + group, group)
 
 
 def chained(before: Step, after: Step, size: EngineSize) -> int:
@@ -252,7 +284,8 @@ def chained(before: Step, after: Step, size: EngineSize) -> int:
 class Step:
     """The jobs that make some rows of a tensor, one after the other on one array, from beat `start` on until `end`.
 
-    `passes`: of all jobs. `tensor`, `first_row`, `rows`: what they write; "" if it is none of the graph's.
+    `passes`: of all jobs. `tensor`, `first_row`, `rows`: what they write; "" if it is none of the graph's. `passed`: the tensor that they
+    look up on its way to it, "" if there is none.
     """
 
     op: str
@@ -263,6 +296,7 @@ class Step:
     rows: int
     start: int = 0
     end: int = 0
+    passed: str = ""
 
     @property
     def matrix(self) -> bool:

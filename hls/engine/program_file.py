@@ -37,8 +37,10 @@ RANK_MAX, OUTPUTS_MAX, NAMED = 4, 64, struct.Struct("<64s6Ii2I4I")
 """A record: name, then first, pixels, pixel_bytes, channels, places_at, whether it is signed, binary_point, 0, the rank and the shape."""
 JOB = np.dtype([("start", "<i4"), ("row", "<i4"), ("rows", "<i4"), ("unread", "<i4", 2), ("out", "<i4"), ("more", "<i2", 52)])
 """A job as far as it is looked at here; edgekit.hls.engine.descriptor has all of it."""
-LINE, ROW_WORDS = 46, 33
-"""Fields of `more`, behind kind, first_row and rows: bytes of a row of the image, words of one of the result."""
+KERNEL_ROWS, IMAGE_ROWS, LINE, ROW_WORDS = 6, 20, 46, 33
+"""Fields of `more`, behind kind, first_row and rows: lines under a kernel, lines of the image, bytes of one, words of one of the result."""
+LINE_BYTES_MAX = 8192
+"""Bytes of all lines under a kernel; as in edgekit.hls.engine.size."""
 LOAD, STORE = 5, 6
 
 
@@ -231,9 +233,9 @@ def _check_reach(program: ProgramFile, rows: int) -> None:
             raise ProgramFileError("a job of the program reads weights that are not there")
     vector = np.frombuffer(program.vector, JOB)
     kind, first, count = (vector["more"][:, number].astype(np.int64) for number in (0, 1, 2))
-    line = vector["more"][:, LINE].astype(np.int64)
-    end = (first + count) * line
-    if ((kind == LOAD) & ((first < 0) | (line < 0) | (end > program.image_bytes))).any():
+    lines, height, line = (vector["more"][:, number].astype(np.int64) for number in (KERNEL_ROWS, IMAGE_ROWS, LINE))
+    outside = (height < 0) | (line < 0) | (height * line > program.image_bytes) | (lines * line > LINE_BYTES_MAX)
+    if ((kind == LOAD) & outside).any():
         raise ProgramFileError("a job of the program reads beyond the image")
     end = vector["out"] + (first + count) * vector["more"][:, ROW_WORDS].astype(np.int64)
     if ((kind == STORE) & ((first < 0) | (vector["out"] < 0) | (end > program.result_words))).any():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from edgekit.hls.engine.lower import Lowered
 from edgekit.hls.engine.order import Tile
-from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, chained
+from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, banks_of, chained
 from edgekit.hls.engine.size import EngineSize
 
 AHEAD = 40
@@ -138,6 +138,5 @@ def _ports(access: Access, views: Mapping[str, View], size: EngineSize) -> froze
     for reading, spans in ((True, access.reads), (False, access.writes)):
         for span in spans:
             view = views[span.store]
-            for bank in range(view.base // size.bank_words, (view.base + view.words - 1) // size.bank_words + 1):
-                found.add((reading, bank))
+            found |= {(reading, bank) for bank in banks_of(view, size)}
     return frozenset(found)

@@ -2,8 +2,8 @@
 //
 //     simulate_engine FOLDER BEATS IMAGE_BYTES RESULT_WORDS IMAGES OUTPUTS
 //
-// FOLDER has the program: matrix.jobs, vector.jobs, rows.bin, and watch.bin, six int32 for each step whose rows are wanted: the beat
-// after its last one, base, words of a row, rows held, first row, rows. OUTPUTS: of each image these rows, then the results. What was counted
+// FOLDER has the program: matrix.jobs, vector.jobs, rows.bin, and watch.bin, seven int32 for each step whose rows are wanted: the beat
+// after its last one, base, words of a row, rows held, first row, rows, and 1 if they are wanted before they are looked up. OUTPUTS: of each image these rows, then the results. What was counted
 // goes to the standard output, by image: beats with a job of the vector and the matrix array, rows of weights of each, bytes of the image and
 // of results; and three numbers that are 0 if the program kept its promises.
 
@@ -23,7 +23,7 @@ typedef nnet::engine_row<engine_size> row_t;
 typedef nnet::engine_token<engine_size> token_t;
 
 struct watched {
-    int end, base, row_words, ring, first, rows;
+    int end, base, row_words, ring, first, rows, passed;
 };
 
 static std::vector<watched> watch;
@@ -41,7 +41,8 @@ template <class memory_T> void engine_watch(unsigned beat, const memory_T &memor
             for (int word = 0; word < one.row_words; word++) {
                 const unsigned address = unsigned(one.base + row % one.ring * one.row_words + word);
                 const unsigned inside = address % engine_size::bank_words;
-                const word_t &found = memory.bank[address / engine_size::bank_words][inside % engine_size::words][inside / engine_size::words];
+                const word_t &lies = memory.bank[address / engine_size::bank_words][inside % engine_size::words][inside / engine_size::words];
+                const word_t &found = one.passed ? memory.passed[address] : lies;
                 outputs.write(reinterpret_cast<const char *>(found.byte), sizeof found.byte);
             }
         }

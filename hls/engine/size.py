@@ -8,6 +8,8 @@ from math import ceil
 WEIGHT_BITS, CONSTANT_BITS = 6, 40
 """A weight of the contract, divided by 4; a channel's bias (32 bits) and shift (8 bits)."""
 TABLE_ENTRIES = 256
+LINE_BYTES_MAX, GATHERED_WORDS = 8192, 4
+"""Bytes of the image's lines that lie under a row of a kernel, and words of what lies under a whole kernel, where it is gathered."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class EngineSize:
     def weight_rows(self, words: int) -> int:
         """Rows of a pass whose weights are so many words' worth."""
         return ceil(words / self.row_words)
+
+    def group_rows(self, words: int) -> int:
+        """Rows of a pass of the matrix array that makes so many words: the last group of a job may have fewer than the others."""
+        return self.weight_rows(self.simd * words)
 
     @property
     def constant_rows(self) -> int:

@@ -86,20 +86,32 @@ def table_rows(table: Array, size: EngineSize) -> Array:
     return rows.reshape(size.table_rows, size.row_bytes)
 
 
+def with_table(rows: Array, head: int, table: Array, size: EngineSize) -> Array:
+    """A job's rows with a table behind the first `head` of them: these come while the job before still looks its outputs up."""
+    return np.concatenate([rows[:head], table_rows(table, size), rows[head:]])
+
+
 def matrix_rows(weights: Array, biases: Array, codes: Array, size: EngineSize) -> Array:
     """The rows of a MatrixJob.
 
     Args:
         weights: int (taps, bytes of an input pixel, bytes of an output pixel), a whole number of words each.
         biases, codes: (bytes of an output pixel,).
+
+    The last group's passes have no rows for words that it does not have.
     """
     taps, inputs, outputs = weights.shape
     groups = ceil(outputs / size.lanes)
     wide = np.zeros((taps, inputs, groups * size.lanes), np.int8)
     wide[:, :, :outputs] = weights
     ordered = wide.reshape(taps, inputs // size.simd, size.simd, groups, size.lanes).transpose(3, 0, 1, 4, 2)
-    packed = weight_rows(ordered.reshape(-1, size.lanes, size.simd), size).reshape(groups, -1, size.row_bytes)
-    return _with_constants(packed, biases, codes, size)
+    packed = weight_rows(ordered.reshape(-1, size.lanes, size.simd), size)
+    rows = _with_constants(packed.reshape(groups, -1, size.row_bytes), biases, codes, size)
+    whole, last = size.group_rows(size.words), size.group_rows(outputs // size.simd - (groups - 1) * size.words)
+    passes = packed.shape[0] // groups // whole
+    kept = np.ones(len(rows), bool)
+    kept[len(rows) - passes * whole :] = np.arange(passes * whole) % whole < last
+    return rows[kept]
 
 
 def depthwise_rows(weights: Array, biases: Array, codes: Array, taps: int, size: EngineSize) -> Array:

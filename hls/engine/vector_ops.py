@@ -25,11 +25,12 @@ from edgekit.graph import (
     product_shift,
     requantize_of,
 )
-from edgekit.hls.engine.lower import Make, Read, Task, Views
-from edgekit.hls.engine.lowering import Lowering, only_flattened
-from edgekit.hls.engine.program import Job, Kind, Loops, VectorJob, View
+from edgekit.hls.engine.lower import Make, Read, Store, Task, Views
+from edgekit.hls.engine.lowering import Lowering, only_flattened, table_of
+from edgekit.hls.engine.maps import map_shape
+from edgekit.hls.engine.program import NOWHERE, PASS_BEATS_MIN, Job, Kind, Loops, VectorJob, View, banks_of
 from edgekit.hls.engine.size import EngineSize
-from edgekit.hls.engine.stream import depthwise_rows, quarter_constants, table_rows
+from edgekit.hls.engine.stream import depthwise_rows, quarter_constants, table_rows, with_table
 
 
 def _add_task(here: Lowering, op: str, output: str, reads: tuple[Read, ...], make: Make, stream: Array | None = None) -> None:
@@ -44,14 +45,15 @@ def _change_last(here: Lowering, **fields: Any) -> None:
     here.lowered.tasks[-1] = replace(here.lowered.tasks[-1], **fields)
 
 
-def taps_of(kernel: tuple[int, int], cols: int, stride: int, dilation: int, most: int) -> tuple[int, int]:
+def taps_of(kernel: tuple[int, int], store: Store, stride: int, dilation: int, most: int) -> tuple[int, int]:
     """How many neighbouring columns of a kernel are best taken a pass, and the columns that a row of the pass reads."""
+    cols = store.cols
 
     def walk(taps: int) -> int:
         return cols if taps == 1 else (cols - 1) * stride + taps
 
     choices = range(1, min(most, kernel[1]) + 1) if dilation == 1 else (1,)
-    best = min(choices, key=lambda taps: (ceil(kernel[1] / taps) * walk(taps), taps))
+    best = min(choices, key=lambda taps: (ceil(kernel[1] / taps) * max(walk(taps) * store.rows, PASS_BEATS_MIN), taps))
     return best, walk(best)
 
 
@@ -61,18 +63,24 @@ def depthwise(here: Lowering, op: DepthwiseConv2D) -> None:
     pad = (op.padding.top, op.padding.left)
     placed = np.zeros((*kernel, layout.pixel * here.size.simd), np.int8)
     placed[:, :, layout.bytes] = op.weights // 4
-    taps, walk = taps_of(kernel, here.store(op.output).cols, op.strides[1], op.dilation[1], here.size.taps)
+    output, table = here.written(op.output), here.table(op.output)
+    taps, walk = taps_of(kernel, here.store(output), op.strides[1], op.dilation[1], here.size.taps)
     biases, codes = (here.spread(values, layout) for values in quarter_constants(here.graph, op))
     low, high = clamp_range(op.activation, tensor)
 
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
-        out = views[op.output]
+        out = views[output]
         loops = Loops(first, rows, out.cols, kernel, op.strides, pad, op.dilation)
         x = here.view(views, op.input)
-        return (VectorJob(Kind.DEPTHWISE, loops, out, layout.pixel, x, taps=taps, walk=walk, low=low, high=high, weights=row),)
+        job = VectorJob(Kind.DEPTHWISE, loops, out, layout.pixel, x, taps=taps, walk=walk, low=low, high=high, weights=row)
+        return (replace(job, table=table is not None),)
 
     read = here.read(op.input, op.dilation[0] * (kernel[0] - 1) + 1, op.strides[0], pad[0])
-    _add_task(here, op.name, op.output, (read,), make, stream=depthwise_rows(placed, biases, codes, taps, here.size))
+    stream = depthwise_rows(placed, biases, codes, taps, here.size)
+    if table is not None:
+        stream = with_table(stream, here.size.constant_rows + here.size.weight_rows(taps * here.size.words), table, here.size)
+    _add_task(here, op.name, output, (read,), make, stream)
+    _change_last(here, passed="" if table is None else op.output)
 
 
 def upsample(here: Lowering, op: DepthwiseConv2DTranspose) -> None:
@@ -114,13 +122,19 @@ def side_by_side(job: VectorJob, size: EngineSize) -> VectorJob:
     return replace(job, loops=replace(job.loops, cols=cols // many), out=out, count=pixel * many, **wide)  # type: ignore[arg-type]
 
 
+def _apart(x: View, y: View, size: EngineSize) -> bool:
+    """Whether two maps can be read in one beat."""
+    return not set(banks_of(x, size)) & set(banks_of(y, size))
+
+
 def add(here: Lowering, op: Add) -> None:
     low, high = clamp_range(op.activation, here.graph.tensors[op.output])
 
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[op.output]
         x, y = (here.view(views, name) for name in op.inputs)
-        job = VectorJob(Kind.ADD, Loops(first, rows, out.cols), out, out.pixel, x, y, low=low, high=high)
+        pair = _apart(x, y, here.size)
+        job = VectorJob(Kind.ADD, Loops(first, rows, out.cols), out, out.pixel, x, y, pair=pair, low=low, high=high)
         return (side_by_side(job, here.size),)
 
     _add_task(here, op.name, op.output, tuple(here.read(name) for name in op.inputs), make)
@@ -136,6 +150,7 @@ def multiply(here: Lowering, op: Multiply) -> None:
         out = views[op.output]
         x, y = (here.view(views, name) for name in op.inputs)
         limits = {"low": requantize.low, "high": requantize.high, "shift": shift, "y_cell": gate}
+        limits["pair"] = not gate and _apart(x, y, here.size)
         return (VectorJob(Kind.MULTIPLY, Loops(first, rows, out.cols), out, out.pixel, x, y, **limits),)  # type: ignore[arg-type]
 
     _add_task(here, op.name, op.output, (here.read(x_name), here.read_all(y_name) if gate else here.read(y_name)), make)
@@ -153,9 +168,8 @@ def max_pool(here: Lowering, op: MaxPool) -> None:
 
 
 def lookup(here: Lowering, op: Lookup) -> None:
-    byte = np.arange(256, dtype=np.uint8)
-    value = byte.view(np.int8).astype(np.int64) if here.signed[op.input] else byte.astype(np.int64)
-    table = op.table.astype(np.int64)[value - here.graph.tensors[op.input].low]
+    if op.input in here.looked_up:
+        return
 
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[op.output]
@@ -163,7 +177,7 @@ def lookup(here: Lowering, op: Lookup) -> None:
         job = VectorJob(Kind.COPY, Loops(first, rows, out.cols), out, out.pixel, x, table=True, weights=row)
         return (side_by_side(job, here.size),)
 
-    _add_task(here, op.name, op.output, (here.read(op.input),), make, stream=table_rows(table, here.size))
+    _add_task(here, op.name, op.output, (here.read(op.input),), make, stream=table_rows(table_of(here.graph, op), here.size))
 
 
 def concat(here: Lowering, op: Concat) -> None:
@@ -273,21 +287,24 @@ def load(here: Lowering) -> None:
     """The image: pixels, or what lies under the rows of the kernel that gathers it."""
     name = here.graph.input
     tensor = here.graph.tensors[name]
-    *_, width, channels = (1, 1, *tensor.shape)
+    height, width, channels = map_shape(tensor)
     if len(tensor.shape) == 2:
         width = 1
-    step, start, count = channels, 0, channels
+    step, start, count, window = channels, 0, channels, {}
     if here.gathers:
         op = next(op for op in here.graph.ops if op.output == here.gathers)
         step, start, count = op.strides[1] * channels, -op.padding.left * channels, op.weights.shape[1] * channels  # type: ignore[union-attr]
+        if here.input_lines > 1:
+            window = {"kernel": (here.input_lines, 1), "strides": (op.strides[0], 1), "pad": (op.padding.top, 0)}  # type: ignore[union-attr]
 
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[name]
-        loops = Loops(first, rows, out.cols)
-        return (VectorJob(Kind.LOAD, loops, out, out.pixel, line=width * channels, columns=(step, start, count)),)
+        loops = Loops(first, rows, out.cols, **window)
+        image = replace(NOWHERE, rows=height)
+        return (VectorJob(Kind.LOAD, loops, out, out.pixel, image, line=width * channels, columns=(step, start, count)),)
 
     _add_task(here, "input", name, (), make)
-    _change_last(here, tensor="" if here.gathers else name, image_bytes=width * channels)
+    _change_last(here, tensor="" if here.gathers else name)
 
 
 def keep(here: Lowering, name: str) -> None:
@@ -304,4 +321,4 @@ def keep(here: Lowering, name: str) -> None:
 
     rows = np.zeros((0, here.size.row_bytes), np.uint8)
     read = Read(store.name, store.rows)
-    here.lowered.tasks.append(Task(f"output {name}", False, (read,), "", store.rows, store.cols, make, rows, result_bytes=line))
+    here.lowered.tasks.append(Task(f"output {name}", False, (read,), "", store.rows, store.cols, make, rows))

@@ -86,17 +86,18 @@ def compile_engine(size: EngineSize, folder: Path, *flags: str) -> Path:
     return program
 
 
-def watched(program: Program) -> list[Step]:
-    """Steps whose rows the simulation writes, in the order in which it does."""
-    return sorted((step for step in program.steps if step.tensor), key=lambda step: step.end)
+def watched(program: Program) -> list[tuple[Step, str]]:
+    """Steps whose rows the simulation writes and the tensors that these are, in the order in which it does."""
+    steps = sorted((step for step in program.steps if step.tensor), key=lambda step: step.end)
+    return [(step, name) for step in steps for name in (step.tensor, step.passed) if name]
 
 
 def write_program(program: Program, folder: Path) -> None:
     """The files that the simulation reads."""
     records = []
-    for step in watched(program):
-        view, _ = program.views[step.tensor]
-        records.append((step.end, view.base, view.row_words, view.ring, step.first_row, step.rows))
+    for step, name in watched(program):
+        view, _ = program.views[name]
+        records.append((step.end, view.base, view.row_words, view.ring, step.first_row, step.rows, name == step.passed))
     (folder / "matrix.jobs").write_bytes(descriptors(program, True).astype("<i2").tobytes())
     (folder / "vector.jobs").write_bytes(descriptors(program, False).astype("<i2").tobytes())
     (folder / "rows.bin").write_bytes(program.stream)
@@ -140,11 +141,11 @@ def _unpacked(program: Program, graph: IntegerGraph, written: npt.NDArray[np.uin
     """Tensors from the rows that were written; the results, which follow, are those of tensors that are among them."""
     size, place = program.size, 0
     taken = {name: np.zeros((len(written), view.rows, view.cols, len(places)), np.uint8) for name, (view, places) in program.views.items()}
-    for step in watched(program):
-        view, places = program.views[step.tensor]
+    for step, name in watched(program):
+        view, places = program.views[name]
         count = step.rows * view.row_words * size.simd
         pixels = written[:, place : place + count].reshape(len(written), step.rows, view.cols, -1)
-        taken[step.tensor][:, step.first_row : step.first_row + step.rows] = pixels[:, :, :, np.array(places)]
+        taken[name][:, step.first_row : step.first_row + step.rows] = pixels[:, :, :, np.array(places)]
         place += count
     _check_results(program, taken, written[:, place:])
     return {name: values.view(graph.tensors[name].dtype).reshape(-1, *graph.tensors[name].shape) for name, values in taken.items()}
