@@ -231,7 +231,7 @@ def _parse(found: Mapping[str, Any]) -> Space:
         where = f"stages[{number}]"
         given = part(where, stage, (*STAGE_KEYS, *EXACT_KEYS), needed=("filters",))
         choices |= {f"{where}.{key}": _choices(f"{where}.{key}", value, STAGE_READERS[key]) for key, value in given.items()}
-    return Space(MappingProxyType(choices), len(stages), _members(found.get("families", {})))
+    return Space(choices, len(stages), _members(found.get("families", {})))
 
 
 def _choices(where: str, found: Any, read: Any) -> tuple[Choice, ...]:

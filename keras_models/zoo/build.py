@@ -57,7 +57,12 @@ def build_model(
     """
     if form not in (forms := [one.value for one in Form]):
         raise UnknownName("form", form, forms)
-    built = Built(make_request(find_network(name), alpha=alpha, size=size, classes=classes), convention, Form(form))
+    return build_network(make_request(find_network(name), alpha=alpha, size=size, classes=classes), convention, Form(form))
+
+
+def build_network(request: Request, convention: Convention = AS_WRITTEN, form: Form = Form.PUBLISHED) -> Any:
+    """As `build_model`, of a network that need not be in the zoo."""
+    built = Built(request, convention, form)
     model = _build(built)
     _BUILT[model] = built
     return model

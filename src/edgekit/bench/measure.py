@@ -118,7 +118,7 @@ def bench(
             raise EdgekitError(f"{session.title} is {session.arch}; the bundle is for {target.title}, {target.arch}: export it for that")
         measured = replace(measured, device=session.title, arch=session.arch, threads=threads or session.cpus)
         settings = Settings(kernels, threads or session.cpus, warm_up, iterations, tolerance=_tolerance(bundle))
-        application = _application(session.arch, kernels, note)
+        application = application_for(session.arch, kernels, note)
         if isinstance(application, str):
             measured = replace(measured, program=RUN, note=application)
             report = _with_script(bundle, session, settings, note)
@@ -128,11 +128,11 @@ def bench(
         return replace(measured, problem=report.get("problem"), report=report)
 
 
-def _application(arch: str, kernels: str, note: Note) -> Mapping[str, bytes] | str:
+def application_for(arch: str, kernels: str, note: Note) -> Mapping[str, bytes] | str:
     """The files of the latency application for an architecture, or why it cannot be had or cannot measure this."""
     if arch not in ARCHITECTURES:
         return f"there is no ai-edge-litert for {arch}"
-    if kernels == "reference" and tuple(map(int, _library_version(arch).split(".")[:2])) >= NO_REFERENCE:
+    if kernels == "reference" and tuple(map(int, library_version(arch).split(".")[:2])) >= NO_REFERENCE:
         return "LiteRT's library has no reference kernels from 2.2 on"
     note(f"building the latency application for {arch}")
     try:
@@ -146,7 +146,7 @@ def _with_application(bundle: Bundle, session: Session, application: Mapping[str
     note(f"copying to {session.title}")
     session.push({**application, TFLITE: model, **{name: _file(bundle, name) for name in (GOLDEN_INPUT, GOLDEN_OUTPUT)}})
     loader, *rest = folder_command(session.arch)
-    wanted = replace(settings, model_crc32=zlib.crc32(model), runtime_version=_library_version(session.arch))
+    wanted = replace(settings, model_crc32=zlib.crc32(model), runtime_version=library_version(session.arch))
     words = [*session.program(loader.removeprefix("./")), *rest, *arguments(f"./{LIBRARY}", TFLITE, "golden", wanted)]
     note(f"measuring on {session.title}")
     finished = session.run(words, LONG_SECONDS)
@@ -193,7 +193,7 @@ def _library(arch: str) -> bytes:
     return read_bounded(folder / LIBRARY, LIBRARY_BYTES_MAX)
 
 
-def _library_version(arch: str) -> str:
+def library_version(arch: str) -> str:
     try:
         return version("ai-edge-litert") if arch == platform.machine() else AI_EDGE_LITERT.version
     except PackageNotFoundError:

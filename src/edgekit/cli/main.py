@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from edgekit.cli import bench, doctor, evaluate, export, hls, models, report, train, verify
+from edgekit.cli import bench, doctor, evaluate, export, hls, models, report, search, train, verify
 from edgekit.cli.output import claimed_stdout, print_json
 from edgekit.cli.signals import Signalled, signals_raise
 from edgekit.errors import EdgekitError
@@ -35,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "bench": bench.bench,
     "report": report.report,
+    "search": search.search,
     "doctor": doctor.doctor,
 }
 

@@ -1,0 +1,197 @@
+"""One network that holds the weights of all networks of a space: trained once, and every point is cut out of it.
+
+A layer of a point has the first channels, and the middle cells of the kernel, of the largest layer of its name in the space (single-path
+sharing, arXiv 1904.02877; slimmable layers, 1903.05134). Each step trains the largest network on the labels, and the smallest and some
+random ones on what the largest says: the sandwich rule and in-place distillation (1903.05134, section 3).
+
+Batch norm has no running statistics here. A point that is cut out gets those of training images under its own weights, and is then
+quantized like any other network, so that what is measured of it is its exact form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import cos, pi
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.files import MODEL_BYTES_MAX, check_regular
+from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.training.images import Images
+from edgekit.keras_models.weights.random import measure_statistics
+from edgekit.keras_models.zoo.arch import Arch, build
+from edgekit.keras_models.zoo.build import build_network
+from edgekit.keras_models.zoo.network import make_request
+from edgekit.keras_models.zoo.table import Stage, arch_of, network_of
+from edgekit.plan import write_file
+from edgekit.progress import Note
+from edgekit.search.shared_layers import ShapeLayers, SharedLayers, cut
+from edgekit.search.space import Point, Space, extreme, point_of, random_choice
+
+Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
+"""The arrays of the largest layers, by layer and part: "block_0_0_conv/kernel"."""
+BATCH_SIZE, LEARNING_RATE, RANDOM = 64, 0.004, 2
+"""`RANDOM`: networks that are drawn for each step, beside the largest and the smallest."""
+STATISTICS_IMAGES = 512
+PARTS = {"kernel": "kernel", "depthwise_kernel": "kernel", "gamma": "gamma", "beta": "beta", "bias": "bias"}
+"""What Keras calls the weights of a layer, and what they are here."""
+
+
+@dataclass(frozen=True)
+class SupernetOptions:
+    """`epochs` over the images; `learning_rate` is the highest one, and falls along half a cosine."""
+
+    epochs: int
+    learning_rate: float = LEARNING_RATE
+    seed: int = 0
+
+
+def largest_shapes(space: Space, classes: int) -> dict[str, tuple[int, ...]]:
+    """The shape of every array that a network of the space may need, by its name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    operations = max((len(values) for name, values in space.choices.items() if name.endswith(".op")), default=1)
+    for op in range(operations):
+        for stages in _left_out(space, extreme(space, largest=True, op=op).table.stages):
+            table = replace(extreme(space, largest=True, op=op).table, stages=stages)
+            layers = ShapeLayers()
+            build(arch_of(table), layers, table.size, classes, "shapes")
+            for name, shape in layers.shapes.items():
+                shapes[name] = tuple(map(max, shape, shapes.get(name, shape)))
+    return shapes
+
+
+def _left_out(space: Space, stages: tuple[Stage, ...]) -> Iterator[tuple[Stage, ...]]:
+    """The stages as they are, and without any neighbours that may be left out: what follows them reads what was before them."""
+    yield stages
+    for first, last in combinations(range(len(stages) + 1), 2):
+        if all(0 in space.choices.get(f"stages[{number}].repeats", ()) for number in range(first, last)):
+            yield tuple(replace(stage, repeats=0) if first <= number < last else stage for number, stage in enumerate(stages))
+
+
+def train_supernet(
+    space: Space, images: Mapping[int, Images], options: SupernetOptions, *, note: Note = lambda _: None, known: Weights | None = None
+) -> Weights:
+    """The weights of a space, trained. One seed gives one result on one machine.
+
+    Args:
+        images: the training images by size, each of the sizes that the space has, all in one order.
+        known: weights to go on from.
+    """
+    import tensorflow as tf
+
+    import_keras()
+    first = next(iter(images.values()))
+    rng = np.random.default_rng(options.seed)
+    shapes = largest_shapes(space, len(first.classes))
+    variables = {name: tf.Variable(value) for name, value in (known or _initial(shapes, rng)).items()}
+    size = min(BATCH_SIZE, len(first))
+    batches = len(first) // size
+    optimizer = import_keras().optimizers.Adam(options.learning_rate)
+    optimizer.build(list(variables.values()))
+    for epoch in range(options.epochs):
+        order, total = rng.permutation(len(first)), 0.0
+        for batch in range(batches):
+            chosen = order[batch * size : (batch + 1) * size]
+            done = (epoch * batches + batch) / (options.epochs * batches)
+            optimizer.learning_rate.assign(options.learning_rate * (1 + cos(pi * done)) / 2)
+            total += _step(_sandwich(space, rng), variables, optimizer, images, chosen, len(first.classes))
+        note(f"training the supernet: epoch {epoch + 1} of {options.epochs}, loss of the largest network {total / batches:.3f}")
+    return {name: variable.numpy() for name, variable in variables.items()}
+
+
+def cut_out(point: Point, weights: Weights, images: Images) -> Any:
+    """The float Keras model of a point, with its part of the weights, and batch norms that know the images."""
+    model = build_network(make_request(network_of(point.table), classes=len(images.classes)))
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights([_part_of(layer.name, weight, weights) for weight in layer.weights])
+    measure_statistics(model, images.images[:STATISTICS_IMAGES])
+    return model
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Writes them, whole or not at all."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    np.savez(buffer, **weights)  # type: ignore[arg-type]
+    write_file(path, buffer.getvalue())
+
+
+def load_weights(path: Path) -> Weights:
+    """What `save_weights` wrote. Raises EdgekitError where the file cannot be read."""
+    check_regular(path, MODEL_BYTES_MAX)
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _sandwich(space: Space, rng: np.random.Generator) -> list[Point]:
+    """The largest network first, of any operations; then the smallest, then random ones."""
+    operations = {name: values for name, values in space.choices.items() if name.endswith(".op")}
+    large = extreme(space, largest=True, op=int(rng.integers(max(map(len, operations.values()), default=1))))
+    small = extreme(space, largest=False, op=int(rng.integers(max(map(len, operations.values()), default=1))))
+    return [large, small, *(point_of(space, random_choice(space, rng)) for _ in range(RANDOM))]
+
+
+def _step(
+    points: Sequence[Point],
+    variables: Mapping[str, Any],
+    optimizer: Any,
+    images: Mapping[int, Images],
+    chosen: npt.NDArray[np.int64],
+    classes: int,
+) -> float:
+    """One step of all networks together; the loss of the first, which teaches the others."""
+    import tensorflow as tf
+
+    taught, first_loss = None, 0.0
+    gradients: dict[str, Any] = {}
+    for point in points:
+        data = images[point.table.size]
+        with tf.GradientTape() as tape:
+            logits = _forward(arch_of(point.table), variables, data.images[chosen], classes)
+            if taught is None:
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(data.labels[chosen], logits))
+                taught, first_loss = tf.stop_gradient(tf.nn.softmax(logits)), float(loss)
+            else:
+                loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(taught, logits))
+        found = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.NONE)
+        for name, gradient in found.items():
+            if gradient is not None:
+                gradients[name] = gradient if name not in gradients else gradients[name] + gradient
+    optimizer.apply_gradients([(tf.convert_to_tensor(gradient), variables[name]) for name, gradient in gradients.items()])
+    return first_loss
+
+
+def _forward(arch: Arch, variables: Mapping[str, Any], batch: Any, classes: int) -> Any:
+    return build(arch, SharedLayers(variables, batch), batch.shape[1], classes, "shared")
+
+
+def _initial(shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator) -> Weights:
+    """Kernels are normal with variance 2 / fan_in (He, arXiv 1502.01852), norms and biases as they begin everywhere."""
+    made: Weights = {}
+    for name, shape in shapes.items():
+        kind = name.rsplit("/", 1)[1]
+        if kind == "kernel":
+            fan_in = np.prod(shape[:-1]) if len(shape) != 3 else np.prod(shape[:2])
+            made[name] = rng.normal(0, np.sqrt(2 / fan_in), shape).astype(np.float32)
+        else:
+            made[name] = (np.ones if kind == "gamma" else np.zeros)(shape, np.float32)
+    return made
+
+
+def _part_of(layer: str, weight: Any, weights: Weights) -> npt.NDArray[np.float32]:
+    """What a Keras weight of a layer is of the largest one; the statistics of a batch norm are measured later."""
+    kind = weight.name.split("/")[-1].split(":")[0]
+    shape = tuple(weight.shape)
+    if kind not in PARTS:
+        return np.ones(shape, np.float32) if kind == "moving_variance" else np.zeros(shape, np.float32)
+    whole = weights[f"{layer}/{PARTS[kind]}"]
+    if kind == "depthwise_kernel":
+        return cut(whole, shape[:3])[..., None]
+    return cut(whole, shape)

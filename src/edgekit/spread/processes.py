@@ -1,0 +1,115 @@
+"""Workers that are processes of this machine, each with one pipe. They end with the process that started them, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import connection, get_context, parent_process
+from typing import Any
+
+from edgekit.errors import EdgekitError
+from edgekit.spread.tasks import Done, Task
+
+START = "spawn"
+"""A forked copy of a process with TensorFlow's threads hangs."""
+STOP_SECONDS = 5.0
+VALUE, ERROR = "value", "error"
+
+
+class _Worker:
+    """A process, and the task that it has."""
+
+    def __init__(self) -> None:
+        context: Any = get_context(START)
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.task: Task | None = None
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join(STOP_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+class ProcessWorkers:
+    """As Workers. A process is started when it is needed first, and anew after it died."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._workers: list[_Worker] = []
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def start(self, task: Task) -> None:
+        worker = next((one for one in self._workers if one.task is None), None)
+        if worker is None:
+            worker = _Worker()
+            self._workers.append(worker)
+        worker.task = task
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has died: `wait` finds its pipe closed
+            worker.pipe.send((task.function, task.argument))
+
+    def wait(self) -> Done:
+        busy = {one.pipe: one for one in self._workers if one.task is not None}
+        worker = busy[connection.wait(list(busy))[0]]
+        task, worker.task = worker.task, None
+        assert task is not None
+        try:
+            kind, said = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._workers.remove(worker)
+            worker.stop()
+            return Done(task, lost=True)
+        return Done(task, value=said) if kind == VALUE else Done(task, error=said)
+
+    def stop(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+
+@contextmanager
+def process_workers(count: int) -> Iterator[ProcessWorkers]:
+    """So many workers; on the way out they are ended."""
+    workers = ProcessWorkers(count)
+    try:
+        yield workers
+    finally:
+        workers.stop()
+
+
+def attempt(function: Callable[[Any], Any], argument: Any) -> tuple[str, Any]:
+    """What a call gives, or says of what went wrong: an error of edgekit's in its own words, any other with its type."""
+    try:
+        return VALUE, function(argument)
+    except EdgekitError as error:
+        return ERROR, str(error)
+    except Exception as error:
+        return ERROR, f"unexpected {type(error).__name__}: {error}"
+
+
+def _serve(pipe: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal it goes to all; the parent ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from edgekit.scratch import scratch_of_process
+
+    with scratch_of_process(), suppress(EOFError, BrokenPipeError):
+        while True:
+            function, argument = pipe.recv()
+            pipe.send(attempt(function, argument))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
