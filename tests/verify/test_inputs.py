@@ -118,7 +118,7 @@ def test_noise_of_every_kind_stays_in_range_and_differs() -> None:
 
 
 def test_float_files_get_grey_noise_alone() -> None:
-    """Structured extremes make untrained gates amplify the last bits of sums, of which a float comparison would speak instead of kernels."""
+    """Structured extremes make untrained gates amplify the last bits of sums, and a float comparison would speak of that."""
     drawn = draw_inputs(float_input((8, 8, 3), CENTERED), CENTERED, count=64, seed=0)
     noises = [value for label, value in drawn if label.startswith("noise")]
     assert len(noises) >= 10
