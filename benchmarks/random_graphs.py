@@ -3,8 +3,8 @@
     random_graphs.py [--count 10000] [--seed 0] [--keras-every 50] [--hls-every 500] [--seconds N]
 
 Graphs are those of tests/random_graphs.py, a seed each; every one is run on onnxruntime and TFLite's three kernel sets, every so many
-also in QKeras and in the C simulations, which take seconds to build. Exit code 1 if any value differs, or an executor fails on, or
-without the reason that it is known for does not take, a graph that `check` accepts.
+also in QKeras and in the C simulations, which take seconds to build. Exit code 1 if any value differs, or an executor fails on or does
+not take a graph that `check` accepts.
 """
 
 from __future__ import annotations
@@ -80,12 +80,11 @@ def drawn(seed: int) -> tuple[IntegerGraph, np.ndarray]:
 def compared(
     executor: Executor, graph: IntegerGraph, inputs: np.ndarray, expected: dict[str, np.ndarray], counts: Counter[tuple[str, str]]
 ) -> list[str]:
-    """What is wrong. An executor may say why a graph is none of its own (onnxruntime of sums beyond float32, Keras of shifts that QFX
-    never makes): that is counted."""
+    """What is wrong, a sentence each."""
     artifact = Artifact(graph=graph)
-    if executor.missing(artifact) is not None:
+    if reason := executor.missing(artifact):
         counts[executor.name, "refused"] += 1
-        return []
+        return [f"{executor.name} does not take it: {reason}"]
     try:
         with executor.open(artifact, lambda _: None) as execute:
             found = execute(inputs)

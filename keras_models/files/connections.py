@@ -3,7 +3,7 @@ call of a layer that is not there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, TypeAlias
 
 from edgekit.errors import EdgekitError
@@ -11,6 +11,7 @@ from edgekit.errors import EdgekitError
 CONSTANT = "_CONSTANT_VALUE"
 """What Keras writes in place of a layer's name where a constant is read."""
 SEQUENTIAL = "Sequential"
+NO_CALL = -1
 
 Call: TypeAlias = tuple[str, int]
 """Name of a layer, and which of its calls."""
@@ -26,12 +27,13 @@ def require_connected(config: Any, where: str) -> None:
         return
     waiting: dict[Call, list[Call]] = {}
     given: set[Call] = set()
+    names = {str(layer.get("name")) for layer in layers}
     for layer in layers:
         name, nodes = str(layer.get("name")), layer.get("inbound_nodes") or ()
         if layer.get("class_name") == "InputLayer" or not nodes:
             given.add((name, 0))
         for number, node in enumerate(nodes):
-            waiting[name, number + _first_call(layer)] = list(_read(node))
+            waiting[name, number + _first_call(layer)] = list(_read(node, names))
     found: set[Call] | None = None
     while found is None or found:
         found = {call for call, read in waiting.items() if set(read) <= given}
@@ -43,14 +45,17 @@ def require_connected(config: Any, where: str) -> None:
         raise EdgekitError(f"{where}: layer '{name}' reads call {missing[1]} of '{missing[0]}', which no layer before it gives")
 
 
-def _read(node: Any) -> Iterator[Call]:
-    """Every [layer, call, tensor] in what a layer is called with, keyword arguments too."""
-    if isinstance(node, list) and len(node) in (3, 4) and isinstance(node[0], str) and all(type(one) is int for one in node[1:3]):
-        if node[0] != CONSTANT:
-            yield node[0], node[1]
-        node = node[3:]
+def _read(node: Any, names: Container[str]) -> Iterator[Call]:
+    """Every [layer, call, tensor] in what a layer is called with, keyword arguments too; `names` are those of all layers. Keras looks for
+    a call that is no number, too: it is one that no layer gives."""
+    if isinstance(node, list) and len(node) in (3, 4) and isinstance(node[0], str):
+        if node[0] == CONSTANT:
+            node = node[3:]
+        elif node[0] in names or all(type(one) is int for one in node[1:3]):
+            yield node[0], node[1] if type(node[1]) is int else NO_CALL
+            node = node[3:]
     for inner in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
-        yield from _read(inner)
+        yield from _read(inner, names)
 
 
 def _first_call(layer: dict[str, Any]) -> int:

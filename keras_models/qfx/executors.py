@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,21 +12,10 @@ import numpy.typing as npt
 
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import (
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    DepthwiseConv2DTranspose,
     IntegerGraph,
-    MatMul,
-    Multiply,
-    Op,
     Tensor,
-    product_bound,
-    shifts_of,
 )
-from edgekit.graph.check import SHIFT_ALWAYS_EXACT
-from edgekit.graph.ir import ConvOp, IntArray, ProductOp, WeightedOp
-from edgekit.graph.ranges import FLOAT32_INTEGERS
+from edgekit.graph.ir import IntArray
 from edgekit.keras_models.qfx.integers import integers_at
 from edgekit.progress import Note
 
@@ -34,11 +23,6 @@ from edgekit.progress import Note
 def _missing(artifact: Artifact) -> str | None:
     if artifact.graph is None:
         return "the artifact has no integer graph"
-    for op in artifact.graph.ops:
-        refuses = SOMETIMES_REFUSED.get(type(op))
-        reason = refuses(artifact.graph, op) if refuses else None
-        if reason:
-            return reason
     return None
 
 
@@ -74,33 +58,5 @@ def _numbered(graph: IntegerGraph) -> IntegerGraph:
     ops = tuple(replace(op, name=f"op_{number}") for number, op in enumerate(graph.ops))
     return replace(graph, name="network", ops=ops)
 
-
-def _weighted(graph: IntegerGraph, op: WeightedOp) -> str | None:
-    if max(shifts_of(graph, op)) > SHIFT_ALWAYS_EXACT:
-        return f"op '{op.name}' shifts by more than {SHIFT_ALWAYS_EXACT}, which QFX quantizers never do"
-    return None
-
-
-def _conv(graph: IntegerGraph, op: ConvOp) -> str | None:
-    if max(op.strides) > 1 and max(op.dilation) > 1:
-        return f"op '{op.name}' has strides {op.strides} and dilation {op.dilation}, which Keras does not take together"
-    return _weighted(graph, op)
-
-
-def _product(graph: IntegerGraph, op: ProductOp) -> str | None:
-    if product_bound(graph, op) > FLOAT32_INTEGERS:
-        return f"the accumulator of op '{op.name}' may pass 2**24, up to where float32 holds every whole number"
-    return None
-
-
-SOMETIMES_REFUSED: Mapping[type[Op], Callable[[IntegerGraph, Any], str | None]] = {
-    Conv2D: _conv,
-    DepthwiseConv2D: _conv,
-    DepthwiseConv2DTranspose: _weighted,
-    Dense: _weighted,
-    Multiply: _product,
-    MatMul: _product,
-}
-"""Ops that Keras does not always compute to the bit: why it cannot compute this one, or None. It always computes all others."""
 
 EXECUTORS = (Executor("keras", _missing, _open),)

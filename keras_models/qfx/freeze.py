@@ -122,6 +122,8 @@ def _integer(point: Any) -> int:
 
 def _read_weights(graph: GraphBuilder, layer: Any, source: str, weight: QFXWeight, bias: Any) -> tuple[Any, Any, tuple[int, ...]]:
     """int8 kernel in its Keras shape, int32 bias, binary points."""
+    if not isinstance(weight, QFXWeight):
+        raise UnsupportedLayer(f"layer '{layer.name}' has no QFXWeight as its quantizer, but a {type(weight).__name__}.")
     kernel_values, bias_values = layer.get_weights()
     channels = len(bias_values)
     points = np.broadcast_to(weight.binary_point().numpy().astype(np.int64), (channels,))

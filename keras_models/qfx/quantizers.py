@@ -53,9 +53,9 @@ def half_up(x: Any) -> Any:
 
 def _fixed_point(nearest_of: Callable[[Any], Any]) -> Any:
     def quantize(x: Any, f: Any, low: Any, high: Any) -> Any:
-        nearest = nearest_of(x * power_of_two(f))
-        clipped = tf.clip_by_value(nearest, low, high)
-        value = clipped * power_of_two(-f)
+        nearest = nearest_of(x * tf.cast(power_of_two(f), x.dtype))
+        clipped = tf.clip_by_value(nearest, tf.cast(low, x.dtype), tf.cast(high, x.dtype))
+        value = clipped * tf.cast(power_of_two(-f), x.dtype)
 
         def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
             return *_straight_through(x, f, value, tf.equal(nearest, clipped), upstream), None, None
@@ -288,6 +288,16 @@ class QFXProductBias(_QFX):
 
     def get_config(self) -> dict[str, Any]:
         return {"x": self.x.name, "y": self.y.name}
+
+
+class QFXSettled(_QFX):
+    """Weights and biases that are numbers of the lattice already, at binary points that the other quantizers would move: they stay."""
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
 
 
 class QFXLookup(_QFX):

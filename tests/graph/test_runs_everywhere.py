@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,18 +21,22 @@ from edgekit.graph import (
     Concat,
     Conv2D,
     Dense,
+    DepthwiseConv2D,
     GraphBuilder,
     IntegerGraph,
     Lookup,
     Multiply,
     Op,
+    Padding,
     Reshape,
     Slice,
+    check,
+    equal,
     read_onnx,
     run,
     write_onnx,
 )
-from edgekit.graph.check import RANK_MAX
+from edgekit.graph.check import RANK_MAX, sum_leaves_float32
 from edgekit.graph.ir import OP_TYPES
 from edgekit.graph.names import HEADS, PARTS, SHARED
 from edgekit.graph.onnx_write import onnx_model
@@ -37,6 +44,7 @@ from edgekit.keras_models.qfx.executors import EXECUTORS as KERAS
 from edgekit.tflite import parse
 from edgekit.tflite.executors import EXECUTORS as TFLITE
 from edgekit.tflite.writer import write_tflite
+from edgekit.verify.onnxruntime import open_onnxruntime
 
 
 def assert_equal_on(graph: IntegerGraph, *executors: object) -> None:
@@ -156,3 +164,26 @@ def test_the_rule_lists_no_name_that_is_not_written() -> None:
     derived = {f"{one}_{part}" for one in ("weights", "bias") for part in ("dequantized", "scale", "zero_point")}
     derived |= {f"{one}_{part}" for one in "xy" for part in ("heads", "shape")} | {"input_0", "input_1"}
     assert set() == PARTS - quoted - derived
+
+
+SUMS = {Conv2D: ((3, 3, 9, 4), 4), DepthwiseConv2D: ((3, 3, 9), 9), Dense: ((5 * 6 * 9, 4), 4)}
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("kind", SUMS)
+def test_a_sum_that_float32_does_not_hold(kind: type, signed: bool, optimize: bool) -> None:
+    """Biases of about 2**25, of either sign, which the weights bring back into the range of the output; a shift of 16."""
+    rng = np.random.default_rng(3)
+    shape, channels = SUMS[kind]
+    bias = (-1) ** np.arange(channels) * ((1 << 25) + 4 * rng.integers(1 << 8, 1 << 16, channels)) + 2
+    graph = GraphBuilder("beyond")
+    x = graph.input("input", (5, 6, 9), signed=signed, binary_point=4)
+    drawn = (4 * rng.integers(-31, 32, shape)).astype(np.int8)
+    fields: dict[str, Any] = {} if kind is Dense else {"padding": Padding(2, 1, 2, 1), "strides": (1, 2), "dilation": (2, 1)}
+    op = kind("sum", x, "sum", drawn, bias.astype(np.int32), (16,) * channels, activation=Activation.RELU, **fields)
+    made = graph.graph(graph.write(op, signed=False, binary_point=4))
+    check(made)
+    assert sum_leaves_float32(made, op)
+    assert equal(read_onnx(write_onnx(made)), made)
+    assert_equal_on(made, replace(ONNXRUNTIME, open=partial(open_onnxruntime, optimize=optimize)), *KERAS, *TFLITE)

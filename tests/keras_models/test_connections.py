@@ -30,7 +30,7 @@ def nested() -> Any:
     return keras.Model(image, layers.Dense(3, name="end")(layers.Flatten(name="flat")(x)))
 
 
-def edited(path: Path, output: Path, layer: str, number: int) -> Path:
+def edited(path: Path, output: Path, layer: str, number: Any) -> Path:
     """The file, in which the one input that a layer reads first is another call of the same layer before it."""
 
     def edit(text: str) -> str:
@@ -74,3 +74,11 @@ def test_so_is_a_circle() -> None:
     }
     with pytest.raises(EdgekitError, match="layer 'a' reads call 0 of 'b'"):
         require_connected(config, "it")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [None, "0", 0.5, [0]])
+def test_a_call_that_is_no_number_is_named(number: Any, tmp_path: Path) -> None:
+    nested().save(tmp_path / "m.keras")
+    with pytest.raises(EdgekitError, match=r"layer 'end' reads call -1 of 'flat', which no layer before it gives"):
+        load_model(edited(tmp_path / "m.keras", tmp_path / "bad.keras", "end", number))

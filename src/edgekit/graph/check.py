@@ -81,6 +81,11 @@ def violations(graph: IntegerGraph) -> Iterator[Violation]:
             yield from rule(graph, op)
 
 
+def sum_leaves_float32(graph: IntegerGraph, op: WeightedOp) -> bool:
+    """Whether an accumulator, or a part of its sum, may be a number that float32 does not hold."""
+    return int(accumulator_bound(graph, op).max()) >= ACCUMULATOR_FLOAT32
+
+
 def _structure(graph: IntegerGraph) -> Iterator[Violation]:
     for name, tensor in graph.tensors.items():
         if tensor.name != name:

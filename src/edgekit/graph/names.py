@@ -13,11 +13,13 @@ PARTS = frozenset(
     re.findall(
         r"\w+",
         """
-        axes axis begin below bias bias_dequantized bias_scale bias_zero_point biased blocks cells channels_first
-        channels_last clamped constant copies double end features first flatten half_more hard_swish heads index input
-        input_0 input_1 int32 int8 integers is_lowest lowest map map_shape padded padding product quantize raised real
-        relu relu6 reshaped rounded rows saturated scaled shape shift shifted size split start sum table weights
-        weights_dequantized weights_scale weights_zero_point wide x x_heads x_shape y y_heads y_shape y_turned
+        axes axis begin below bias bias_dequantized bias_scale bias_zero_point biased blocks cells
+        channels_first channels_last clamped constant copies double end features first flatten half_more
+        hard_swish heads index input input_0 input_1 input_int32 input_raised input_uint8 int32 int8 integers
+        integers_zero_point is_lowest lowest map map_shape padded padding product products quantize raise raised
+        real relu relu6 reshaped rounded rows saturated scaled shape shift shifted size split start sum table
+        weights weights_dequantized weights_int32 weights_raised weights_scale weights_uint8 weights_zero_point
+        wide x x_heads x_shape y y_heads y_shape y_turned
         """,
     )
 )

@@ -3,9 +3,10 @@
 - Every tensor of the graph is an int8 or uint8 value of the same name, zero point 0; its scale 2**-f is the initializer that the
   file's quantization_annotation names. The batch is a symbolic dimension.
 - Maps (three dimensions) are channels first, as ONNX wants them; all other shapes are kept.
-- An op is one node of the kind that its row of `onnx_write.WRITE` says, with the op's name, and nodes around it, which the form needs
-  beside it. Those, and the op's constants, are called `name/what it is`. What an op has besides its inputs and output stands in the
-  attributes of the main node, in constants of these names, and in an activation's node, whose `what it is` is the activation.
+- An op is one node of the kind that its row of `onnx_write.WRITE` says, or `INTEGER_MAINS` where its sum may leave float32, with the
+  op's name, and nodes around it, which the form needs beside it. Those, and the op's constants, are called `name/what it is`. What an op
+  has besides its inputs and output stands in the attributes of the main node, in constants of these names, and in an activation's node,
+  whose `what it is` is the activation.
 - Some nodes around an op are of kinds that may be main nodes, too. They are told apart by what they read: an Add or Mul of a constant
   is no op's own (it is a step of a lookup or of a requantize), nor is a Reshape whose shape is not `its own name/shape` (it splits or
   joins the heads of a product). A Conv with the attribute `group` is a depthwise one; a full one has none, even with one channel.
@@ -30,8 +31,8 @@ TO_CHANNELS_FIRST, TO_CHANNELS_LAST, TURN_LAST = (0, 3, 1, 2), (0, 2, 3, 1), (0,
 SCALE_KEY, ZERO_POINT_KEY = "SCALE_TENSOR", "ZERO_POINT_TENSOR"
 """The keys of an annotation; its values are names of initializers."""
 
-WEIGHTS, WEIGHTS_SCALE, BIAS = "weights", "weights_scale", "bias"
-"""Constants of the ops that have weights; a product of matrices has a bias, too."""
+WEIGHTS, WEIGHTS_SCALE, BIAS, BIAS_SCALE = "weights", "weights_scale", "bias", "bias_scale"
+"""Constants of the ops that have weights; a product of matrices has a bias, too. Where integers are summed there is no scale of weights."""
 X_SHAPE, START, TABLE, SHAPE = "x_shape", "start", "table", "shape"
 """Constants of MatMul, whose second length is the number of heads; of Slice; of Lookup; of Reshape."""
 GROUP = "group"

@@ -40,6 +40,7 @@ from edgekit.graph.ir import (
 from edgekit.graph.onnx_form import (
     BATCH,
     BIAS,
+    BIAS_SCALE,
     GROUP,
     SCALE_KEY,
     SHAPE,
@@ -53,7 +54,7 @@ from edgekit.graph.onnx_form import (
     dense_rows,
     part,
 )
-from edgekit.graph.onnx_write import WRITE, onnx_model
+from edgekit.graph.onnx_write import INTEGER_MAINS, WRITE, onnx_model
 
 HINT = "edgekit reads the ONNX files that edgekit writes"
 DIMENSION_MAX = 1 << 24
@@ -106,10 +107,10 @@ def _read(data: bytes) -> IntegerGraph:
 
 def op_type(node: Any, constants: Container[str]) -> type[Op] | None:
     """The op whose main node it is, or None where it stands around another. `constants`: names of the file's initializers."""
-    kinds = [op for op, row in WRITE.items() if row.main == node.op_type]
+    kinds = [op for op, row in WRITE.items() if node.op_type in (row.main, INTEGER_MAINS.get(op))]
     if not kinds:
         return None
-    if node.op_type == "Conv":
+    if Conv2D in kinds:
         return DepthwiseConv2D if any(attribute.name == GROUP for attribute in node.attribute) else Conv2D
     if node.op_type in ("Add", "Mul") and any(name in constants for name in node.input):
         return None
@@ -187,16 +188,25 @@ class _File:
         """The weights as they lie in the file, and the fields that convolutions and dense layers share."""
         output, activation = self.target(node)
         integers = self.array(part(node.name, WEIGHTS), np.int8, rank)
-        scales = self.array(part(node.name, WEIGHTS_SCALE), np.float32, 1)
+        source = self.source(node)
+        if node.op_type in INTEGER_MAINS.values():  # the scales there are those of the sums
+            sums = self.points(node, BIAS, BIAS_SCALE)
+            points = tuple(point - self.tensors[source].binary_point for point in sums)
+        else:
+            points = self.points(node, WEIGHTS, WEIGHTS_SCALE)
         fields = {
             "name": node.name,
-            "input": self.source(node),
+            "input": source,
             "output": output,
-            "bias": self.array(part(node.name, BIAS), np.int32, 1),
-            "weight_binary_points": _power_of_two(part(node.name, WEIGHTS), scales),
+            "bias": self.array(part(node.name, BIAS), np.int32).reshape(-1),
+            "weight_binary_points": points,
             "activation": activation,
         }
         return integers, fields
+
+    def points(self, node: Any, what: str, scale: str) -> tuple[int, ...]:
+        """The binary point of each channel of a constant of the op."""
+        return _power_of_two(part(node.name, what), self.array(part(node.name, scale), np.float32, 1))
 
     def ordered_tensors(self, ops: tuple[Op, ...]) -> dict[str, Tensor]:
         """The input first, then in the order in which ops write them."""

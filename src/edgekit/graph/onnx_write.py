@@ -2,6 +2,7 @@
 
 - Convolution, dense and add work on dequantized values between DequantizeLinear and QuantizeLinear; concat, slice, max-pool, lookup and
   reshape work on the integers.
+- A convolution or dense layer whose sum may leave float32 sums integers instead (ConvInteger, MatMulInteger), as `_integer_sum` proves.
 - Products of activations are int32 accumulators, whose half-up requantize is taken in double: nothing is left to QuantizeLinear, which
   rounds halves to even.
 """
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from onnx import OperatorSetIdProto, StringStringEntryProto, TensorAnnotation, TensorProto, helper, numpy_helper
 
 from edgekit.errors import EdgekitError
+from edgekit.graph.check import sum_leaves_float32
 from edgekit.graph.ir import (
     Activation,
     Add,
@@ -44,6 +46,7 @@ from edgekit.graph.ir import (
 from edgekit.graph.onnx_form import (
     BATCH,
     BIAS,
+    BIAS_SCALE,
     GROUP,
     IR_VERSION,
     OPSET,
@@ -66,6 +69,8 @@ PRODUCER = "edgekit"
 SIX_LEAVES_INT32 = 29
 """From this binary point on 6 * 2**f is above 2**31. onnxruntime, which fuses a Clip into its integer op and takes its ends as integers,
 then clamps at another number. No output reaches 6 there (of 8 bits it ends below 2**-20), so ReLU6 is a Relu, by the name of ReLU6."""
+INTEGERS_ZERO_POINT = 128
+"""That of the uint8 factors of a sum of integers."""
 CLIP_LOW, CLIP_HIGH = "relu6/low", "relu6/high"
 
 
@@ -161,14 +166,50 @@ def _annotation(parts: _Parts, tensor: Tensor) -> Any:
 def _constants(parts: _Parts, graph: IntegerGraph, op: WeightedOp, weights: IntArray, axis: int) -> list[str]:
     """Weights and bias, dequantized per output channel; `axis` of `weights` is that channel."""
     points = np.array(op.weight_binary_points)
-    bias_points = points + graph.tensors[op.input].binary_point
     values = []
-    for what, array, f, along in ((WEIGHTS, weights, points, axis), (BIAS, op.bias, bias_points, 0)):
+    for what, array, f, along in ((WEIGHTS, weights, points, axis), (BIAS, op.bias, _sum_points(graph, op), 0)):
         scale = parts.constant(part(op.name, f"{what}_scale"), np.ldexp(1.0, -f).astype(np.float32))
         zero = parts.constant(part(op.name, f"{what}_zero_point"), np.zeros(f.shape, array.dtype))
         integers = parts.constant(part(op.name, what), array)
         values.append(parts.step("DequantizeLinear", part(op.name, f"{what}_dequantized"), [integers, scale, zero], axis=along))
     return values
+
+
+def _sum_points(graph: IntegerGraph, op: WeightedOp) -> IntArray:
+    """The binary point of each channel's accumulator, and of its bias."""
+    return np.array(op.weight_binary_points) + graph.tensors[op.input].binary_point
+
+
+def _integer_sum(parts: _Parts, graph: IntegerGraph, op: WeightedOp, x: str, weights: IntArray, **attributes: Any) -> str:
+    """The real value of an accumulator that may leave float32: summed in int32, where rule 3 keeps it, and only then made a float.
+
+    Accumulators are even (rule 1), so float32 holds those below 2**25. Others may be rounded, but to no less than 2**25, and with their
+    sign; rule 3 says n <= 16 for them, and 2**25 / 2**16 = 512 or more is saturated.
+
+    Both factors are uint8 with zero point 128: kernels sum products of two uint8 exactly, while those of uint8 and int8, on x86 without
+    VNNI, add two in 16 bits, and saturate. On the way sums may leave int32; they come back, modulo 2**32.
+    """
+    zero = parts.constant(part(op.name, "integers_zero_point"), np.array(INTEGERS_ZERO_POINT, np.uint8))
+    more = parts.constant(part(op.name, "raise"), np.array(INTEGERS_ZERO_POINT, np.int32))
+    weights_raised = _raised(parts, op, WEIGHTS, parts.constant(part(op.name, WEIGHTS), weights), more)
+    if graph.tensors[op.input].signed:
+        inputs = [_raised(parts, op, "input", x, more), weights_raised, zero, zero]
+    else:
+        inputs = [x, weights_raised, parts.zero(graph.tensors[op.input]), zero]
+    products = parts.node(INTEGER_MAINS[type(op)], op.name, inputs, parts.claim(part(op.name, "products")), **attributes)
+    bias = parts.constant(part(op.name, BIAS), op.bias.reshape(-1, *[1] * (weights.ndim - 2)))
+    total = parts.step("Add", part(op.name, "integers"), [products, bias])
+    points = _sum_points(graph, op)
+    scale = parts.constant(part(op.name, BIAS_SCALE), np.ldexp(1.0, -points).astype(np.float32))
+    bias_zero = parts.constant(part(op.name, "bias_zero_point"), np.zeros(points.shape, np.int32))
+    return parts.step("DequantizeLinear", part(op.name, "sum"), [total, scale, bias_zero], axis=1)
+
+
+def _raised(parts: _Parts, op: WeightedOp, which: str, value: str, more: str) -> str:
+    """int8 integers as uint8."""
+    value = parts.step("Cast", part(op.name, f"{which}_int32"), [value], to=TensorProto.INT32)
+    value = parts.step("Add", part(op.name, f"{which}_raised"), [value, more])
+    return parts.step("Cast", part(op.name, f"{which}_uint8"), [value], to=TensorProto.UINT8)
 
 
 def _finish(parts: _Parts, op: WeightedOp | Add, value: str, output: Tensor) -> None:
@@ -188,15 +229,18 @@ def _window(kernel: Sequence[int], strides: Sequence[int], padding: Padding) -> 
 
 def _conv(parts: _Parts, graph: IntegerGraph, op: ConvOp) -> None:
     """A depthwise convolution is told from a full one by its `group`, which a full one does not write."""
-    x = parts.dequantize(part(op.name, "input"), op.input, graph.tensors[op.input])
-    window = _window(op.weights.shape[:2], op.strides, op.padding)
+    window = {"dilations": list(op.dilation)} | _window(op.weights.shape[:2], op.strides, op.padding)
     if isinstance(op, Conv2D):
         weights = op.weights.transpose(3, 2, 0, 1)
     else:
         weights = op.weights.transpose(2, 0, 1)[:, np.newaxis]
         window[GROUP] = op.weights.shape[2]
-    inputs = [x, *_constants(parts, graph, op, weights, axis=0)]
-    total = parts.main(op, inputs, parts.claim(part(op.name, "sum")), dilations=list(op.dilation), **window)
+    if sum_leaves_float32(graph, op):
+        total = _integer_sum(parts, graph, op, op.input, weights, **window)
+    else:
+        x = parts.dequantize(part(op.name, "input"), op.input, graph.tensors[op.input])
+        inputs = [x, *_constants(parts, graph, op, weights, axis=0)]
+        total = parts.main(op, inputs, parts.claim(part(op.name, "sum")), **window)
     _finish(parts, op, total, graph.tensors[op.output])
 
 
@@ -204,9 +248,13 @@ def _dense(parts: _Parts, graph: IntegerGraph, op: Dense) -> None:
     """A map is flattened as it lies in the file; the rows of the weights follow it."""
     source = graph.tensors[op.input]
     x = op.input if len(source.shape) == 1 else parts.step("Flatten", part(op.name, "flatten"), [op.input], axis=1)
-    x = parts.dequantize(part(op.name, "input"), x, source)
-    inputs = [x, *_constants(parts, graph, op, op.weights[dense_rows(source.shape)], axis=1)]
-    _finish(parts, op, parts.main(op, inputs, parts.claim(part(op.name, "sum"))), graph.tensors[op.output])
+    weights = op.weights[dense_rows(source.shape)]
+    if sum_leaves_float32(graph, op):
+        total = _integer_sum(parts, graph, op, x, weights)
+    else:
+        inputs = [parts.dequantize(part(op.name, "input"), x, source), *_constants(parts, graph, op, weights, axis=1)]
+        total = parts.main(op, inputs, parts.claim(part(op.name, "sum")))
+    _finish(parts, op, total, graph.tensors[op.output])
 
 
 def _depthwise_transpose(parts: _Parts, graph: IntegerGraph, op: DepthwiseConv2DTranspose) -> None:
@@ -344,3 +392,6 @@ WRITE: Mapping[type[Op], Row] = {
     Lookup: Row("Gather", _lookup),
     Reshape: Row("Reshape", _reshape),
 }
+
+INTEGER_MAINS: Mapping[type[Op], str] = {Conv2D: "ConvInteger", DepthwiseConv2D: "ConvInteger", Dense: "MatMulInteger"}
+"""The main node of an op whose sum may leave float32. A transposed convolution sums nothing."""

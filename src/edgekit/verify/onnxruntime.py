@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,9 +11,6 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
-from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Op, accumulator_bound
-from edgekit.graph.check import ACCUMULATOR_FLOAT32
-from edgekit.graph.ir import WeightedOp
 from edgekit.graph.onnx_form import to_channels_first, to_channels_last
 from edgekit.progress import Note
 
@@ -23,26 +20,7 @@ def _missing(artifact: Artifact) -> str | None:
         return "onnxruntime is not installed: pip install onnxruntime"
     if artifact.graph is None:
         return "there is no integer graph, which is what onnxruntime runs"
-    for op in artifact.graph.ops:
-        refuses = SOMETIMES_REFUSED.get(type(op))
-        reason = refuses(artifact.graph, op) if refuses else None
-        if reason:
-            return reason
     return None
-
-
-def _sum(graph: IntegerGraph, op: WeightedOp) -> str | None:
-    """Where input and output are of one type, onnxruntime fuses a layer into an integer op; elsewhere it runs the float32 convolution
-    that the file describes, which holds every partial sum below ACCUMULATOR_FLOAT32."""
-    largest = int(accumulator_bound(graph, op).max())
-    if largest >= ACCUMULATOR_FLOAT32:
-        return f"it sums in float32, and accumulators of '{op.name}' may reach {largest} >= 2**25"
-    return None
-
-
-SOMETIMES_REFUSED: Mapping[type[Op], Callable[[IntegerGraph, Any], str | None]] = {Conv2D: _sum, DepthwiseConv2D: _sum, Dense: _sum}
-"""Ops that onnxruntime does not always run as the contract wants them: why it cannot run this one, or None. It always runs all others;
-onnx_write proves it for products and, where an accumulator is one product, for upsampling."""
 
 
 @contextmanager
