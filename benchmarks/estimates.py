@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,11 @@ from product_estimates import product_lines
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import Activation, Conv2D, Dense, DepthwiseConv2D, IntegerGraph, MaxPool, Tensor, check, read_onnx, same_padding
+from edgekit.hls.dataflow import dataflow_of
 from edgekit.hls.folding import Folding
 from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR
 from edgekit.hls.kernels.base import Memory
+from edgekit.hls.kernels.luts import LUTS
 from edgekit.hls.kernels.matvec import MatVec
 from edgekit.hls.kernels.window import Window
 from edgekit.hls.plan.estimates import Estimates, estimate
@@ -138,13 +139,12 @@ def hls4ml_cnn() -> tuple[IntegerGraph, dict[str, Folding]]:
 def binary_luts_and_bram(graph: IntegerGraph, folding: dict[str, Folding]) -> tuple[float, float]:
     """CNV's with products and weights of one bit: our control and memory, FINN-R's arithmetic of 2-bit sums."""
     luts, bram18 = SYSTEM.lut, SYSTEM.bram18
-    for op in graph.ops:
-        if isinstance(op, Conv2D | Dense):
-            pe, simd = folding[op.name].pe, folding[op.name].simd
-            luts += MatVec.control_luts + ARITHMETIC_FACTOR * pe * (2 * simd + 2 * (2 * simd - 1))
-            bram18 += memory_cost(Memory("weights", ceil(op.weights.size / (pe * simd)), pe * simd, rom=True)).bram18
-        if isinstance(op, Conv2D | MaxPool):
-            luts += Window.control_luts
+    for stage in dataflow_of(graph, folding).stages:
+        if isinstance(stage, MatVec):
+            luts += LUTS["MatVec"] + ARITHMETIC_FACTOR * stage.pe * (2 * stage.simd + 2 * (2 * stage.simd - 1))
+            bram18 += memory_cost(Memory("weights", stage.weight_words, stage.lanes, rom=True)).bram18
+        if isinstance(stage, Window):
+            luts += stage.logic.lut
     return luts, bram18 / 2
 
 

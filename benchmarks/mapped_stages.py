@@ -2,7 +2,8 @@
 
 mapped_stages.py draw -o TABLE [--graphs N] [--seed S]     adds stages of drawn graphs in drawn foldings to a table
 mapped_stages.py planned -o TABLE GRAPH.onnx FOLDING.json    adds the stages of a planned network, each kind and size once
-mapped_stages.py compare TABLE...                          the error of the estimates, by kernel
+mapped_stages.py fit [TABLE]                                 prints hls/kernels/luts.py, from the stages that are not held out
+mapped_stages.py errors [TABLE]                              how far the estimates are off on the stages that the fit did not see, by kernel
 
 A table is JSON: a list of rows, each with the stage's kind, its fields and Yosys' counts. A stage that the table has is not mapped again.
 Weight readers are left out: an AXI master is not in the kernels' own code.
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mapped_table import Row, errors, fitted, is_held_out, key_of, luts_module, read_table
 
 from edgekit.graph import (
     Add,
@@ -40,16 +42,14 @@ from edgekit.graph import (
 )
 from edgekit.hls.dataflow import dataflow_of
 from edgekit.hls.folding import Folding, WeightPlacement, read_folding
-from edgekit.hls.kernels.base import Stage
-from edgekit.hls.kernels.registry import STAGES
 from edgekit.hls.ops import legal_foldings
-from edgekit.hls.plan.resources import stage_cost
 from edgekit.hls.project.project import plan_simulation
 from edgekit.hls.rtl.mapping import map_stages
 from edgekit.hls.rtl.project import project_rtl
 from edgekit.hls.rtl.verilog import StageRtl
 from edgekit.targets import find_board
 
+TABLE = Path(__file__).parent / "mapped_stages.json"
 FAMILY = "xc7"
 LANES_MAX = 32
 """Products a cycle of a drawn folding: what is wider takes Yosys minutes."""
@@ -143,27 +143,7 @@ def flat(one: Any) -> Any:
     return one.value if isinstance(one, Enum) else list(one) if isinstance(one, tuple) else one
 
 
-def stage_of(row: Mapping[str, Any]) -> Stage:
-    """The stage of a row of a table."""
-    kind = next(kind for kind in STAGES if kind.__name__ == row["kind"])
-    return kind("", "", **{field.name: _field(field.name, row["fields"][field.name]) for field in fields(kind)[2:]})
-
-
-def _field(name: str, value: Any) -> Any:
-    from edgekit.graph.ir import Padding, Window
-    from edgekit.hls.kernels.arithmetic import Arithmetic, Sums
-
-    if name == "sums":
-        return Sums(**{**value, "arithmetic": Arithmetic(value["arithmetic"])})
-    if name == "window":
-        pairs = {part: tuple(found) for part, found in value.items() if part != "padding"}
-        return Window(**pairs, padding=Padding(**value["padding"]))
-    return tuple(value) if isinstance(value, list) else value
-
-
-def mapped_rows(
-    graph: IntegerGraph, plan: Mapping[str, Folding], source: str, known: set[str], most: Mapping[str, int]
-) -> Iterator[dict[str, Any]]:
+def mapped_rows(graph: IntegerGraph, plan: Mapping[str, Folding], source: str, known: set[str], most: Mapping[str, int]) -> Iterator[Row]:
     """Of each stage that is not known: its kind, its fields, Yosys' counts. `most`: of a kind. Slow: seconds for each."""
     flow = dataflow_of(graph, plan)
     with tempfile.TemporaryDirectory() as name:
@@ -185,45 +165,15 @@ def mapped_rows(
             yield {"from": source, **row, "lut": one.logic.lut, "ff": one.logic.ff, "dsp": one.total.dsp, **memories}
 
 
-def key_of(row: Mapping[str, Any]) -> str:
-    return json.dumps([row["kind"], row["fields"]], sort_keys=True)
-
-
-def read_table(path: Path) -> list[dict[str, Any]]:
-    return list(json.loads(path.read_text())) if path.is_file() else []
-
-
-def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_table(path: Path, rows: list[Row]) -> None:
     path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
-def add_rows(path: Path, found: Iterator[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+def add_rows(path: Path, found: Iterator[Row], rows: list[Row]) -> None:
     for row in found:
         rows.append(row)
         write_table(path, rows)
         print(f"{row['kind']:12} {row['lut']:5} LUT  {row['from']}", file=sys.stderr, flush=True)
-
-
-def errors(rows: list[dict[str, Any]], what: str) -> list[tuple[str, int, float, float, float, float]]:
-    """By kind, and of all: stages, estimated and mapped in total, the median and the worst of |estimated / mapped - 1|."""
-    by_kind: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        stage = stage_of(row)
-        cost = stage_cost(stage)
-        ours, theirs = {
-            "logic": (stage.logic.lut, row["lut"]),
-            "lut": (cost.lut, row["lut"] + row["memory_lut"]),
-            "dsp": (cost.dsp, row["dsp"]),
-            "bram18": (cost.bram18, row["bram18"]),
-        }[what]
-        if ours or theirs:
-            by_kind.setdefault(row["kind"], []).append((ours, theirs))
-    everything = [pair for pairs in by_kind.values() for pair in pairs]
-    found = []
-    for kind, pairs in [*sorted(by_kind.items()), ("all", everything)]:
-        off = [abs(ours / theirs - 1) if theirs else 1.0 for ours, theirs in pairs]
-        found.append((kind, len(pairs), sum(p[0] for p in pairs), sum(p[1] for p in pairs), float(np.median(off)), max(off, default=0.0)))
-    return found
 
 
 def main() -> int:
@@ -238,15 +188,18 @@ def main() -> int:
     planned.add_argument("-o", "--output", type=Path, required=True)
     planned.add_argument("graph", type=Path)
     planned.add_argument("folding", type=Path)
-    compare = commands.add_parser("compare")
-    compare.add_argument("tables", type=Path, nargs="+")
+    for name in ("fit", "errors"):
+        commands.add_parser(name).add_argument("table", type=Path, nargs="?", default=TABLE)
     options = parser.parse_args()
-    if options.command == "compare":
-        rows = [row for table in options.tables for row in read_table(table)]
+    if options.command == "fit":
+        print(luts_module(fitted([row for row in read_table(options.table) if not is_held_out(row)])), end="")
+        return 0
+    if options.command == "errors":
+        rows = [row for row in read_table(options.table) if is_held_out(row)]
         for what in ("logic", "lut", "dsp", "bram18"):
             print(f"| {what} | stages | estimated | mapped | median error | worst |\n| --- | --- | --- | --- | --- | --- |")
-            for kind, count, ours, theirs, median, worst in errors(rows, what):
-                print(f"| {kind} | {count} | {ours:,.0f} | {theirs:,.0f} | {median:.0%} | {worst:.0%} |")
+            for one in errors(rows, what):
+                print(f"| {one.kind} | {one.stages} | {one.estimated:,.0f} | {one.mapped:,.0f} | {one.median:.0%} | {one.worst:.0%} |")
             print()
         return 0
     rows = read_table(options.output)

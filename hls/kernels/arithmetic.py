@@ -10,14 +10,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
 
 import numpy as np
 
 from edgekit.arrays import Int64
 from edgekit.graph import IntegerGraph, Tensor, requantize_of
 from edgekit.graph.ir import ProductOp, WeightedOp, accumulator_taps
-from edgekit.hls.kernels.base import VALUE_BITS, Constant, Memory, signed, unsigned
+from edgekit.hls.kernels.base import Constant, Memory, signed, unsigned
 
 K_HOT_MAX = 2
 """Weights of at most so many set bits are multiplied by shifts and adds."""
@@ -45,7 +44,8 @@ class Arithmetic(enum.Enum):
 class Sums:
     """How sums of weighted values are taken and requantized: the arithmetic, and the bits of each number in it.
 
-    `shift_bits`: of what a channel's shift is beyond the smallest one; 0 where all channels have the same.
+    `shift_bits`: of what a channel's shift is beyond the smallest one; 0 where all channels have the same. `shifted_bits`: of a sum once
+    the smallest shift is taken. `weight_rom_bits`, `bias_rom_bits`: of what a ROM has to keep of each, 0 where all are alike.
     """
 
     arithmetic: Arithmetic
@@ -53,6 +53,9 @@ class Sums:
     accumulator_bits: int
     bias_bits: int
     shift_bits: int
+    shifted_bits: int
+    weight_rom_bits: int
+    bias_rom_bits: int
 
     def multipliers(self, products: int) -> int:
         """Multipliers for so many products a cycle."""
@@ -61,23 +64,19 @@ class Sums:
         return products // (2 if self.arithmetic is Arithmetic.PACKED else 1)
 
     def requantize_memory(self, groups: int, pe: int) -> Memory:
-        return Memory("bias and shift", groups, pe * (self.bias_bits + self.shift_bits), rom=True)
+        return Memory("bias and shift", groups, pe * (self.bias_rom_bits + self.shift_bits), rom=True)
 
-    def luts(self, pe: int, simd: int) -> float:
-        """LUTs of `pe` sums side by side, to each of which `simd` products are added a cycle.
+    def parts(self, pe: int, simd: int, sum_: str = "sum") -> dict[str, float]:
+        """What `pe` sums side by side are made of, to each of which `simd` products are added a cycle, in bits or products.
 
-        products       in DSP slices, which also add up to 16 of a dot product on their way; by shifts and adds in LUTs
-        packed sums    taken apart after 16: a correction of 18 bits for two PEs
-        accumulator    one LUT a bit
-        requantize     a shift right by up to 15 (two 4-to-1 multiplexers a bit), a clamp
+        Multipliers and what adds up their products are DSP slices. A shift takes a multiplexer for each bit of the sum and of the amount,
+        the clamp compares what is left. `sum_`: what adds up, from cycle to cycle.
         """
-        sums = ceil(simd / SUMS_IN_DSP)
-        each: float = sums * self.accumulator_bits + _requantize_luts(self.accumulator_bits)
-        if self.arithmetic is Arithmetic.PACKED:
-            each += sums * PACKED_FIELD_BITS / 2
+        shifted = {"shift": pe * self.shift_bits * self.shifted_bits, "clamp": pe * self.shifted_bits}
+        found: dict[str, float] = {f"{sum_}, {self.arithmetic.value}": pe * self.accumulator_bits, **shifted}
         if self.arithmetic is Arithmetic.SHIFT_ADD:
-            each += simd * _shift_add_luts(self.weight_bits) + (simd - sums) * self.accumulator_bits
-        return ARITHMETIC_FACTOR * pe * each
+            found["product by shifts"] = pe * simd * (self.weight_bits - 1) // 3
+        return found
 
 
 @dataclass(frozen=True)
@@ -119,17 +118,26 @@ def value_type(tensor: Tensor) -> str:
 
 def sums_of(graph: IntegerGraph, op: WeightedOp, packable: bool) -> Sums:
     """`packable`: whether two neighbouring PEs share each activation."""
-    hot, accumulator_bits, bias_bits, shift_bits = _measured(graph, op)
+    hot, *bits = _measured(graph, op)
     arithmetic = Arithmetic.SHIFT_ADD if hot else Arithmetic.PACKED if packable else Arithmetic.MULTIPLY
-    return Sums(arithmetic, _weight_bits(hot), accumulator_bits, bias_bits, shift_bits)
+    return Sums(arithmetic, _weight_bits(hot), *bits)
 
 
 @lru_cache(maxsize=256)
-def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, int, int, int]:
-    """What takes a look at every weight, which the planner would else do for every folding: code, bits of sums, biases and shifts."""
+def _measured(graph: IntegerGraph, op: WeightedOp) -> tuple[int, ...]:
+    """What takes a look at every weight, which the planner would else do for every folding: code, and Sums' bits after the weights'."""
     q = quarters(graph, op)
-    further = max(q.shifts) - min(q.shifts)
-    return weight_code(op), signed_bits(q.bound), signed_bits(int(np.abs(q.bias).max())), further.bit_length()
+    least, further = min(q.shifts), max(q.shifts) - min(q.shifts)
+    shifted = q.bound >> (least - 2) if least >= 3 else _widest(q)
+    bias_bits = signed_bits(int(np.abs(q.bias).max()))
+    sums = signed_bits(q.bound), bias_bits, further.bit_length(), signed_bits(shifted)
+    return weight_code(op), *sums, _rom_bits(coded(op, q.weights)), min(bias_bits, _rom_bits(q.bias))
+
+
+def _rom_bits(values: Int64) -> int:
+    """Of the widest value; 0 where all are alike."""
+    low, high = int(values.min()), int(values.max())
+    return 0 if low == high else max(high.bit_length(), (~low).bit_length() if low < 0 else 0) + (low < 0)
 
 
 def weight_code(op: WeightedOp) -> int:
@@ -170,9 +178,14 @@ def _code(weight: int, hot: int) -> int:
 def sums_constants(graph: IntegerGraph, op: WeightedOp, pe: int) -> tuple[Constant, ...]:
     """What a kernel has to know to requantize `pe` sums side by side."""
     q, requantize = quarters(graph, op), requantize_of(graph, op)
-    clamp, least = {"low": requantize.low, "high": requantize.high}, min(q.shifts)
-    wide = q.bound if least >= 3 else (2 * q.bound + 1) << (1 - least)
-    return (*unsigned(pe=pe, n_wide=signed_bits(wide)), *signed(**clamp, shift_low=least, shift_high=max(q.shifts)))
+    clamp, shifts = {"low": requantize.low, "high": requantize.high}, {"shift_low": min(q.shifts), "shift_high": max(q.shifts)}
+    return (*unsigned(pe=pe, n_wide=signed_bits(_widest(q))), *signed(**clamp, **shifts))
+
+
+def _widest(q: Quarters) -> int:
+    """The largest number that a requantize handles: a sum, or one that is shifted left."""
+    least = min(q.shifts)
+    return q.bound if least >= 3 else (2 * q.bound + 1) << (1 - least)
 
 
 def sums_types(op: WeightedOp, sums: Sums) -> dict[str, str]:
@@ -196,18 +209,3 @@ def product_constants(graph: IntegerGraph, op: ProductOp) -> tuple[Constant, ...
 
 def rounding_constant(graph: IntegerGraph, op: ProductOp) -> int:
     return requantize_of(graph, op).rounding_constants[0]
-
-
-def _shift_add_luts(weight_bits: int) -> int:
-    """LUTs of a product with a weight of K set bits: each a shift by 0 to 4 and an addition."""
-    set_bits, width = (weight_bits - 1) // 3, VALUE_BITS + 5
-    return set_bits * 3 * width
-
-
-def _requantize_luts(accumulator_bits: int) -> int:
-    return 2 * accumulator_bits + 2 * VALUE_BITS
-
-
-def clamp_luts(accumulator_bits: int) -> int:
-    """LUTs of two comparisons of what the shift leaves, and a choice of three."""
-    return accumulator_bits + 2 * VALUE_BITS

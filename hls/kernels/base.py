@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgekit.arrays import Int64
 from edgekit.graph import IntegerGraph
+from edgekit.hls.kernels.luts import LUTS
 
 VALUE_BITS = 8
 FIFO_DEPTH = 2
@@ -152,6 +153,11 @@ def even_pace(cycles: float, bursts: tuple[float, ...] = (1.0,), *, late: float 
     return Pace(reads=(even,) * len(bursts), bursts=bursts, writes=even, late=late, follows=follows)
 
 
+def counter_bits(*lengths: int) -> int:
+    """Bits of counters from 0 up to these lengths."""
+    return sum((length - 1).bit_length() for length in lengths)
+
+
 @dataclass(frozen=True)
 class Constant:
     """A line `static const TYPE NAME = VALUE;` of a kernel's struct of constants."""
@@ -202,16 +208,6 @@ class Stage(ABC):
     """Streams that it reads."""
     carries: ClassVar[bool]
     """Whether it passes on a tensor for others to read, and is no part of an op."""
-    control_luts: ClassVar[int]
-    """Counters, addresses, handshakes; the least certain of all numbers of the estimates.
-
-    A sum has three counters and their ends (50), three addresses (50), its state and pipeline (60), two streams (40); a held map has
-    one more loop and two more addresses. FINN takes 300 for a window generator, and for a whole matrix-vector kernel, thresholds
-    and all (FINN-R, arXiv 1809.04570). A weight reader is an AXI master (about 900) and a port of the interconnect (about 400). The
-    small ones have one counter, a gate two and an address. A product with a held map is counted as a held matrix, an upsampling as a
-    depthwise sum with two more loops.
-    """
-
     name: str
     op: str
 
@@ -246,8 +242,13 @@ class Stage(ABC):
 
     @property
     @abstractmethod
+    def parts(self) -> dict[str, float]:
+        """What it is made of beside memories and multipliers: part -> how much of it there is. luts.py has what one takes."""
+
+    @property
     def logic(self) -> Cost:
-        """What it takes beside its memories and multipliers: LUTs of control and arithmetic, burst buffers."""
+        """LUTs of control and arithmetic; what else it takes beside its memories and multipliers."""
+        return Cost(lut=sum(LUTS[part] * count for part, count in self.parts.items()))
 
     @property
     @abstractmethod

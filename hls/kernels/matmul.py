@@ -9,8 +9,8 @@ import numpy as np
 
 from edgekit.arrays import Int64
 from edgekit.graph import IntegerGraph, ir
-from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR, SUMS_IN_DSP, clamp_luts, product_constants, rounding_constant
-from edgekit.hls.kernels.base import VALUE_BITS, Call, Cost, Latency, Memory, Pace, Stage, Tokens, line, unsigned
+from edgekit.hls.kernels.arithmetic import product_constants, rounding_constant
+from edgekit.hls.kernels.base import VALUE_BITS, Call, Latency, Memory, Pace, Stage, Tokens, counter_bits, line, unsigned
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class MatMul(Stage):
 
     sources = 2
     carries = False
-    control_luts = 300
     held = 1
     ddr_bytes = 0
 
@@ -94,10 +93,12 @@ class MatMul(Stage):
         return (*(bank,) * self.banks, *bias, *replayed)
 
     @property
-    def logic(self) -> Cost:
-        """DSP slices add up to 16 products on their way; then an accumulator, and a clamp."""
-        each = ceil(self.simd / SUMS_IN_DSP) * self.accumulator_bits + clamp_luts(self.accumulator_bits)
-        return Cost(lut=self.control_luts + ARITHMETIC_FACTOR * self.pe * each)
+    def parts(self) -> dict[str, float]:
+        """DSP slices add up the products."""
+        counters = counter_bits(self.load_cycles, self.x_cells, self.heads, self.output_groups, self.term_groups)
+        kept = self.simd * VALUE_BITS if self.output_groups > 1 else 0
+        sums = {"sum of products": self.pe * self.accumulator_bits}
+        return {"MatMul": 1, "matrix product's counter": counters, "vector kept": kept, "bank": self.banks, **sums}
 
     @property
     def multipliers(self) -> int:

@@ -32,6 +32,7 @@ from edgekit.hls.kernels.base import (
     Pace,
     Stage,
     Tokens,
+    counter_bits,
     even_pace,
     line,
     unsigned,
@@ -73,10 +74,6 @@ class Matrix(Stage):
     def written(self) -> Tokens:
         return Tokens(self.positions * self.output_groups, self.pe)
 
-    @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + self.sums.luts(self.pe, self.simd))
-
     def words(self, graph: IntegerGraph, op: Conv2D | Dense) -> Int64:
         """An op's weights as words (output groups * input groups, SIMD * PE), coded as the arithmetic takes them.
 
@@ -102,7 +99,6 @@ class MatVec(Matrix):
 
     sources = 1
     carries = False
-    control_luts = 200
     held = None
     ddr_bytes = 0
 
@@ -125,8 +121,14 @@ class MatVec(Matrix):
     @property
     def memories(self) -> tuple[Memory, ...]:
         replayed = (Memory("input vector", self.input_groups, self.simd * VALUE_BITS),) if self.output_groups > 1 else ()
-        weights = Memory("weights", self.weight_words, self.weight_word_bits, rom=True)
+        weights = Memory("weights", self.weight_words, self.lanes * self.sums.weight_rom_bits, rom=True)
         return (weights, self.sums.requantize_memory(self.output_groups, self.pe), *replayed)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        counters = counter_bits(self.positions, self.output_groups, self.input_groups, self.weight_words)
+        kept = self.simd * VALUE_BITS if self.output_groups > 1 else 0
+        return {"MatVec": 1, "counter": counters, "vector kept": kept, **self.sums.parts(self.pe, self.simd)}
 
     @property
     def multipliers(self) -> int:
@@ -152,7 +154,6 @@ class HeldMatVec(Matrix):
 
     sources = 2
     carries = False
-    control_luts = 300
     held = 0
     ddr_bytes = 0
 
@@ -182,9 +183,15 @@ class HeldMatVec(Matrix):
             Memory("input map", self.positions * self.input_groups, self.simd * VALUE_BITS),
             Memory("output map", self.positions * self.output_groups, self.pe * VALUE_BITS),
             Memory("group of weights", self.input_groups, self.weight_word_bits),
-            Memory("next group of weights", self.input_groups, self.weight_word_bits),
             self.sums.requantize_memory(self.output_groups, self.pe),
         )
+
+    @property
+    def parts(self) -> dict[str, float]:
+        loaded, sent = self.positions * self.input_groups, self.positions * self.output_groups
+        counters = counter_bits(self.positions, self.output_groups, self.input_groups, loaded, sent)
+        kept = {"weight kept": self.weight_word_bits, "output kept": self.pe * VALUE_BITS}
+        return {"HeldMatVec": 1, "counter": counters, **kept, **self.sums.parts(self.pe, self.simd)}
 
     @property
     def multipliers(self) -> int:
@@ -204,7 +211,6 @@ class WeightReader(Stage):
 
     sources = 0
     carries = False
-    control_luts = 1_300
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -231,8 +237,12 @@ class WeightReader(Stage):
         return even_pace(self.spread(interval, span), bursts=())
 
     @property
+    def parts(self) -> dict[str, float]:
+        return {"WeightReader": 1}
+
+    @property
     def logic(self) -> Cost:
-        return Cost(lut=self.control_luts, bram18=2 * ceil(self.word_bits / 72))  # the master's burst buffer
+        return super().logic + Cost(bram18=2 * ceil(self.word_bits / 72))  # the master's burst buffer
 
     @property
     def ddr_bytes(self) -> int:

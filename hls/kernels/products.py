@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.graph import IntegerGraph, Multiply
-from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR, clamp_luts, product_constants, rounding_constant
+from edgekit.hls.kernels.arithmetic import product_constants, rounding_constant
 from edgekit.hls.kernels.base import (
     AS_IT_COMES,
     VALUE_BITS,
     Call,
-    Cost,
     Latency,
     Memory,
     Pace,
     Stage,
     Tokens,
+    counter_bits,
     even_pace,
     line,
     signed,
@@ -44,11 +44,6 @@ class ValueProducts(Stage):
     def written(self) -> Tokens:
         return Tokens(self.cycles, self.pe)
 
-    @property
-    def logic(self) -> Cost:
-        """A clamp; the rounding constant is added in the DSP slice."""
-        return Cost(lut=self.control_luts + ARITHMETIC_FACTOR * self.pe * clamp_luts(self.accumulator_bits))
-
     def _call(self, kernel: str, graph: IntegerGraph, op: Multiply, index: int) -> Call:
         own = (*unsigned(stage=index, positions=self.positions, groups=self.groups), *signed(rounding=rounding_constant(graph, op)))
         types = {"accum_t": f"ap_int<{self.accumulator_bits}>"}
@@ -61,7 +56,6 @@ class Product(ValueProducts):
 
     sources = 2
     carries = False
-    control_luts = 60
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -69,6 +63,11 @@ class Product(ValueProducts):
 
     def pace(self, interval: int, span: float) -> Pace:
         return even_pace(self.spread(interval, span), bursts=(1.0, 1.0))
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """A clamp; the rounding constant is added in the DSP slice."""
+        return {"Product": 1, "counter": counter_bits(self.cycles), "product clamped": self.pe * self.accumulator_bits}
 
     @property
     def multipliers(self) -> int:
@@ -84,7 +83,6 @@ class Gate(ValueProducts):
 
     sources = 2
     carries = False
-    control_luts = 100
     held = 1
     ddr_bytes = 0
 
@@ -100,6 +98,11 @@ class Gate(ValueProducts):
     @property
     def memories(self) -> tuple[Memory, ...]:
         return (Memory("gate", self.groups, self.pe * VALUE_BITS),)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        counters, clamped = counter_bits(self.positions, self.groups), self.pe * self.accumulator_bits
+        return {"Gate": 1, "counter": counters, "gate kept": self.pe, "product clamped": clamped}
 
     @property
     def multipliers(self) -> int:

@@ -9,15 +9,14 @@ from edgekit.graph import DepthwiseConv2D, IntegerGraph, MaxPool
 from edgekit.hls.kernels.arithmetic import Sums, coded, quarters, sums_arrays, sums_constants, sums_types, weight_type
 from edgekit.hls.kernels.base import (
     AS_IT_COMES,
-    VALUE_BITS,
     Call,
     Constant,
-    Cost,
     Latency,
     Memory,
     Pace,
     Stage,
     Tokens,
+    counter_bits,
     even_pace,
     line,
     unsigned,
@@ -42,12 +41,8 @@ class ChannelSums(Stage):
     def written(self) -> Tokens:
         return Tokens(self.positions * self.groups, self.pe)
 
-    @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + self.sums.luts(self.pe, simd=1))
-
     def _memories(self, weight_taps: int) -> tuple[Memory, Memory]:
-        weights = Memory("weights", self.groups * weight_taps, self.pe * self.sums.weight_bits, rom=True)
+        weights = Memory("weights", self.groups * weight_taps, self.pe * self.sums.weight_rom_bits, rom=True)
         return weights, self.sums.requantize_memory(self.groups, self.pe)
 
     def _weights(self, graph: IntegerGraph, op: DepthwiseConv2D) -> Int64:
@@ -68,7 +63,6 @@ class Depthwise(ChannelSums):
 
     sources = 1
     carries = False
-    control_luts = 200
     held = None
     latency = AS_IT_COMES
     ddr_bytes = 0
@@ -83,6 +77,11 @@ class Depthwise(ChannelSums):
     @property
     def memories(self) -> tuple[Memory, ...]:
         return self._memories(self.taps)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        counters = counter_bits(self.positions, self.groups, self.taps, self.groups * self.taps)
+        return {"Depthwise": 1, "counter": counters, **self.sums.parts(self.pe, simd=1)}
 
     @property
     def multipliers(self) -> int:
@@ -105,7 +104,6 @@ class MapSums(ChannelSums):
 
     sources = 1
     carries = False
-    control_luts = 200
     held = 0
     ddr_bytes = 0
 
@@ -125,6 +123,11 @@ class MapSums(ChannelSums):
     @property
     def memories(self) -> tuple[Memory, ...]:
         return (*self._memories(self.weight_taps), Memory("sums", self.groups, self.pe * self.sums.accumulator_bits))
+
+    @property
+    def parts(self) -> dict[str, float]:
+        counters = counter_bits(self.taps, self.groups, self.groups * self.weight_taps)
+        return {"MapSums": 1, "map's counter": counters, **self.sums.parts(self.pe, simd=1)}
 
     @property
     def multipliers(self) -> int:
@@ -147,7 +150,6 @@ class Largest(Stage):
 
     sources = 1
     carries = False
-    control_luts = 200
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -170,8 +172,8 @@ class Largest(Stage):
         return even_pace(self.spread(interval, span), follows=True)
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + self.pe * 3 * VALUE_BITS)
+    def parts(self) -> dict[str, float]:
+        return {"Largest": 1, "counter": counter_bits(self.positions, self.groups, self.taps), "value compared": self.pe}
 
     def call(self, graph: IntegerGraph, op: MaxPool, index: int) -> Call:
         constants = unsigned(stage=index, positions=self.positions, groups=self.groups, taps=self.taps)

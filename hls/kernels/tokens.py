@@ -19,11 +19,11 @@ from edgekit.hls.kernels.base import (
     VALUE_BITS,
     Call,
     Constant,
-    Cost,
     Memory,
     Pace,
     Stage,
     Tokens,
+    counter_bits,
     even_pace,
     signed,
     unsigned,
@@ -57,7 +57,6 @@ class Add(TokenStage):
 
     sources = 2
     carries = False
-    control_luts = 60
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -68,8 +67,8 @@ class Add(TokenStage):
         return even_pace(self.spread(interval, span), bursts=(1.0, 1.0))
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + self.pe * 3 * VALUE_BITS)
+    def parts(self) -> dict[str, float]:
+        return {"Add": 1, "counter": counter_bits(self.tokens), "value added": self.pe}
 
     def call(self, graph: IntegerGraph, op: ir.Add, index: int) -> Call:
         low, high = clamp_range(op.activation, graph.tensors[op.output])
@@ -82,7 +81,6 @@ class Lookup(TokenStage):
 
     sources = 1
     carries = False
-    control_luts = 60
     held = None
     latency = AS_IT_COMES
     multipliers = 0
@@ -93,11 +91,11 @@ class Lookup(TokenStage):
 
     @property
     def memories(self) -> tuple[Memory, ...]:
-        return tuple(Memory("table", 256, VALUE_BITS, rom=True) for _ in range((self.pe + 1) // 2))
+        return (Memory("table", 256, VALUE_BITS, rom=True),) * self.pe
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts)
+    def parts(self) -> dict[str, float]:
+        return {"Lookup": 1, "counter": counter_bits(self.tokens), "value looked up": self.pe}
 
     def call(self, graph: IntegerGraph, op: ir.Lookup, index: int) -> Call:
         table = (value_type(graph.tensors[op.output]), op.table.astype(np.int64))
@@ -110,7 +108,6 @@ class Fork(TokenStage):
 
     sources = 1
     carries = True
-    control_luts = 40
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -121,8 +118,8 @@ class Fork(TokenStage):
         return even_pace(self.spread(interval, span))
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts)
+    def parts(self) -> dict[str, float]:
+        return {"Fork": 1, "counter": counter_bits(self.tokens)}
 
     def call(self, graph: IntegerGraph, op: None, index: int) -> Call:
         return self._call("fork_tokens", index)
@@ -137,7 +134,6 @@ class Concat(TokenStage):
 
     sources = 2
     carries = False
-    control_luts = 80
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -148,8 +144,8 @@ class Concat(TokenStage):
         return even_pace(self.spread(interval, span), bursts=(float(self.left), 1.0))
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + VALUE_BITS * self.pe)
+    def parts(self) -> dict[str, float]:
+        return {"Concat": 1, "counter": counter_bits(self.tokens, self.left + self.right), "value chosen": self.pe}
 
     def call(self, graph: IntegerGraph, op: ir.Concat, index: int) -> Call:
         return self._call("join_tokens", index, signed(left=self.left, right=self.right))
@@ -167,7 +163,6 @@ class Slice(Stage):
 
     sources = 1
     carries = False
-    control_luts = 80
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -186,8 +181,8 @@ class Slice(Stage):
         return even_pace(self.spread(interval, span), late=float(self.count))
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts)
+    def parts(self) -> dict[str, float]:
+        return {"Slice": 1, "slice's counter": counter_bits(self.cycles, self.cell)}
 
     def call(self, graph: IntegerGraph, op: ir.Slice, index: int) -> Call:
         constants = unsigned(stage=index, tokens=self.cycles, cell=self.cell, begin=self.begin, count=self.count)
@@ -204,7 +199,6 @@ class Resize(Stage):
 
     sources = 1
     carries = True
-    control_luts = 80
     held = None
     latency = AS_IT_COMES
     memories = ()
@@ -228,8 +222,10 @@ class Resize(Stage):
         return even_pace(self.spread(interval, span))
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + VALUE_BITS * (self.token_in + self.token_out))
+    def parts(self) -> dict[str, float]:
+        units = counter_bits(self.token_in // self.unit, self.token_out // self.unit)
+        moved = {"value shifted in": self.token_in, "value shifted out": self.token_out}
+        return {"Resize": 1, "resize's counter": counter_bits(self.cycles) + units, **moved}
 
     def call(self, graph: IntegerGraph, op: None, index: int) -> Call:
         return Call("resize_tokens", "resize_config", unsigned(stage=index, steps=self.cycles, unit=self.unit))

@@ -8,7 +8,7 @@ from math import prod
 from edgekit.graph import DepthwiseConv2DTranspose, IntegerGraph
 from edgekit.graph.ir import Pair
 from edgekit.hls.kernels.arithmetic import Sums, coded, quarters, sums_arrays, sums_constants, sums_types, weight_type
-from edgekit.hls.kernels.base import VALUE_BITS, Call, Cost, Latency, Memory, Pace, Stage, Tokens, even_pace, unsigned
+from edgekit.hls.kernels.base import VALUE_BITS, Call, Latency, Memory, Pace, Stage, Tokens, counter_bits, even_pace, unsigned
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Upsample(Stage):
 
     sources = 1
     carries = False
-    control_luts = 250
     held = None
     ddr_bytes = 0
 
@@ -53,12 +52,13 @@ class Upsample(Stage):
     @property
     def memories(self) -> tuple[Memory, ...]:
         row = (Memory("row", self.columns * self.groups, self.pe * VALUE_BITS),) if self.kernel != (1, 1) else ()
-        weights = Memory("weights", prod(self.kernel) * self.groups, self.pe * self.sums.weight_bits, rom=True)
+        weights = Memory("weights", prod(self.kernel) * self.groups, self.pe * self.sums.weight_rom_bits, rom=True)
         return (weights, self.sums.requantize_memory(self.groups, self.pe), *row)
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + self.sums.luts(self.pe, simd=1))
+    def parts(self) -> dict[str, float]:
+        counters = counter_bits(self.rows, self.columns, *self.kernel, self.groups)
+        return {"Upsample": 1, "upsampling counter": counters, **self.sums.parts(self.pe, 1, "product and bias")}
 
     @property
     def multipliers(self) -> int:

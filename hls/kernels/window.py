@@ -21,7 +21,7 @@ import numpy as np
 
 from edgekit.arrays import Int64
 from edgekit.graph import IntegerGraph, Op, ir
-from edgekit.hls.kernels.base import VALUE_BITS, Call, Cost, Latency, Memory, Pace, Stage, Tokens, line, signed, unsigned
+from edgekit.hls.kernels.base import VALUE_BITS, Call, Latency, Memory, Pace, Stage, Tokens, counter_bits, line, signed, unsigned
 
 SETTLED = 8
 """Iterations from a token's write to where it may be read, and from its last read to where it may be written over, within a row: as many
@@ -44,7 +44,6 @@ class Window(Stage):
 
     sources = 1
     carries = False
-    control_luts = 300
     held = None
     multipliers = 0
     ddr_bytes = 0
@@ -151,8 +150,10 @@ class Window(Stage):
         return (Memory("line buffer", self.words, self.token * VALUE_BITS),)
 
     @property
-    def logic(self) -> Cost:
-        return Cost(lut=self.control_luts + 2 * self.token * VALUE_BITS)  # padding
+    def parts(self) -> dict[str, float]:
+        counters = counter_bits(*self.places, *self.window.kernel, self.groups, self.words, self.row_cycles)
+        padded = self.window.padding != ir.NO_PADDING
+        return {"Window": 1, "window's counter": counters, "padding": padded, "value padded": padded * self.token}
 
     def call(self, graph: IntegerGraph, op: Op, index: int) -> Call:
         window, (out_rows, out_columns) = self.window, self.places

@@ -80,7 +80,7 @@ def read_function(module: Module, name: str) -> Function:
     """Raises Refused: it has an instruction that is not known."""
     blocks: dict[str, list[Instruction]] = {}
     current = "%entry"
-    for raw in module.functions[name].split("\n"):
+    for raw in _loads_of_either(module.functions[name]).split("\n"):
         line = re.sub(r"(, ![a-z].*| #\d+)+$", "", raw.strip())
         label = re.match(r'^("[^"]+"|[\w.$-]+):', raw)
         if label:
@@ -91,6 +91,19 @@ def read_function(module: Module, name: str) -> Function:
             if found is not None:
                 blocks.setdefault(current, []).append(found)
     return Function(name, {block: tuple(found) for block, found in blocks.items()})
+
+
+def _loads_of_either(text: str) -> str:
+    """A load from one of two addresses, as clang makes it of a choice between two arrays' elements, is two loads and a choice."""
+    for name, condition, first, second in re.findall(rf"^  ({NAME}) = select i1 (\S+), ptr ([^,\n]+), ptr ([^,\n]+)$", text, re.MULTILINE):
+        loads = rf"  \1.first = load \2, ptr {first}\n  \1.second = load \2, ptr {second}\n"
+        chosen = rf"  \1 = select i1 {condition}, \2 \1.first, \2 \1.second"
+        text, count = re.subn(
+            rf"^  (%[\w.$-]+) = load (\S+), ptr {re.escape(name)}(?![\w.$-]).*$", loads + chosen, text, flags=re.MULTILINE
+        )
+        if count:
+            text = re.sub(rf"^  {re.escape(name)} = select .*\n", "", text, flags=re.MULTILINE)
+    return text
 
 
 def split(text: str) -> list[str]:

@@ -70,7 +70,8 @@ def ranges_of(
             width, is_signed = lanes(stream)
             return full(width) if is_signed and width > 1 else (-1, 0) if is_signed else (0, (1 << width) - 1)
         parts = [of(value) for value in one.operands]
-        if one.op == "phi":
+        if one.op in ("phi", "select"):
+            parts = parts[1:] if one.op == "select" else parts
             joined: Range | None = None
             for part in parts:
                 joined = union(joined, part)
@@ -86,7 +87,7 @@ def ranges_of(
                 found = of(one.operands[0])
                 grown = union(arrays[array], union((0, 0), found)) if found else arrays[array]
                 if grown != arrays[array]:
-                    arrays[array] = full(one.width) if turn > PATIENCE else grown
+                    arrays[array] = full(bits(grown)) if turn > PATIENCE and grown else grown
                     changed = True
             elif one.name and one.op not in ("alloca", "getelementptr"):
                 grown = union(values.get(one.name), of_one(one))
@@ -94,6 +95,8 @@ def ranges_of(
                     values[one.name] = full(one.width) if turn > PATIENCE and one.op == "phi" else grown
                     changed = True
         if not changed:
+            if any(one.op == "store" and of(one.operands[0]) is None for one in function.instructions):
+                raise Refused(f"the translator finds no range of what {function.name} keeps in an array")
             return Ranges(values, {array: found or (0, 0) for array, found in arrays.items()})
     raise Refused(f"the ranges of {function.name} do not come to rest")
 
@@ -117,8 +120,6 @@ def _unbounded(one: Instruction, parts: list[Range]) -> Range:
     op, whole = one.op, full(one.width)
     if op == "icmp":
         return 0, 1
-    if op == "select":
-        return min(parts[1][0], parts[2][0]), max(parts[1][1], parts[2][1])
     first, second = parts[0], parts[-1]
     positive = first[0] >= 0 and second[0] >= 0
     if op == "add":

@@ -147,6 +147,22 @@ def test_what_it_does_not_understand_it_refuses_by_name(name: str, module: Modul
         translated(module, name)
 
 
+def test_a_load_from_one_of_two_arrays_is_two_loads_and_a_choice() -> None:
+    """As clang-16 writes a sum that begins with a bias or goes on, when both have as many bytes."""
+    lines = (
+        "  %c = icmp eq i32 0, 1",
+        "  %either = select i1 %c, ptr %here, ptr @there",
+        "  %sum.0 = load i32, ptr %either, align 4, !tbaa !71",
+        "  ret void",
+    )
+    (found,) = read_function(Module({}, {}, {"stage0": "\n".join(lines)}), "stage0").blocks.values()
+    assert [(one.name, one.op, one.width, one.operands) for one in found[1:-1]] == [
+        ("%sum.0.first", "load", 32, ("%here",)),
+        ("%sum.0.second", "load", 32, ("@there",)),
+        ("%sum.0", "select", 32, ("%c", "%sum.0.first", "%sum.0.second")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -1,0 +1,57 @@
+"""LUTs of one of each part that stages are made of (`Stage.parts`). Made by `benchmarks/mapped_stages.py fit`. Pure Python.
+
+Least squares of the relative errors of stages' logic as Yosys maps it for 7-series chips, none negative; the stages are those of
+benchmarks/mapped_stages.json that are not held out. A part that costs nothing lies in what is counted beside it. A weight reader
+was not mapped: its AXI master (about 900) and a port of the interconnect (about 400) are an assumption."""
+
+from __future__ import annotations
+
+LUTS = {
+    "MatVec": 66.721,
+    "counter": 0.018,
+    "vector kept": 0.748,
+    "sum, multiply": 2.109,
+    "shift": 0.502,
+    "clamp": 0.738,
+    "HeldMatVec": 152.643,
+    "weight kept": 2.079,
+    "output kept": 1.637,
+    "sum, packed": 2.746,
+    "Resize": 0,
+    "resize's counter": 1.404,
+    "value shifted in": 11.522,
+    "value shifted out": 7.067,
+    "Window": 46.466,
+    "window's counter": 5.41,
+    "padding": 3.812,
+    "value padded": 9.151,
+    "Depthwise": 51.963,
+    "Product": 3.796,
+    "product clamped": 0.813,
+    "Gate": 20.915,
+    "gate kept": 16.979,
+    "Slice": 5.994,
+    "slice's counter": 1.491,
+    "Upsample": 0,
+    "upsampling counter": 2.961,
+    "product and bias, shift_add": 0,
+    "product by shifts": 80.653,
+    "Largest": 25.55,
+    "value compared": 20.818,
+    "product and bias, multiply": 1.193,
+    "Add": 4.657,
+    "value added": 14.838,
+    "sum, shift_add": 0,
+    "MapSums": 4.791,
+    "map's counter": 1.968,
+    "MatMul": 0,
+    "matrix product's counter": 4.501,
+    "bank": 4.887,
+    "sum of products": 2.827,
+    "Concat": 29.621,
+    "value chosen": 7.391,
+    "Fork": 3.825,
+    "Lookup": 2.829,
+    "value looked up": 0.005,
+    "WeightReader": 1300,
+}
