@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,6 @@ from edgekit.hls.folding import Folding
 from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR
 from edgekit.hls.kernels.base import Memory
 from edgekit.hls.kernels.luts import LUTS
-from edgekit.hls.kernels.matvec import MatVec
-from edgekit.hls.kernels.window import Window
 from edgekit.hls.plan.estimates import Estimates, estimate
 from edgekit.hls.plan.planner import DoesNotFit, plan_foldings
 from edgekit.hls.plan.resources import SYSTEM, memory_cost
@@ -139,12 +138,12 @@ def hls4ml_cnn() -> tuple[IntegerGraph, dict[str, Folding]]:
 def binary_luts_and_bram(graph: IntegerGraph, folding: dict[str, Folding]) -> tuple[float, float]:
     """CNV's with products and weights of one bit: our control and memory, FINN-R's arithmetic of 2-bit sums."""
     luts, bram18 = SYSTEM.lut, SYSTEM.bram18
-    for stage in dataflow_of(graph, folding).stages:
-        if isinstance(stage, MatVec):
-            luts += LUTS["MatVec"] + ARITHMETIC_FACTOR * stage.pe * (2 * stage.simd + 2 * (2 * stage.simd - 1))
-            bram18 += memory_cost(Memory("weights", stage.weight_words, stage.lanes, rom=True)).bram18
-        if isinstance(stage, Window):
-            luts += stage.logic.lut
+    luts += sum(stage.logic.lut for stage in dataflow_of(graph, folding).stages if "Window" in stage.parts)
+    for op in graph.ops:
+        if isinstance(op, Conv2D | Dense):
+            pe, simd = folding[op.name].pe, folding[op.name].simd
+            luts += LUTS["MatVec"] + ARITHMETIC_FACTOR * pe * (2 * simd + 2 * (2 * simd - 1))
+            bram18 += memory_cost(Memory("weights", ceil(op.weights.size / (pe * simd)), pe * simd, rom=True)).bram18
     return luts, bram18 / 2
 
 
