@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo demo-imagenet test test-slow bench accuracy mutations random-graphs unchanged lint tools clean install
+.PHONY: demo demo-imagenet test test-slow bench accuracy search-demo mutations random-graphs unchanged lint tools clean install
 
 demo: install
 	$(BIN)/python -m edgekit.demo demo
@@ -29,6 +29,10 @@ bench: install
 
 accuracy: install
 	$(BIN)/python benchmarks/accuracy.py
+
+# Networks found for this machine and for a Pynq-Z2, beside the zoo's, on the digits.
+search-demo: install
+	$(BIN)/python benchmarks/search_demo.py
 
 # Changes of bundles and HLS projects, with their hashes mended: how many verify names.
 mutations: install

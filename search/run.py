@@ -41,6 +41,7 @@ from edgekit.verify import verify
 
 SUFFIX = ".search"
 IDENTITY, SUPERNET, OPERATORS, REPORT, RESULT = "search.json", "supernet.npz", "operators.json", "report.html", "search.json"
+CHECKPOINT = "supernet.checkpoint"
 TABLE, BITS, MODEL, BUNDLE = "network.json", "precisions.json", "model.keras", "bundle"
 BENCH_ROUNDS = 5
 """So often all finalists are timed, in turns; a network's time is the median of its rounds' medians."""
@@ -183,7 +184,9 @@ def _supernet(space: Space, options: SearchOptions, state: Path, note: Note) -> 
     path = state / SUPERNET
     if not path.exists():
         images = {size: search_images(options.data, size)[0] for size in _sizes(space)}
-        save_weights(train_supernet(space, images, SupernetOptions(options.supernet_epochs, seed=options.seed), note=note), path)
+        wanted, checkpoint = SupernetOptions(options.supernet_epochs, seed=options.seed), state / CHECKPOINT
+        save_weights(train_supernet(space, images, wanted, checkpoint=checkpoint, note=note), path)
+        checkpoint.unlink(missing_ok=True)
     return path
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.files import MODEL_BYTES_MAX, check_regular
+from edgekit.files import MODEL_BYTES_MAX, check_regular, reading
 from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.training.images import Images
 from edgekit.keras_models.weights.random import measure_statistics
@@ -35,6 +35,8 @@ from edgekit.search.space import Point, Space, extreme, point_of, random_choice
 
 Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
 """The arrays of the largest layers, by layer and part: "block_0_0_conv/kernel"."""
+OPTIMIZER, EPOCH = "optimizer/", "epoch"
+"""Names, in a checkpoint, of what is no weight."""
 BATCH_SIZE, LEARNING_RATE, RANDOM = 64, 0.004, 2
 """`RANDOM`: networks that are drawn for each step, beside the largest and the smallest."""
 STATISTICS_IMAGES = 512
@@ -74,34 +76,55 @@ def _left_out(space: Space, stages: tuple[Stage, ...]) -> Iterator[tuple[Stage, 
 
 
 def train_supernet(
-    space: Space, images: Mapping[int, Images], options: SupernetOptions, *, note: Note = lambda _: None, known: Weights | None = None
+    space: Space,
+    images: Mapping[int, Images],
+    options: SupernetOptions,
+    *,
+    checkpoint: Path | None = None,
+    note: Note = lambda _: None,
 ) -> Weights:
-    """The weights of a space, trained. One seed gives one result on one machine.
+    """The weights of a space, trained. One seed gives one result on one machine, whether the training was killed in between or not.
 
     Args:
         images: the training images by size, each of the sizes that the space has, all in one order.
-        known: weights to go on from.
+        checkpoint: written after every epoch; if it is there, the training goes on from it. The caller removes it.
+
+    Raises EdgekitError where the checkpoint cannot be read or written.
     """
     import tensorflow as tf
 
     import_keras()
     first = next(iter(images.values()))
-    rng = np.random.default_rng(options.seed)
-    shapes = largest_shapes(space, len(first.classes))
-    variables = {name: tf.Variable(value) for name, value in (known or _initial(shapes, rng)).items()}
+    initial = _initial(largest_shapes(space, len(first.classes)), np.random.default_rng(options.seed))
+    variables = {name: tf.Variable(value) for name, value in initial.items()}
     size = min(BATCH_SIZE, len(first))
     batches = len(first) // size
     optimizer = import_keras().optimizers.Adam(options.learning_rate)
     optimizer.build(list(variables.values()))
-    for epoch in range(options.epochs):
-        order, total = rng.permutation(len(first)), 0.0
+    every = {**variables, **{f"{OPTIMIZER}{number}": variable for number, variable in enumerate(optimizer.variables)}}
+    done = _restored(every, checkpoint) if checkpoint is not None and checkpoint.exists() else 0
+    for epoch in range(done, options.epochs):
+        rng, total = np.random.default_rng((options.seed, epoch)), 0.0
+        order = rng.permutation(len(first))
         for batch in range(batches):
             chosen = order[batch * size : (batch + 1) * size]
-            done = (epoch * batches + batch) / (options.epochs * batches)
-            optimizer.learning_rate.assign(options.learning_rate * (1 + cos(pi * done)) / 2)
+            share = (epoch * batches + batch) / (options.epochs * batches)
+            optimizer.learning_rate.assign(options.learning_rate * (1 + cos(pi * share)) / 2)
             total += _step(_sandwich(space, rng), variables, optimizer, images, chosen, len(first.classes))
         note(f"training the supernet: epoch {epoch + 1} of {options.epochs}, loss of the largest network {total / batches:.3f}")
+        if checkpoint is not None:
+            state = {name: variable.numpy() for name, variable in every.items()}
+            save_weights({**state, EPOCH: np.array(epoch + 1, np.float32)}, checkpoint)
     return {name: variable.numpy() for name, variable in variables.items()}
+
+
+def _restored(variables: Mapping[str, Any], checkpoint: Path) -> int:
+    """Gives variables the values of a checkpoint; the epochs that they have seen."""
+    with reading(f"'{checkpoint}'"):
+        found = load_weights(checkpoint)
+        for name, variable in variables.items():
+            variable.assign(found[name])
+        return int(found[EPOCH])
 
 
 def cut_out(point: Point, weights: Weights, images: Images) -> Any:
