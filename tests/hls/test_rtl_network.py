@@ -15,7 +15,7 @@ from rtl_checks import check_rtl, fifos_of, planned
 from rtl_tools import needs_verilator
 from token_flow import frame_ends
 
-from edgekit.graph import IntegerGraph, Padding, run
+from edgekit.graph import DepthwiseConv2D, GraphBuilder, IntegerGraph, Padding, run
 from edgekit.hls.dataflow import Dataflow
 from edgekit.hls.folding import Folding
 from edgekit.hls.ops import moderate_foldings
@@ -32,6 +32,18 @@ def test_a_network_with_a_branch_computes_the_references_integers_in_the_estimat
     graph, plan, inputs = branch()
     found = check_rtl(graph, plan, inputs, tmp_path, skip_of_the_branch)
     assert set(found.values) == set(graph.tensors)
+
+
+def test_sums_that_begin_with_biases_as_wide_as_they_are_themselves(tmp_path: Path) -> None:
+    """Clang then loads from whichever of the two arrays it is, by a chosen address."""
+    rng = np.random.default_rng(3)
+    made = GraphBuilder("wide_biases")
+    x = made.input("x", (5, 5, 8), signed=True, binary_point=4)
+    weights = (4 * rng.integers(-31, 32, (5, 5, 8))).astype(np.int8)
+    bias = (4 * rng.integers(-90_000, 90_000, 8) + 2).astype(np.int32)
+    made.write(DepthwiseConv2D("y", x, "y", weights, bias, (7, 8, 9, 10, 11, 7, 8, 9)), signed=True, binary_point=4)
+    graph = made.graph("y")
+    check_rtl(graph, {"y": Folding(1)}, random_inputs(rng, graph, 3), tmp_path)
 
 
 def skip_of_the_branch(simulation: RtlSimulation, inputs: np.ndarray, flow: Dataflow, depths: Mapping[str, int]) -> None:

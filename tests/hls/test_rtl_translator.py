@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -288,21 +289,26 @@ extern ap_int<6> shifts[2];
 @pytest.mark.parametrize("name", STOCK)
 def test_the_kernels_for_hls4mls_own_networks_are_translated(name: str, tmp_path: Path) -> None:
     """With as many iterations as their loops say."""
-    call, iterations = STOCK[name]
+    contents = {"table": (1, tuple(range(-128, 128))), "shifts": (1, (4, 5))}
+    (made,) = stock_stages((name,), tmp_path, contents)
+    assert made.iterations == STOCK[name][1]
+
+
+def stock_stages(names: tuple[str, ...], folder: Path, contents: Mapping[str, tuple[int, tuple[int, ...]]]) -> list[StageRtl]:
+    """A stage of each of STOCK's kernels."""
     stock = resources.files("edgekit.hls.hls4ml_kernels")
     headers = [one for one in stock.iterdir() if one.name.startswith("edgekit_")]
     headers.append(resources.files("edgekit.hls.kernels").joinpath("edgekit_arithmetic.h"))
     for one in headers:
-        (tmp_path / one.name).write_text(for_clang(one.read_text()))
+        (folder / one.name).write_text(for_clang(one.read_text()))
     types = resources.files("hls4ml").joinpath("templates", "vivado", "nnet_utils", "nnet_types.h")
-    (tmp_path / "nnet_types.h").write_text(for_clang(types.read_text()))
-    (tmp_path / "nnet_common.h").write_text("#define PRAGMA_DATA_PACK(variable)\n")
+    (folder / "nnet_types.h").write_text(for_clang(types.read_text()))
+    (folder / "nnet_common.h").write_text("#define PRAGMA_DATA_PACK(variable)\n")
     streams = "hls::stream<two> pairs(0), others(1), summed(2); hls::stream<three> threes(3);"
     for file in resources.files("edgekit.hls.rtl").joinpath("include").iterdir():
-        (tmp_path / file.name).write_text(file.read_text())
-    body = f'#include "hls_stream.h"\n{CONFIGS}\nextern "C" void stage0() {{ {streams} {call} }}\n'
-    (tmp_path / "stages.cpp").write_text(body)
+        (folder / file.name).write_text(file.read_text())
+    functions = [f'extern "C" void stage{place}() {{ {streams} {STOCK[name][0]} }}' for place, name in enumerate(names)]
+    (folder / "stages.cpp").write_text("\n".join(['#include "hls_stream.h"', CONFIGS, *functions]) + "\n")
     shapes = {number: StreamShape(3 if number == 3 else 2, 8, True) for number in range(4)}
-    contents = {"table": (1, tuple(range(-128, 128))), "shifts": (1, (4, 5))}
-    made = translate(read_module(compile_stages(tmp_path)), "stage0", shapes, contents)
-    assert made.iterations == iterations
+    module = read_module(compile_stages(folder))
+    return [translate(module, f"stage{place}", shapes, contents) for place in range(len(names))]
