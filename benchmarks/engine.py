@@ -1,19 +1,25 @@
 """Prints what the shared engine is estimated to make of networks, and of engines of other sizes: the tables of docs/engine.md.
 
 python benchmarks/engine.py [--board BOARD]... [--alternatives] model.onnx...        files that `edgekit export --precision qfx` writes
+python benchmarks/engine.py [--board BOARD]... --vgg16 SIDE          VGG16 as a user's Keras model, random weights, SIDE x SIDE images
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from edgekit.errors import EdgekitError
-from edgekit.graph import read_onnx
+from edgekit.graph import IntegerGraph, read_onnx
 from edgekit.hls.engine.compiler import compile_graph
 from edgekit.hls.engine.cost import Design, design_for, over, resources
 from edgekit.hls.engine.estimate import ddr_rate, estimate
+from edgekit.jobs import ModelRequest
+from edgekit.jobs.integer_graph import integer_graph
+from edgekit.jobs.source import load_source
 from edgekit.targets.boards import BOARDS, find_board
 
 HEAD = ("network", "board", "frames/s", "beats", "waits", "matrix busy", "vector busy", "DDR MB a frame", "DDR of peak")
@@ -35,17 +41,39 @@ def alternatives(design: Design) -> dict[str, Design]:
     }
 
 
+def read_file(path: Path) -> IntegerGraph:
+    return read_onnx(path.read_bytes())
+
+
+def vgg16(side: int) -> IntegerGraph:
+    """The integer graph of a file that Keras saved: 13 convolutions of 3 x 3, five pools, three dense layers, random weights."""
+    from edgekit.keras_models.layers.backend import tf_keras as keras
+
+    layers: list[keras.Layer] = [keras.Input((side, side, 3))]
+    for repeats, channels in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+        layers += [keras.layers.Conv2D(channels, 3, padding="same", activation="relu") for _ in range(repeats)]
+        layers.append(keras.layers.MaxPooling2D(2))
+    layers.append(keras.layers.Flatten())
+    layers += [keras.layers.Dense(4096, activation="relu"), keras.layers.Dense(4096, activation="relu"), keras.layers.Dense(1000)]
+    keras.utils.set_random_seed(0)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "vgg16.keras"
+        keras.Sequential(layers, name="vgg16").save(path)
+        request = ModelRequest(str(path))
+        return integer_graph(load_source(request, lambda _: None), request, lambda _: None).graph
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("graphs", nargs="+", type=Path)
+    parser.add_argument("graphs", nargs="*", type=Path)
+    parser.add_argument("--vgg16", type=int, metavar="SIDE")
     parser.add_argument("--board", action="append", choices=sorted(BOARDS))
     parser.add_argument("--alternatives", action="store_true")
     options = parser.parse_args()
     boards = [find_board(name) for name in options.board or ("ultra96", "pynq_z2", "zcu104", "zcu102", "kv260")]
     head = ("engine", *HEAD) if options.alternatives else HEAD
     print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
-    for path in options.graphs:
-        graph = read_onnx(path.read_bytes())
+    for graph in chain(map(read_file, options.graphs), [vgg16(options.vgg16)] if options.vgg16 else []):
         for board in boards:
             design = design_for(board)
             for name, one in (alternatives(design) if options.alternatives else {"": design}).items():

@@ -29,8 +29,8 @@ LUTS_OF_A_TABLE = 256 * 8 // 64 * 2
 """256 bytes that are written and read."""
 CONTROL_LUTS = 1_500
 """Of an array: nine counters and their ends, three addresses, the fields of a job. A folded kernel's control is 200 (hls/kernels)."""
-MATRIX_ROWS, VECTOR_ROWS = 1_536, 512
-"""Rows of each array's weights that a FIFO holds: what it bridges when memory is busy."""
+MATRIX_ROWS, VECTOR_ROWS = 2_048, 256
+"""Rows of each array's weights that a FIFO holds: what it bridges when memory is busy. The vector array's is of LUTs."""
 URAM_WORDS, URAM_BITS = 4_096, 72
 
 
@@ -67,10 +67,9 @@ def resources(design: Design) -> Resources:
     size = design.size
     total = SYSTEM + _arrays(size) + _memories(design)
     weight_registers = 2 * size.products * 8
-    tables = 2 * size.lanes  # of both arrays: memory of LUTs, and a register of a byte behind each
     return Resources(
-        lut=ceil(total.lut) + tables * LUTS_OF_A_TABLE,
-        ff=ceil(total.ff) + weight_registers + tables * 8,
+        lut=ceil(total.lut) + _memory_luts(size),
+        ff=ceil(total.ff) + weight_registers + 2 * size.lanes * 8,  # a byte behind each table
         bram36=ceil(total.bram36),
         dsp=total.dsp,
         uram=_urams(size) if design.uram else 0,
@@ -94,7 +93,7 @@ def _arrays(size: EngineSize) -> Cost:
 def _memories(design: Design) -> Cost:
     size = design.size
     sums = memory_cost(Memory("sums", size.positions, size.lanes * SUM_BITS))
-    total = sums + sums + _fifo(MATRIX_ROWS, size) + _fifo(VECTOR_ROWS, size)
+    total = sums + sums + memory_cost(Memory("stream", MATRIX_ROWS, 8 * size.row_bytes // 36 * 36))
     if not design.uram:
         part = memory_cost(Memory("maps", ceil(size.bank_words / size.words), 8 * size.simd))
         for _ in range(size.banks * size.words):
@@ -102,10 +101,11 @@ def _memories(design: Design) -> Cost:
     return total
 
 
-def _fifo(rows: int, size: EngineSize) -> Cost:
-    """Of the weight stream: block RAM for what fills it, and LUTs for the bits beside it."""
-    columns, rest = divmod(8 * size.row_bytes, 36)
-    return memory_cost(Memory("stream", rows, 36 * columns)) + Cost(lut=ceil(rows / LUT_BITS) * rest * 2)
+def _memory_luts(size: EngineSize) -> int:
+    """LUTs that are memory, and have no flip-flops: tables, the vector array's FIFO, and what block RAM leaves of the matrix array's."""
+    bits = 8 * size.row_bytes
+    fifos = ceil(VECTOR_ROWS / LUT_BITS) * bits + ceil(MATRIX_ROWS / LUT_BITS) * (bits % 36)
+    return 2 * size.lanes * LUTS_OF_A_TABLE + 2 * fifos
 
 
 def _urams(size: EngineSize) -> int:

@@ -6,10 +6,11 @@
 namespace nnet {
 
 #ifdef EDGEKIT_NATIVE
-// Beats in which each array had a job, rows of weights that it took, and how often the program broke a promise of the compiler: a bank
+// Beats in which each array had a job, rows of weights and jobs that it took, bytes of the image that were read, tokens of it that the
+// vector array took, bytes of results, and how often the program broke a promise of the compiler: a bank
 // that both arrays read, or both wrote, in one beat; a job that could not start at its beat; a pass before its weights were there.
 struct engine_counts {
-    unsigned long busy[2], rows[2], image, results, bank_twice, late, no_weights;
+    unsigned long busy[2], rows[2], jobs[2], image, tokens, results, bank_twice, late, no_weights;
 };
 extern engine_counts engine_counted;
 

@@ -103,6 +103,7 @@ template <class SIZE_T> struct matrix_array {
     void fetch() {
         if (running < job_count) {
             job = read_engine_job(jobs + running * engine_job_halves);
+            EDGEKIT_ENGINE_COUNT(jobs[1], 1);
         }
     }
 

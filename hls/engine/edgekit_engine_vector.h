@@ -72,6 +72,7 @@ template <class SIZE_T> struct vector_array {
     void fetch() {
         if (running < job_count) {
             job = read_engine_job(jobs + running * engine_job_halves);
+            EDGEKIT_ENGINE_COUNT(jobs[0], 1);
         }
     }
 
@@ -350,6 +351,7 @@ template <class SIZE_T> struct vector_array {
             engine_token<SIZE_T> token;
             if (job.kind == engine_load) {
                 token = image.read();
+                EDGEKIT_ENGINE_COUNT(tokens, 1);
             }
             const bool load = job.kind == engine_load;
             const int slot = load ? engine_slot(job.first_row + row, job.out_lift, job.out_ring) : engine_slot(job.first_row + row, job.x_lift, job.x_ring);

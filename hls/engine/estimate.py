@@ -93,22 +93,29 @@ def estimate(program: Program, design: Design, board: Board) -> EngineEstimate:
     )
 
 
-def fifo_bytes(size: EngineSize) -> tuple[int, int, int]:
-    """Of the matrix array's weights, of the vector array's, and of both."""
-    return MATRIX_ROWS * size.row_bytes, VECTOR_ROWS * size.row_bytes, (MATRIX_ROWS + VECTOR_ROWS) * size.row_bytes
+def fifo_bytes(size: EngineSize) -> tuple[int, int]:
+    """Of the matrix array's weights, and of the vector array's."""
+    return MATRIX_ROWS * size.row_bytes, VECTOR_ROWS * size.row_bytes
 
 
 def memory_waits(program: Program, rate: DdrRate) -> int:
-    """Beats in which the engine waits for what it reads."""
-    matrix, vector = (demand(program, array) for array in (True, False))
-    rates, rooms = (rate.port, rate.port, rate.both), fifo_bytes(program.size)
-    waits, ahead = 0.0, [0.0, 0.0, 0.0]
-    for needs in zip(matrix, vector, matrix + vector, strict=True):
-        ahead = [min(room, have + fast * SLICE) - need for have, fast, room, need in zip(ahead, rates, rooms, needs, strict=True)]
-        short = max(0.0, *(-have / fast for have, fast in zip(ahead, rates, strict=True)))
-        waits += short
-        ahead = [have + short * fast for have, fast in zip(ahead, rates, strict=True)]
+    """Beats in which the engine waits for what it reads. The C simulation counts them burst by burst."""
+    rooms = fifo_bytes(program.size)
+    waits, held = 0.0, (0.0, 0.0)
+    for matrix, vector in zip(demand(program, True), demand(program, False), strict=True):
+        held = _filled((held[0] - matrix, held[1] - vector), rooms, rate, SLICE)
+        short = [max(0.0, -have) for have in held]
+        time = max(max(short) / rate.port, sum(short) / rate.both)
+        held = _filled(held, rooms, rate, time)
+        waits += time
     return round(waits)
+
+
+def _filled(held: tuple[float, float], rooms: tuple[int, int], rate: DdrRate, beats: float) -> tuple[float, float]:
+    """FIFOs after some beats: memory gives to both, what one has no room for to the other."""
+    matrix, vector = (min(room - have, rate.port * beats) for room, have in zip(rooms, held, strict=True))
+    given = min(matrix, max(rate.both * beats / 2, rate.both * beats - vector))
+    return held[0] + given, held[1] + min(vector, rate.both * beats - given)
 
 
 def demand(program: Program, matrix: bool) -> Array:

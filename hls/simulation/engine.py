@@ -20,7 +20,7 @@ from edgekit.graph import IntegerGraph, violations
 from edgekit.hls.engine.compiler import compile_graph
 from edgekit.hls.engine.cost import design_for
 from edgekit.hls.engine.descriptor import descriptors, reader_cpp, size_cpp
-from edgekit.hls.engine.estimate import ddr_rate
+from edgekit.hls.engine.estimate import DdrRate, ddr_rate, fifo_bytes
 from edgekit.hls.engine.program import Kind, Program, Step, VectorJob
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.simulation.csim import COMPILE_SECONDS_MAX, IMAGE_SECONDS_MAX, START_SECONDS_MAX, VECTORIZE, known_flags
@@ -38,7 +38,8 @@ NATIVE = ("ap_int.h", "ap_fixed.h", "hls_stream.h")
 
 @dataclass(frozen=True)
 class Counts:
-    """What a frame took in the C simulation: beats in which each array had a job, bytes of the weight stream, of the image and of results.
+    """What a frame took in the C simulation: beats in which each array had a job, bytes of the weight stream, of the image, of results and
+    of the program, and beats in which the engine waited for DDR.
 
     broken: promises of the compiler that were not kept: banks used twice in a beat, jobs that started late, weights that were not there, or
     were left over.
@@ -50,6 +51,8 @@ class Counts:
     image: int
     results: int
     broken: int
+    program: int = 0
+    waits: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,23 @@ def result_words(program: Program) -> int:
     return max((job.out.base + job.out.words for job in stores), default=0)
 
 
-def simulate(program: Program, graph: IntegerGraph, executable: Path, folder: Path, inputs: npt.NDArray[Any]) -> Simulated:
-    """Runs a batch; `folder` has the program's files. Raises EdgekitError where the simulation fails."""
+def simulate(
+    program: Program, graph: IntegerGraph, executable: Path, folder: Path, inputs: npt.NDArray[Any], rate: DdrRate | None = None
+) -> Simulated:
+    """Runs a batch; `folder` has the program's files. Waits for memory are counted where its `rate` is given.
+
+    Raises:
+        EdgekitError: the simulation failed.
+    """
     tensor, size = graph.tensors[graph.input], program.size
     if inputs.shape[1:] != tensor.shape:
         raise ValueError(f"inputs have shape {inputs.shape[1:]}, tensor '{tensor.name}' has {tensor.shape}")
     batch = inputs.astype(tensor.dtype)
     (folder / "images.bin").write_bytes(batch.tobytes())
     numbers = [program.beats, batch[0].nbytes if len(batch) else 1, result_words(program)]
-    command = [str(executable), str(folder), *(str(number) for number in numbers), str(folder / "images.bin"), str(folder / "outputs.bin")]
+    memory = [round(1000 * rate.port), round(1000 * rate.both)] if rate else [0, 0]
+    files = [str(folder / name) for name in ("images.bin", "outputs.bin")]
+    command = [str(executable), str(folder), *map(str, numbers), *files, *map(str, (*memory, *fifo_bytes(size)))]
     limit = START_SECONDS_MAX + IMAGE_SECONDS_MAX * len(batch)
     try:
         done = call(command, limit)
@@ -128,8 +139,8 @@ def simulate(program: Program, graph: IntegerGraph, executable: Path, folder: Pa
         raise EdgekitError(f"the engine's C simulation ended with code {done.code}: {done.messages_text[-500:] or 'it said nothing'}")
     counts = []
     for line in done.output_text.splitlines():
-        vector, matrix, vector_rows, matrix_rows, image, results, *broken = (int(number) for number in line.split())
-        counts.append(Counts(vector, matrix, (vector_rows + matrix_rows) * size.row_bytes, image, results, sum(broken)))
+        vector, matrix, vector_rows, matrix_rows, image, results, jobs, waits, *broken = (int(number) for number in line.split())
+        counts.append(Counts(vector, matrix, (vector_rows + matrix_rows) * size.row_bytes, image, results, sum(broken), jobs, waits))
     written = np.fromfile(folder / "outputs.bin", np.uint8).reshape(len(batch), -1)
     values = {graph.input: batch, **_unpacked(program, graph, written)}
     for name, source in program.same.items():

@@ -18,9 +18,10 @@ from random_graphs import graph_of_every_op, random_graph, random_inputs
 
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact
-from edgekit.graph import IntegerGraph, run
+from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Lookup, op_inputs, run
 from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.engine.compiler import compile_graph
+from edgekit.hls.engine.estimate import DdrRate, memory_waits
 from edgekit.hls.engine.program import Program, busy
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.simulation.engine import KERNEL, Counts, Simulated, compile_engine, engine_sources, simulate, write_program
@@ -28,7 +29,7 @@ from edgekit.verify.executors import executors_for
 
 pytestmark = [pytest.mark.csim, needs_compiler]
 ENGINE = Path(__file__).resolve().parents[2] / "hls" / "engine"
-Simulate = Callable[[Program, IntegerGraph, np.ndarray], Simulated]
+Simulate = Callable[..., Simulated]
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +37,14 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulate:
     """Runs a program on images; engines are compiled once. The tiny one takes two products in one multiplier, as the hardware does."""
     found: dict[EngineSize, Path] = {}
 
-    def simulate_on(program: Program, graph: IntegerGraph, images: np.ndarray) -> Simulated:
+    def simulate_on(program: Program, graph: IntegerGraph, images: np.ndarray, rate: DdrRate | None = None) -> Simulated:
         size = program.size
         if size not in found:
             flags = ("-DEDGEKIT_ENGINE_PACKED",) if size is TINY else ()
             found[size] = compile_engine(size, tmp_path_factory.mktemp("engine"), *flags)
         folder = tmp_path_factory.mktemp("program")
         write_program(program, folder)
-        return simulate(program, graph, found[size], folder, images)
+        return simulate(program, graph, found[size], folder, images, rate)
 
     return simulate_on
 
@@ -56,7 +57,7 @@ def assert_simulates(simulated: Simulate, graph: IntegerGraph, size: EngineSize,
     for name in graph.tensors:
         np.testing.assert_array_equal(found.values[name], wanted[name], err_msg=name)
     moved = program.traffic
-    claimed = Counts(busy(program, False), busy(program, True), moved.weights, moved.image, moved.results, 0)
+    claimed = Counts(busy(program, False), busy(program, True), moved.weights, moved.image, moved.results, 0, moved.program)
     assert found.counts == (claimed,) * len(images)
 
 
@@ -92,6 +93,34 @@ def test_a_mobilenet_whose_memory_is_used_again_and_again(simulated: Simulate, r
     graph = small_mobilenet(rng, size=48)
     size = replace(TIGHT, bank_words=480)
     assert_simulates(simulated, graph, size, extreme_images(graph.tensors[graph.input], rng, noise=1))
+
+
+def test_waits_for_memory_are_those_of_the_estimate(simulated: Simulate, rng: np.random.Generator) -> None:
+    """Burst by burst in the simulation, slice by slice in the estimate; and the values do not change."""
+    graph = small_mobilenet(rng, size=48)
+    program = compile_graph(graph, WIDE)
+    image = extreme_images(graph.tensors[graph.input], rng, noise=1)[-1:]
+    needed = program.traffic.total / program.beats
+    for share in (0.5, 0.9, 1.5):
+        rate = DdrRate(share * needed, share * needed)
+        found = simulated(program, graph, image, rate)
+        np.testing.assert_array_equal(found.values["logits"], run(graph, image)["logits"])
+        counted, estimated = found.counts[0].waits, memory_waits(program, rate)
+        assert abs(counted - estimated) < 0.1 * program.beats
+        assert counted > 0 if share < 1 else counted < 0.5 * program.beats
+    assert simulated(program, graph, image).counts[0].waits == 0
+
+
+def test_a_table_behind_a_sum_is_part_of_its_job(simulated: Simulate, rng: np.random.Generator) -> None:
+    """No job of its own, and the tensor in front of it is compared all the same."""
+    graph = graph_of_every_op(rng)
+    program = compile_graph(graph, WIDE)
+    passed = {step.passed for step in program.steps if step.passed}
+    makers = (Conv2D, Dense, DepthwiseConv2D)
+    lone = {op.output for op in graph.ops if isinstance(op, makers)} - set(graph.outputs)
+    tables = {op.input for op in graph.ops if isinstance(op, Lookup)}
+    assert passed == {name for name in lone & tables if sum(name in op_inputs(op) for op in graph.ops) == 1}
+    assert passed <= set(simulated(program, graph, random_inputs(rng, graph, noise=1)[-1:]).values)
 
 
 def test_a_program_that_breaks_a_promise_is_seen(simulated: Simulate, rng: np.random.Generator) -> None:
