@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -50,6 +51,24 @@ def test_the_page_holds_what_was_measured(tmp_path: Path, rng: np.random.Generat
     assert "weights are random" in page
     assert "87.50% of 8 held-out images of &lt;digits&gt;" in page
     assert "built-in method" not in page  # a name that jinja takes for a method of a dictionary
+
+
+def test_remarks_and_what_yosys_mapped_are_on_the_page(tmp_path: Path, rng: np.random.Generator) -> None:
+    bundle = make_bundle(tmp_path / "b", rng)
+    report = verify(bundle, count=4, executors=["tflite-reference"])
+    assert "Mapped by Yosys" not in render_page(report, None)
+    numbers = {"lut": 1234, "ff": 567, "dsp": 8, "bram36": 4.5}
+    layer = {"name": "<conv>", "stages": 2, **numbers, "estimated": {**numbers, "lut": 1290}}
+    mapped = {"what": "no timing", "program": "Yosys 0", "family": "xc7", "layers": [layer], "total": {**layer, "name": ""}}
+    (bundle.folder / "mapped.json").write_text(json.dumps(mapped))
+    manifest = replace(bundle.manifest, files={**bundle.manifest.files, "mapped.json": "0" * 64})
+    results = tuple(replace(one, remarks=("frames leave every 5,670 cycles",)) for one in report.results)
+    page = render_page(replace(report, bundle=replace(bundle, manifest=manifest), results=results), None)
+    assert "<code>tflite-reference</code>: frames leave every 5,670 cycles" in page
+    for text in ("Mapped by Yosys", "Yosys 0, family xc7: no timing", "&lt;conv&gt;", "1234", "1290", "<td>all</td>"):
+        assert text in page
+    changed = replace(bundle, manifest=manifest, changed={"mapped.json": "changed"})
+    assert "Mapped by Yosys" not in render_page(replace(report, bundle=changed), None)
 
 
 def test_the_page_is_well_formed_loads_nothing_and_runs_nothing(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
@@ -18,6 +19,7 @@ from edgekit.verify.show import coverage_lines, file_lines, label_kinds, plural
 from edgekit.version import __version__
 
 FILES_SHOWN = 40
+MAPPED, MAPPED_BYTES_MAX = "mapped.json", 1 << 22
 SENSITIVITY_BYTES_MAX = 1 << 20
 
 
@@ -38,6 +40,8 @@ def render_page(verification: Verification, timing: Timing | None) -> str:
         inputs=_inputs(verification),
         baseline=verification.baseline or "",
         executors=[_row(one, verification.exact) for one in verification.results],
+        remarks=[(one.name, text) for one in verification.results for text in one.remarks],
+        mapped=_mapped(verification.bundle),
         missing=[(one.name, one.reason) for one in verification.missing],
         outputs=[
             f"Output {one.name}: {one.distinct} distinct of {one.inputs}, {one.varying:,} of {one.elements:,} elements vary."
@@ -138,6 +142,14 @@ def _losses(bundle: Bundle) -> tuple[LayerLoss, ...]:
     if SENSITIVITY not in bundle.manifest.files or SENSITIVITY in bundle.changed:
         return ()
     return read_sensitivity(read_bounded(bundle.folder / SENSITIVITY, SENSITIVITY_BYTES_MAX))
+
+
+def _mapped(bundle: Bundle) -> dict[str, Any] | None:
+    """What Yosys mapped of an HLS project that was written with --measure; None where the file is not there, or not the one written."""
+    if MAPPED not in bundle.manifest.files or MAPPED in bundle.changed:
+        return None
+    found: dict[str, Any] = json.loads(read_bounded(bundle.folder / MAPPED, MAPPED_BYTES_MAX))
+    return {**found, "rows": [*found["layers"], {**found["total"], "name": "all"}]}
 
 
 def _files(bundle: Bundle) -> list[tuple[str, str, str]]:
