@@ -154,18 +154,22 @@ def _cost_model(space: Space, options: SearchOptions, state: Path, classes: int,
     if options.cost == MEASURE:
         return MeasuredLatency(options.on, options.target, options.latency_ms), None
     path = state / OPERATORS
-    if not path.exists():
-        save_table(operator_table(space, options.on, options.target, options.seed, classes, note), path)
+    measure_operators(space, options, path, classes, note)
     return PredictedLatency(path, options.latency_ms), load_table(path)
 
 
-def operator_table(space: Space, on: str, target: str, seed: int, classes: int, note: Note = lambda _: None) -> OperatorTable:
-    """The table of a device: units of random networks of the space, fitted to some of these; errors of the others."""
-    rng = np.random.default_rng(seed)
+def measure_operators(space: Space, options: SearchOptions, path: Path, classes: int, note: Note = lambda _: None) -> None:
+    """Writes the table of a device's operators: units of random networks of the space, fitted to some of these, with the errors of the
+    others. What the file has already is not measured again."""
+    table = load_table(path) if path.exists() else None
+    if table is not None and table.fit is not None:
+        return
+    rng = np.random.default_rng(options.seed)
     graphs = [_graph(point_of(space, random_choice(space, rng)), classes) for _ in range(FITTED + TESTED)]
-    with graph_timer(on, find_device(target), note=note) as (timed_on, timer):
-        table = measure_units(OperatorTable(timed_on, {}), graphs, timer, note)
-        return fitted(table, graphs, timer, note)
+    with graph_timer(options.on, find_device(str(options.target)), note=note) as (timed_on, timer):
+        table = measure_units(table or OperatorTable(timed_on, {}), graphs, timer, note)
+        save_table(table, path)
+        save_table(fitted(table, graphs, timer, note), path)
 
 
 def _complete(path: Path, graph: IntegerGraph, options: SearchOptions, note: Note) -> None:
