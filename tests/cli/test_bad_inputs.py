@@ -134,6 +134,15 @@ BAD: tuple[tuple[tuple[str, ...], str], ...] = (
     ((*TRAIN, "--teacher", "pipe.keras"), NO_FILE),
     (("bench", "good", "--results", "pipe.json"), NO_FILE),
     (("bench", "good", "--results", "noise.json"), "is no file of results"),
+    # devices
+    (("evaluate", "good", "--data", "digits", "--on", "nowhere"), "--on 'nowhere' names no device"),
+    (("evaluate", "good", "--data", "digits", "--on", "ssh://"), "--on 'ssh://' names no device"),
+    (("evaluate", "good", "--data", "digits", "--on", "a\0b"), "names no device"),
+    (("evaluate", "noise.tflite", "--data", "digits", "--on", "emulated"), "not a TFLite file"),
+    (("evaluate", "bundle_text", "--data", "digits", "--on", "emulated"), "manifest.json is not JSON"),
+    # sizes
+    (("evaluate", "good", "--data", "digits", "--size", "32"), "leave --size out"),
+    (("evaluate", "cut.tflite", "--data", "digits", "--size", "32"), "leave --size out"),
     # bundles
     (("verify", "bundle_pipe"), "bundle_pipe has no manifest.json"),
     (("bench", "bundle_link"), "bundle_link has no manifest.json"),

@@ -54,6 +54,10 @@ def run(script: str, environment: dict[str, str], *words: str) -> subprocess.Com
     return subprocess.run(["/bin/bash", ROOT / "scripts" / script, *words], env=environment, capture_output=True, text=True)
 
 
+ALL_KNOWN = {"apt-cache": 'for last; do :; done; echo "Package: $last"'}
+"""A distribution that has every package."""
+
+
 def test_without_rights_the_missing_packages_are_named(tmp_path: Path) -> None:
     environment = fake_tools(tmp_path, id="echo 1000", make="true")
     done = run("debian-packages", environment)
@@ -69,7 +73,7 @@ def test_with_rights_they_are_installed(tmp_path: Path) -> None:
     ):
         folder = tmp_path / str(len(rights))
         folder.mkdir()
-        tools = {"python3": "exit 0", "make": "true", "apt-get": f'echo "$@" >> {log}', "true": "exit 0", **rights}
+        tools = {"python3": "exit 0", "make": "true", "apt-get": f'echo "$@" >> {log}', **ALL_KNOWN, "true": "exit 0", **rights}
         assert run("debian-packages", fake_tools(folder, **tools)).returncode == 0
         assert "install -y -qq --no-install-recommends g++" in log.read_text()
         log.unlink()
@@ -96,7 +100,7 @@ def test_a_python_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
 
 def test_a_debian_whose_python_is_too_old_says_so(tmp_path: Path) -> None:
     tools = {"python3": "exit 1", "make": "true", "g++": "true", "apt-get": "exit 0", "id": "echo 0", "env": 'shift; exec "$@"'}
-    done = run("debian-packages", fake_tools(tmp_path, **tools))
+    done = run("debian-packages", fake_tools(tmp_path, **tools, **ALL_KNOWN))
     assert done.returncode == 1 and "make PYTHON=/path/to/python3" in done.stderr
 
 
@@ -106,6 +110,7 @@ HAVE = {"python3": "exit 0", "make": "true", "g++": "true"}
 def test_what_tests_need_is_installed_too(tmp_path: Path) -> None:
     log = tmp_path / "log"
     rights = {"id": "echo 0", "env": '[ "$1" = DEBIAN_FRONTEND=noninteractive ] && shift && exec "$@"', "apt-get": f'echo "$@" >> {log}'}
+    rights |= ALL_KNOWN
     assert run("debian-packages", fake_tools(tmp_path, **HAVE, **rights), "tests").returncode == 0
     installed = log.read_text().splitlines()[-1].split()
     assert {
@@ -119,6 +124,16 @@ def test_what_tests_need_is_installed_too(tmp_path: Path) -> None:
     } <= set(installed)
 
 
+def test_a_package_that_a_distribution_lacks_keeps_no_other_from_being_installed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    rights = {"id": "echo 0", "env": '[ "$1" = DEBIAN_FRONTEND=noninteractive ] && shift && exec "$@"', "apt-get": f'echo "$@" >> {log}'}
+    some = {**ALL_KNOWN, "apt-cache": 'for last; do :; done; [ "$last" != clang-16 ] && echo "Package: $last"'}
+    done = run("debian-packages", fake_tools(tmp_path, **HAVE, **rights, **some), "tests")
+    assert done.returncode == 1 and "No packages clang-16 in this distribution" in done.stderr
+    installed = log.read_text().splitlines()[-1].split()
+    assert "clang-16" not in installed and {"clang", "llvm-16", "verilator", "tcl"} <= set(installed)
+
+
 def test_without_rights_tests_run_all_the_same(tmp_path: Path) -> None:
     done = run("debian-packages", fake_tools(tmp_path, id="echo 1000", env="exit 1", **HAVE), "tests")
     assert done.returncode == 0
@@ -127,4 +142,4 @@ def test_without_rights_tests_run_all_the_same(tmp_path: Path) -> None:
 
 def test_make_test_installs_them_first() -> None:
     text = (ROOT / "Makefile").read_text()
-    assert "\ntest: lint tools\n" in text and "\tscripts/debian-packages tests\n" in text
+    assert "\ntest: lint tools\n" in text and "\t-scripts/debian-packages tests\n" in text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 
 from edgekit.bundle import GRAPH, LABELS, TFLITE, Manifest, WeightsSource, bundle_plan
@@ -20,6 +21,7 @@ from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.jobs.dataset import DIGITS
 from edgekit.jobs.evaluate import _labelled, evaluate_models
 from edgekit.jobs.measures import ranks_of
+from edgekit.jobs.source import ModelRequest, load_source
 from edgekit.keras_models.training.images import digits
 from edgekit.plan import write
 from edgekit.tflite.writer import write_tflite
@@ -182,3 +184,32 @@ def test_refusals(make_bundle: Callable[..., str], colors: str, tmp_path: Path) 
     (Path(colors) / "red" / "0.png").write_bytes(b"no image")
     with pytest.raises(EdgekitError, match=r"red/0\.png"):
         evaluate_models([make_bundle("again")], data=colors)
+
+
+def test_a_file_that_leaves_its_size_open_is_evaluated_at_one(tmp_path: Path, colors: str, make_bundle: Callable[..., str]) -> None:
+    from edgekit.keras_models.layers.legacy_keras import import_keras
+
+    layers = import_keras().layers
+    image = layers.Input((None, None, 3))
+    scores = layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image)))
+    import_keras().Model(image, scores).save(tmp_path / "open.keras")
+    name = str(tmp_path / "open.keras")
+    with pytest.raises(EdgekitError, match=r"takes images of any size.*say which with --size"):
+        evaluate_models([name], data=colors)
+    assert evaluate_models([name], data=colors, size=8).images == 12
+    with pytest.raises(EdgekitError, match="leave --size out"):
+        evaluate_models([make_bundle()], data=colors, size=8)
+
+
+def test_a_float_onnx_of_several_outputs_is_refused_by_name(tmp_path: Path, colors: str) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Sigmoid", ["x"], ["b"])]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 3, 8, 8)) for name in "xab"]
+    model = helper.make_model(
+        helper.make_graph(nodes, "two", ends[:1], ends[1:]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    (tmp_path / "two.onnx").write_bytes(model.SerializeToString())
+    name = str(tmp_path / "two.onnx")
+    with pytest.raises(EdgekitError, match=r"'.*two\.onnx'.* 2 outputs"):
+        evaluate_models([name], data=colors)
+    with pytest.raises(EdgekitError, match=r"'.*two\.onnx'.* 2 outputs"):
+        load_source(ModelRequest(name), lambda _: None)

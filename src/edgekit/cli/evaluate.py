@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import ChannelOrder, On, Preprocessing, check_channel_order, read_preprocessing
+from edgekit.cli.options import ChannelOrder, On, Preprocessing, Size, check_channel_order, read_preprocessing
 from edgekit.cli.output import Json, as_plain, executor_progress, print_json, print_warnings, status
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Names of the classes, a line each, for models that have none.", show_default="their numbers"),
     ] = None,
+    size: Size = None,
     preprocessing: Preprocessing = None,
     channel_order: ChannelOrder = "rgb",
     on: On = "local",
@@ -60,6 +61,7 @@ def evaluate(
             preprocessing=taken,
             channel_order=order,
             labels=labels,
+            size=size,
             note=note,
             progress=progress,
         )

@@ -80,13 +80,15 @@ class Candidate:
 class Taken:
     """What the user says that the input of a file takes, which is no part of a bundle: `preprocessing` in the order red, green, blue.
 
-    `values`: the data are arrays of what it takes, where nothing says otherwise. `labels`: names of its classes.
+    `values`: the data are arrays of what it takes, where nothing says otherwise. `labels`: names of its classes. `size`: rows and columns,
+    of one that leaves them open.
     """
 
     preprocessing: Preprocessing | None = None
     channel_order: str = RGB
     values: bool = False
     labels: tuple[str, ...] = ()
+    size: int | None = None
 
     @property
     def assumed(self) -> bool:
@@ -124,7 +126,7 @@ def candidates_of(
     """
     path = Path(name)
     check_path(path)
-    if _runs_in_keras(path):
+    if runs_in_keras(path):
         return [_named(_in_keras(name, taken, note), taken.labels)]
     note(f"reading {name}")
     model = _read(name, path, taken)
@@ -153,7 +155,7 @@ def _named(one: Candidate, class_names: tuple[str, ...]) -> Candidate:
     return replace(one, open=open_)
 
 
-def _runs_in_keras(path: Path) -> bool:
+def runs_in_keras(path: Path) -> bool:
     suffix = path.suffix.lower()
     if path.is_dir():
         return is_saved_model(path)
@@ -358,7 +360,7 @@ def _answers_of_file(model: _Model, tflite: bytes, source: tuple[int, ...], outp
 def _in_keras(name: str, taken: Taken, note: Note) -> Candidate:
     from edgekit.verify.inputs import float_input, reader
 
-    source = read_keras(Path(name), note, taken.preprocessing, taken.channel_order, values=taken.values)
+    source = read_keras(Path(name), note, taken.preprocessing, taken.channel_order, size=taken.size, values=taken.values)
     model = source.keras
     shape = tuple(int(size) for size in model.inputs[0].shape[1:])
     read = reader(float_input(shape, source.preprocessing), source.preprocessing)

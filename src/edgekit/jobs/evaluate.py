@@ -21,7 +21,7 @@ from edgekit.graph import quantize_input
 from edgekit.images.decoding import decode
 from edgekit.images.pixels import fit
 from edgekit.images.preprocessing import PIXELS, RGB, VALUES, Preprocessing
-from edgekit.jobs.candidates import Candidate, Taken, candidates_of
+from edgekit.jobs.candidates import Candidate, Taken, candidates_of, runs_in_keras
 from edgekit.jobs.dataset import DIGITS
 from edgekit.jobs.labels import read_labels
 from edgekit.jobs.measures import TOP, Errors, Labels, Measure, hits_of_names, measure_of_arrays
@@ -112,6 +112,7 @@ def evaluate_models(
     preprocessing: Preprocessing | None = None,
     channel_order: str = RGB,
     labels: Path | None = None,
+    size: int | None = None,
     note: Note = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> Evaluation:
@@ -127,6 +128,7 @@ def evaluate_models(
         preprocessing: what the inputs of files take, in the order red, green, blue; None is what they say. Bundles say it themselves.
         channel_order: "bgr" where the inputs of files take blue first.
         labels: a text file with a line for each class, for models whose classes have no names.
+        size: rows and columns, for files that leave them open.
 
     Raises:
         EdgekitError: a model or the data cannot be read, an executor cannot run, or the classes are not those of the data.
@@ -134,9 +136,11 @@ def evaluate_models(
     class_names = () if labels is None else tuple(read_labels(labels))
     arrays = is_samples(data)
     inputs = _samples(data, limit) if arrays else _labelled(data, limit)
-    taken, found = Taken(preprocessing, channel_order, arrays, class_names), list[Candidate]()
+    taken, found = Taken(preprocessing, channel_order, arrays, class_names, size), list[Candidate]()
     if (preprocessing, channel_order) != (None, RGB) and all(Path(name).is_dir() and not is_saved_model(Path(name)) for name in models):
         raise EdgekitError("what a bundle takes of pixels was settled at its export; --preprocessing and --channel-order belong there")
+    if size is not None and not any(runs_in_keras(Path(name)) for name in models):
+        raise EdgekitError("none of these leaves its size open, as files of Keras and float .onnx files may; leave --size out")
     for name in models:
         found += candidates_of(name, executors, on, note, taken)
     if on not in {LOCAL, *(one.on for one in found)}:

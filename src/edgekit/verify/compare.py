@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.arrays import Array
+from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Observed, Run, Values
 from edgekit.progress import Note, Progress
+from edgekit.scratch import is_full
 from edgekit.verify.coverage import Extremes
 from edgekit.verify.executors import describe
 from edgekit.verify.variation import OutputVariation, VariationCount
@@ -169,7 +171,14 @@ def _open(executor: Executor, artifact: Artifact, stack: ExitStack, total: int, 
     try:
         return _Candidate(executor, stack.enter_context(executor.open(artifact, note)))
     except Exception as error:  # a failure of this executor, named in the report; the others go on
+        _raise_full(error)
         return _Candidate(executor, error=describe(error))
+
+
+def _raise_full(error: Exception) -> None:
+    """A full disk says nothing of an executor: it ends the comparison."""
+    if isinstance(error, EdgekitError) and is_full(error):
+        raise error
 
 
 def _run(candidate: _Candidate, batch: Array, outputs: Sequence[str], done: int, total: int, progress: Progress) -> Values | None:
@@ -179,6 +188,7 @@ def _run(candidate: _Candidate, batch: Array, outputs: Sequence[str], done: int,
     try:
         values = candidate.run(batch)
     except Exception as error:
+        _raise_full(error)
         candidate.error = describe(error)
         return None
     if isinstance(values, Observed):

@@ -12,6 +12,7 @@ from edgekit.errors import EdgekitError
 from edgekit.files import read_bounded
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
+from edgekit.scratch import is_full
 from edgekit.verify.remake import Remade, remake
 
 MADE_BY_MAKE = ("build", "build_ip", "build_ip.log", "build_bitstream", "build_bitstream.jou", "build_bitstream.log", "vitis_hls.log")
@@ -51,7 +52,7 @@ def check_files(bundle: Bundle, *, accept_changes: bool = False, note: Note = la
     """Makes the bundle again and compares. A file whose hash is not the manifest's is a finding; then nothing is made, unless changes are
     accepted.
 
-    Raises EdgekitError where changes are accepted and nothing can be made of what is there.
+    Raises EdgekitError where changes are accepted and nothing can be made of what is there, or a disk is full.
     """
     strangers, aside = _strangers(bundle)
     changed = dict(bundle.changed)
@@ -60,7 +61,7 @@ def check_files(bundle: Bundle, *, accept_changes: bool = False, note: Note = la
     try:
         remade = remake(bundle, note)
     except EdgekitError as error:
-        if accept_changes:
+        if accept_changes or is_full(error):  # a full disk says nothing of the bundle
             raise
         return FileCheck(0, strangers | {MANIFEST: f"and what it lists do not make a bundle: {error}"}, {}, aside)
     findings = {**changed, **_differing(bundle, remade), **strangers}

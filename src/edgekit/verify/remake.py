@@ -34,14 +34,16 @@ from edgekit.executor import Artifact
 from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.fpga_projects.files import FOLDING, MAPPED, MAPPED_PICTURE, project_files
 from edgekit.graph import IntegerGraph, write_onnx
+from edgekit.graph.ir import WeightedOp
+from edgekit.keras_models.qfx.sensitivity import read_sensitivity, sensitivity_json
 from edgekit.plan import MANIFEST
 from edgekit.progress import Note
 from edgekit.targets import AXI_MASTER, Board, at_clock, check_interface, find_board
-from edgekit.verify.golden import computed_again, golden_bytes, graph_golden, input_table, stock_table
+from edgekit.verify.golden import computed_again, golden_bytes, graph_golden, input_table, labels_text, stock_table
 
 LABELS_CHECKED = "the names of the classes are whoever exported it's to say"
 GOLDEN_INPUT_CHECKED = "images are data; the outputs for them were computed again"
-SENSITIVITY_CHECKED = "it was measured on calibration images, which are not here"
+SENSITIVITY_CHECKED = "it was measured on calibration images, which are not here; the layers that it names are the graph's"
 MAPPED_CHECKED = "Yosys counted; 'edgekit hls --measure' has it count again"
 STOCK_MODEL_CHECKED = "TensorFlow made it of a model that is not here; its outputs for the golden inputs were computed again"
 STOCK_OUTPUT_CHECKED = "they were computed again and compared, as closely as the precision's tolerance says"
@@ -68,7 +70,8 @@ def remake(bundle: Bundle, note: Note = lambda _: None) -> Remade:
             raise EdgekitError(f"{GRAPH} cannot be used, from which all else is made; export again")
         note("making the HLS project again")
         given = {SENSITIVITY: SENSITIVITY_CHECKED, MAPPED: MAPPED_CHECKED, MAPPED_PICTURE: MAPPED_CHECKED}
-        return Remade({**remade_project(bundle), GRAPH: write_onnx(graph)}, given, _wrong_manifest(bundle))
+        wrong = _wrong_manifest(bundle) | _wrong_sensitivity(bundle, graph)
+        return Remade({**remade_project(bundle), GRAPH: write_onnx(graph)}, given, wrong)
     from edgekit.tflite import device_scripts
 
     note("making the bundle again")
@@ -132,6 +135,7 @@ def _exact(bundle: Bundle, graph: IntegerGraph) -> tuple[dict[str, bytes], dict[
     inputs = _golden_inputs(bundle, source.shape, np.dtype(np.int8))
     files[GOLDEN_OUTPUT] = golden_bytes(graph_golden(graph, inputs))
     wrong = _wrong_labels(bundle, class_count(bundle.manifest.answers, prod(outputs[0].shape)))
+    wrong |= _wrong_sensitivity(bundle, graph)
     golden = bundle.manifest.golden
     if golden is None or (golden.executor, golden.tolerance, golden.inputs) != ("reference", 0.0, len(inputs)):
         wrong[MANIFEST] = "says other things of its golden vectors than edgekit does of an exact network's"
@@ -184,5 +188,28 @@ def _wrong_labels(bundle: Bundle, classes: int) -> dict[str, str]:
         return {LABELS: "names classes of outputs that are none" if classes == 0 else "is not in the manifest"}
     if classes == 0:
         return {}
-    lines = read_bounded(_plain(bundle, LABELS), MODEL_BYTES_MAX).split(b"\n")
-    return {} if len(lines) == classes + 1 else {LABELS: f"has {len(lines) - 1} lines for {classes} classes"}
+    content = read_bounded(_plain(bundle, LABELS), MODEL_BYTES_MAX)
+    lines = content.decode(errors="replace").split("\n")
+    if len(lines) != classes + 1:
+        return {LABELS: f"has {len(lines) - 1} lines for {classes} classes"}
+    try:
+        same = labels_text(lines[:-1], classes) == content
+    except EdgekitError:
+        same = False
+    return {} if same else {LABELS: "has characters that cannot be printed"}
+
+
+def _wrong_sensitivity(bundle: Bundle, graph: IntegerGraph) -> dict[str, str]:
+    """Its numbers were measured; which layers it names, and how it is written, can be seen."""
+    if SENSITIVITY not in bundle.manifest.files:
+        return {}
+    content = read_bounded(_plain(bundle, SENSITIVITY), MODEL_BYTES_MAX)
+    try:
+        losses = read_sensitivity(content)
+    except EdgekitError as error:
+        return {SENSITIVITY: str(error)}
+    weighted = {op.name for op in graph.ops if isinstance(op, WeightedOp)}
+    names = [loss.name for loss in losses]
+    if len(set(names)) != len(names) or not weighted.issuperset(names):
+        return {SENSITIVITY: "names other layers than those of the graph that have weights, each once"}
+    return {} if sensitivity_json(losses) == content else {SENSITIVITY: "is not as edgekit writes one"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from math import prod
 from typing import Any
 
@@ -19,11 +19,12 @@ from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.images.preprocessing import PIXELS
 from edgekit.progress import Progress
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
+from edgekit.verify.aimed import AIMED_MAX, AIMED_SHARE, STARTS, aimed_inputs
 from edgekit.verify.compare import Comparison, Result, compare
 from edgekit.verify.coverage import TensorCoverage, coverage_of
 from edgekit.verify.executors import Available, executors_for, look
 from edgekit.verify.file_check import DIFFERS, UNCHECKED, FileCheck, check_files, made_elsewhere
-from edgekit.verify.inputs import InputType, draw_inputs, graph_input
+from edgekit.verify.inputs import InputType, draw_inputs, graph_input, make_inputs
 from edgekit.verify.variation import OutputVariation
 
 BASELINE, STOCK_BASELINE = "reference", "tflite-reference"
@@ -97,7 +98,7 @@ def verify(
     Args:
         accept_changes: whether files that differ are the user's own changes: they are named, and all runs. Of an HLS project it is the
             one that was made again, since nothing from outside is compiled.
-        count: number of photographs, noise and extreme inputs.
+        count: number of photographs, noise and extreme inputs; for an exact network up to a quarter of them are made for it.
         executors: names; default all but the emulated ones. Naming one that cannot run here is an error. The baseline is always there.
         also: further executors, such as those on a device that was reached.
         images: further inputs, uint8 pixels (number, rows, columns, 1 or 3); of a network that takes no images (number, *shape), numbers
@@ -134,12 +135,14 @@ def compare_executors(
     _check_enough(found, executors)
     recorded = _recorded(bundle)
     subject = _subject(bundle, recorded)
-    drawn = draw_inputs(subject.input, bundle.manifest.preprocessing, count=count, seed=seed, images=images, recorded=recorded)
+    aimed = _aimed(bundle, subject, count, seed, recorded, progress)
+    others = count - len(aimed)
+    drawn = draw_inputs(subject.input, bundle.manifest.preprocessing, count=others, seed=seed, images=images, recorded=recorded)
     labels: list[str] = []
     comparison = compare(
         bundle.artifact,
         [one.executor for one in found if one.executor is not None],
-        _batches(drawn, max(1, min(CHUNK_MAX, CHUNK_VALUES // subject.values)), labels),
+        _batches(chain(drawn, aimed), max(1, min(CHUNK_MAX, CHUNK_VALUES // subject.values)), labels),
         count=count + (0 if images is None else len(images)),
         order=subject.order,
         outputs=tuple(subject.outputs),
@@ -158,6 +161,16 @@ def compare_executors(
         tolerance=tolerance,
         failures=tuple(_failures(comparison, subject, tolerance)),
     )
+
+
+def _aimed(bundle: Bundle, subject: _Subject, count: int, seed: int, recorded: Array | None, progress: Progress) -> list[tuple[str, Array]]:
+    """Those of `count` inputs that are made for an integer graph."""
+    graph, most = bundle.artifact.graph, min(AIMED_MAX, count // AIMED_SHARE)
+    if graph is None or most == 0:
+        return []
+    progress(BASELINE, "making inputs that bring channels to vary", 0, 0)
+    starts = make_inputs(subject.input, bundle.manifest.preprocessing, count=min(STARTS, count), seed=seed, recorded=recorded)
+    return list(aimed_inputs(graph, starts.values, seed, most))
 
 
 def _file_failures(bundle: Bundle, files: FileCheck) -> Iterator[str]:

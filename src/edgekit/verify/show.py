@@ -44,7 +44,7 @@ from edgekit.verify.run import Verification
 from edgekit.verify.variation import OutputVariation
 
 FINDINGS_SHOWN, TENSORS_SHOWN = 20, 6
-KINDS = ("photograph", "recorded", "noise", "image", "input")
+KINDS = ("photograph", "recorded", "noise", "climb", "image", "input")
 DISTINCT_WARNING = 0.25
 """Below this share of distinct outputs the variation is shown as a warning."""
 
