@@ -87,7 +87,12 @@ Position:
                         sums[p] = bias[o * pe + p];
                     }
                 }
-                CONFIG_T::arithmetic::template dot<pe, CONFIG_T::simd>(x, weights, word * lanes, sums);
+#ifdef __SYNTHESIS__
+                const unsigned first = word * lanes;
+#else // the same place as a product: compilers vectorize these sums, and the C simulation is three times as fast
+                const unsigned first = (o * CONFIG_T::input_groups + i) * lanes;
+#endif
+                CONFIG_T::arithmetic::template dot<pe, CONFIG_T::simd>(x, weights, first, sums);
                 word = word + 1 == CONFIG_T::output_groups * CONFIG_T::input_groups ? 0 : word + 1;
                 if (i + 1 == CONFIG_T::input_groups) {
                     res_T out;
