@@ -55,17 +55,20 @@ def plan_board(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str,
         "board.mk": "board.mk",
         f"{APPLICATION_FOLDER}/facts.h": "facts.h",
     }
-    plan = {name: Template(_read(template)).substitute(words).encode() for name, template in templates.items()}
-    plan |= {name: _read(name).encode() for name in VERBATIM}
-    plan |= _application_sources()
+    plan = {name: Template(read_template(template)).substitute(words).encode() for name, template in templates.items()}
+    plan |= {name: read_template(name).encode() for name in VERBATIM}
+    plan |= application_sources()
     plan["accelerator.json"] = (json.dumps(accelerator_facts(graph, board, top), indent=1) + "\n").encode()
     return plan
 
 
-def _application_sources() -> dict[str, bytes]:
+def application_sources(variant: str = "") -> dict[str, bytes]:
+    """The program for the board. `variant`: a folder of firmware/zynq whose files take the place of those of the same name."""
     firmware = resources.files("edgekit.firmware")
     core = firmware.joinpath("latency", "core")
     found = {source.name: source for source in firmware.joinpath("zynq").iterdir() if source.name.endswith((".cc", ".h"))}
+    if variant:
+        found |= {source.name: source for source in firmware.joinpath("zynq", variant).iterdir()}
     found |= {f"core/{name}": core.joinpath(name) for name in SHARED_SOURCES}
     return {f"{APPLICATION_FOLDER}/{name}": source.read_bytes() for name, source in found.items()}
 
@@ -144,24 +147,20 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
     image_bytes, memories = _padded(graph.tensors[graph.input], word), _placed(top)
     weight_bytes = sum(weights.room for weights in memories)
     buffer_bytes = FRAMES_BUFFERED * (image_bytes + sum(result_bytes)) + weight_bytes + PAGE
-    carrier = f"set_property board_connections {{{board.carrier}}} [current_project]" if board.carrier else "# not on a carrier card"
-    return _cpp_words(graph, top, word) | {
-        "board": board.title,
+    return {
+        **_cpp_words(graph, top, word),
+        **system_words(board),
+        **dict.fromkeys(("second_port_settings", "second_port_clock", "second_port"), ""),
+        "simulation": read_template("accelerator_csim.mk"),
+        "simulation_targets": "csim_accelerator ",
+        "carried": "driver.py accelerator.json tb_data",
+        "carried_last": "\ttest ! -d firmware/memory || $(SCP) -r firmware/memory $(BOARD):$(DESTINATION)/firmware",
         "name": graph.name,
-        "part": board.part.name,
-        "board_part": board.board_part,
-        "carrier": carrier,
-        "clock_mhz": f"{board.clock_mhz:g}",
-        "clock_hz": round(board.clock_mhz * 1e6),
-        "hp_port_bits": system.hp_port_bits,
         "masters": 2 + len(memories),
         "connect_memories": "\n".join(
             f"connect_bd_intf_net [get_bd_intf_pins accelerator/m_axi_{name}] [get_bd_intf_pins memory/S{index:02d}_AXI]"
             for index, name in enumerate(("images", "results", *(memory.name for memory in top.memories)))
         ),
-        "compiler": system.compiler,
-        "control_address": f"0x{system.control_address:08X}",
-        "unit_address": f"{system.control_address:x}",
         "buffer_bytes": f"0x{ceil(buffer_bytes / PAGE) * PAGE:x}",
         "image_bytes": image_bytes,
         "result_bytes": sum(result_bytes),
@@ -169,6 +168,24 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
         "memories": ", ".join(f'{{"{one.file}", {one.first}, {one.size}, {one.register}}}' for one in memories),
         "memory_count": len(memories),
         "weight_bytes": weight_bytes,
+    }
+
+
+def system_words(board: Board) -> dict[str, str | int]:
+    """What the templates of block design and drivers have in the place of $words, whatever the accelerator."""
+    system = board.part.processing_system
+    carrier = f"set_property board_connections {{{board.carrier}}} [current_project]" if board.carrier else "# not on a carrier card"
+    return {
+        "board": board.title,
+        "part": board.part.name,
+        "board_part": board.board_part,
+        "carrier": carrier,
+        "clock_mhz": f"{board.clock_mhz:g}",
+        "clock_hz": round(board.clock_mhz * 1e6),
+        "hp_port_bits": system.hp_port_bits,
+        "compiler": system.compiler,
+        "control_address": f"0x{system.control_address:08X}",
+        "unit_address": f"{system.control_address:x}",
     }
 
 
@@ -230,5 +247,6 @@ def _interface(top: TopFunction, image_words: int, result_words: int) -> list[st
     return lines
 
 
-def _read(name: str) -> str:
+def read_template(name: str) -> str:
+    """A file of fpga_projects/templates."""
     return resources.files("edgekit.fpga_projects").joinpath("templates", name).read_text()

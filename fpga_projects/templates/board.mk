@@ -12,17 +12,9 @@ SSH ?= ssh
 DESTINATION ?= edgekit-$name
 APPLICATION = $$(wildcard application/*.cc application/core/*.cc)
 
-.PHONY: csim_accelerator bitstream application overlay deploy check
+.PHONY: ${simulation_targets}bitstream application overlay deploy check
 
-csim: csim_accelerator
-
-csim_accelerator: build/testbench_accelerator
-	./build/testbench_accelerator
-
-build/testbench_accelerator: firmware/edgekit_network.cpp accelerator.cpp testbench_accelerator.cpp $$(HEADERS) accelerator.h mover.h
-	mkdir -p build
-	$$(CXX) -std=c++14 $$(CXXFLAGS) -I. -isystem firmware/ap_types -DWEIGHTS_DIR='"firmware/weights"' $$(filter %.cpp,$$^) -o $$@
-
+$simulation
 bitstream: build/edgekit.bit
 
 build/edgekit.bit: build_bitstream.tcl processing_system.tcl
@@ -47,8 +39,8 @@ deploy:
 	@test -n "$$(BOARD)" || { echo "which board? make deploy BOARD=user@host" >&2; exit 2; }
 	@test -f build/edgekit.bit || { echo "there is no bitstream yet: make bitstream first" >&2; exit 2; }
 	$$(SSH) $$(BOARD) mkdir -p $$(DESTINATION)/firmware
-	$$(SCP) -r $$(wildcard build/edgekit.bit build/edgekit.hwh build/edgekit.dtbo build/edgekit-zynq) driver.py accelerator.json tb_data $$(BOARD):$$(DESTINATION)
-	test ! -d firmware/memory || $$(SCP) -r firmware/memory $$(BOARD):$$(DESTINATION)/firmware
+	$$(SCP) -r $$(wildcard build/edgekit.bit build/edgekit.hwh build/edgekit.dtbo build/edgekit-zynq) $carried $$(BOARD):$$(DESTINATION)
+$carried_last
 
 check: deploy
 	$$(SSH) -t $$(BOARD) "cd $$(DESTINATION) && sudo -E python3 driver.py"

@@ -10,7 +10,7 @@ proc make_processing_system {clock_mhz} {
         CONFIG.PCW_USE_M_AXI_GP0 1 \
         CONFIG.PCW_USE_S_AXI_HP0 1 \
         CONFIG.PCW_S_AXI_HP0_DATA_WIDTH $hp_port_bits \
-        CONFIG.PCW_USE_FABRIC_INTERRUPT 1 \
+$second_port_settings        CONFIG.PCW_USE_FABRIC_INTERRUPT 1 \
         CONFIG.PCW_IRQ_F2P_INTR 1 \
         CONFIG.PCW_EN_CLK0_PORT 1 \
         CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $$clock_mhz \
@@ -21,7 +21,7 @@ proc make_processing_system {clock_mhz} {
         interrupt processing_system/IRQ_F2P \
         control processing_system/M_AXI_GP0 \
         memory processing_system/S_AXI_HP0 \
-        port_clocks {processing_system/M_AXI_GP0_ACLK processing_system/S_AXI_HP0_ACLK} \
+$second_port        port_clocks {processing_system/M_AXI_GP0_ACLK processing_system/S_AXI_HP0_ACLK$second_port_clock} \
         address_space processing_system/Data \
     ]
 }

@@ -12,7 +12,7 @@ proc make_processing_system {clock_mhz} {
         CONFIG.PSU__USE__M_AXI_GP2 0 \
         CONFIG.PSU__USE__S_AXI_GP2 1 \
         CONFIG.PSU__SAXIGP2__DATA_WIDTH $hp_port_bits \
-        CONFIG.PSU__USE__IRQ0 1 \
+$second_port_settings        CONFIG.PSU__USE__IRQ0 1 \
         CONFIG.PSU__FPGA_PL0_ENABLE 1 \
         CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $$clock_mhz \
     ] $$ps
@@ -22,7 +22,7 @@ proc make_processing_system {clock_mhz} {
         interrupt processing_system/pl_ps_irq0 \
         control processing_system/M_AXI_HPM0_FPD \
         memory processing_system/S_AXI_HP0_FPD \
-        port_clocks {processing_system/maxihpm0_fpd_aclk processing_system/saxihp0_fpd_aclk} \
+$second_port        port_clocks {processing_system/maxihpm0_fpd_aclk processing_system/saxihp0_fpd_aclk$second_port_clock} \
         address_space processing_system/Data \
     ]
 }

@@ -25,6 +25,8 @@ import numpy as np
 
 MAGIC, VERSION = b"edgekitP", 1
 ALIGNED, HEAD_BYTES, RECORD_BYTES, JOB_BYTES = 4096, 256, 128, 128
+BURST_BYTES = 64
+"""The file ends at a multiple of it: a port to memory reads whole words."""
 SIZE = ("simd", "words", "banks", "bank_words", "positions", "taps", "row_words")
 """What a program was made for, of the engine's size; as in edgekit.hls.engine.size.EngineSize."""
 SECTIONS = ("matrix_jobs", "matrix_at", "vector_jobs", "vector_at", "rows", "rows_at", "row_bytes", "outputs", "records_at")
@@ -107,6 +109,7 @@ def write_program(program: ProgramFile) -> bytes:
         content += bytes(-len(content) % ALIGNED)
         starts[name] = len(content)
         content += part
+    content += bytes(-len(content) % BURST_BYTES)
     numbers = {
         "version": VERSION,
         "engine": program.engine,

@@ -128,7 +128,7 @@ def complete(graph: IntegerGraph, board: Board, simulation: Plan, words: Mapping
         "board": board.title,
         "part": board.part.name,
         "clock_period_ns": f"{board.clock_period_ns:g}",
-        "interface": "\n".join(_interface(graph)),
+        "interface": "\n".join(interface_rows(graph)),
         **NETWORK_BUILD,
     }
     for name in ("Makefile", "build_ip.tcl", "README.md"):
@@ -186,7 +186,8 @@ def _load(memory: Any) -> str:
     )
 
 
-def _interface(graph: IntegerGraph) -> list[str]:
+def interface_rows(graph: IntegerGraph) -> list[str]:
+    """A table for a page: the input and the outputs."""
     rows = ["| | tensor | shape | type | real value of one LSB |", "| --- | --- | --- | --- | --- |"]
     for role, name in [("input", graph.input), *(("output", name) for name in graph.outputs)]:
         tensor = graph.tensors[name]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Observed, Run
 from edgekit.graph import violations
+from edgekit.hls.engine.board_program import ENGINE_FACTS
 from edgekit.hls.rtl.simulation import FifoUse, RtlRun, RtlSimulation, open_rtl
 from edgekit.hls.simulation.executors import project_of, written
 from edgekit.progress import Note
@@ -30,6 +31,8 @@ def _missing(artifact: Artifact) -> str | None:
         violation = next(violations(artifact.graph), None)
         if violation is not None:
             return f"the graph breaks the contract, on which the hardware's shifts rely: {violation}"
+    elif ENGINE_FACTS in artifact.hls_project:
+        return "the project is of an engine, which is not translated"
     return next((reason for reason in map(missing_reason, TOOLS) if reason is not None), None)
 
 

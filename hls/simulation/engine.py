@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,20 @@ from edgekit.children import TookTooLong, call
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run, Values
 from edgekit.graph import IntegerGraph, violations
-from edgekit.hls.engine.compiler import compile_graph
+from edgekit.hls.engine.board_program import ENGINE_FACTS, program_for
 from edgekit.hls.engine.cost import design_for
 from edgekit.hls.engine.descriptor import descriptors, reader_cpp, size_cpp
-from edgekit.hls.engine.estimate import DdrRate, ddr_rate, fifo_bytes
+from edgekit.hls.engine.estimate import DdrRate, fifo_bytes
 from edgekit.hls.engine.program import Kind, Program, Step, VectorJob
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.simulation.csim import COMPILE_SECONDS_MAX, IMAGE_SECONDS_MAX, START_SECONDS_MAX, VECTORIZE, known_flags
 from edgekit.progress import Note
 from edgekit.scratch import scratch_folder
-from edgekit.targets import find_board
+from edgekit.targets import at_clock, find_board
 from edgekit.tools import GXX, missing_reason, require
 
 SIMULATED_BOARD = "ultra96"
-"""Whose engine runs a graph: the integers are the same on every board."""
+"""Whose engine runs a graph that is in no project of an engine: the integers are the same on every board."""
 KERNEL = ("edgekit_engine.h", "edgekit_engine_memory.h", "edgekit_engine_matrix.h", "edgekit_engine_vector.h", "edgekit_engine_count.h")
 SIMULATION = "simulate_engine.cpp"
 NATIVE = ("ap_int.h", "ap_fixed.h", "hls_stream.h")
@@ -63,12 +63,21 @@ class Simulated:
     counts: tuple[Counts, ...]
 
 
+def kernel_sources(size: EngineSize) -> dict[str, bytes]:
+    """The kernel and its constants, by file name: what is synthesized."""
+    here = files("edgekit.hls.engine")
+    found = {name: (here / name).read_bytes() for name in KERNEL}
+    return found | {"edgekit_engine_job.h": reader_cpp().encode(), "edgekit_engine_size.h": size_cpp(size).encode()}
+
+
+def native_types() -> dict[str, bytes]:
+    """What stands in for the synthesis' types in a C simulation, by file name."""
+    return {f"native/{name}": (files("edgekit.hls") / "native" / name).read_bytes() for name in NATIVE}
+
+
 def engine_sources(size: EngineSize) -> dict[str, bytes]:
     """The kernel, its constants and its C simulation, by file name."""
-    here = files("edgekit.hls.engine")
-    found = {name: (here / name).read_bytes() for name in (*KERNEL, SIMULATION)}
-    found |= {f"native/{name}": (files("edgekit.hls") / "native" / name).read_bytes() for name in NATIVE}
-    return found | {"edgekit_engine_job.h": reader_cpp().encode(), "edgekit_engine_size.h": size_cpp(size).encode()}
+    return kernel_sources(size) | native_types() | {SIMULATION: (files("edgekit.hls.engine") / SIMULATION).read_bytes()}
 
 
 def compile_engine(size: EngineSize, folder: Path, *flags: str) -> Path:
@@ -172,11 +181,15 @@ def _check_results(program: Program, taken: dict[str, npt.NDArray[np.uint8]], re
         place += count
 
 
-@lru_cache(maxsize=4)
-def _program(graph: IntegerGraph) -> Program:
+def _program(artifact: Artifact, graph: IntegerGraph) -> Program:
+    """For the engine of the artifact's project, where it is one of an engine."""
+    project = artifact.hls_project or {}
+    if ENGINE_FACTS in project:
+        facts = json.loads(project[ENGINE_FACTS])
+        board = at_clock(find_board(facts["board"]), facts["clock_mhz"])
+        return program_for(graph, replace(design_for(board), clock_mhz=board.clock_mhz), board)
     board = find_board(SIMULATED_BOARD)
-    design = design_for(board)
-    return compile_graph(graph, design.size, ddr_rate(design, board))
+    return program_for(graph, design_for(board), board)
 
 
 def _missing(artifact: Artifact) -> str | None:
@@ -188,7 +201,7 @@ def _missing(artifact: Artifact) -> str | None:
     if (reason := missing_reason(GXX)) is not None:
         return reason
     try:
-        _program(artifact.graph)
+        _program(artifact, artifact.graph)
     except EdgekitError as error:
         return str(error)
     return None
@@ -200,7 +213,7 @@ def _open(artifact: Artifact, note: Note) -> Iterator[Run]:
         raise EdgekitError("the engine's C simulation needs an integer graph")
     graph = artifact.graph
     note("compiling the program of the engine")
-    program = _program(graph)
+    program = _program(artifact, graph)
     with scratch_folder("engine") as folder:
         note("compiling the engine's C simulation")
         executable = compile_engine(program.size, folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor, Run
 from edgekit.graph import IntegerGraph, violations
+from edgekit.hls.engine.board_program import ENGINE_FACTS
 from edgekit.hls.hls4ml_kernels.lower import refusal
 from edgekit.hls.hls4ml_kernels.project import plan_hls4ml_simulation
 from edgekit.hls.ops import moderate_foldings
@@ -24,11 +25,14 @@ SIMULATED_BOARD = "ultra96"
 """Where there is no project, one is written for this board: the integers are the same on every board."""
 
 EXACT_INPUTS = 4
+OF_ENGINE = "the project is of an engine, which hls-engine-csim simulates"
 
 
 def _missing(artifact: Artifact) -> str | None:
     if artifact.hls_project is None:
         return _missing_graph(artifact, "it needs an HLS project or an integer graph")
+    if ENGINE_FACTS in artifact.hls_project:
+        return OF_ENGINE
     return missing_reason(GXX)
 
 

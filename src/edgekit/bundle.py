@@ -44,8 +44,9 @@ INPUT_TABLE, PIXELS, SENSITIVITY = "input_table.bin", "pixels.py", "sensitivity.
 VALUES = "values.py"
 GOLDEN_INPUT, GOLDEN_OUTPUT = "golden/input.bin", "golden/output.bin"
 KINDS = ("tflite", "hls")
-INTERFACE, CLOCK_MHZ = "interface", "clock_mhz"
-"""Options of an HLS project's manifest that its files depend on, beside graph, board and folding."""
+INTERFACE, CLOCK_MHZ, FORM, ENGINE_IDENTITY = "interface", "clock_mhz", "form", "engine"
+"""Options of an HLS project's manifest that its files depend on, beside graph, board and folding. Projects of an engine name their form."""
+ENGINE_FORM = "engine"
 WEIGHT_ORIGINS = ("random", "file", "trained")
 PACKAGES = ("tensorflow", "tf_keras", "qkeras", "hls4ml", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import struct
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
-import numpy as np
 import pytest
 from board_graphs import small_project, write
 from simulated_accelerator import Registers, SimulatedAccelerator, compile_accelerator
+from simulated_board import bitstream, fake_pynq, fake_system, load_driver
 
 from edgekit.targets.boards import find_board
 
@@ -32,52 +26,10 @@ def accelerator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     return compile_accelerator(write(small_project(find_board(request.param)), tmp_path_factory.mktemp(request.param)))
 
 
-def fake_pynq(accelerator: SimulatedAccelerator) -> ModuleType:
-    """The part of PYNQ that the driver uses. Memory is cached: the fabric sees what was flushed, the driver what was invalidated."""
-    base, memory = 0x7_0000_0000, np.zeros(1 << 20, np.uint8)
-    registers, taken = Registers(accelerator, memory, base), [0]
-
-    class Buffer(np.ndarray[Any, Any]):
-        def flush(self) -> None:
-            memory[self.first : self.first + self.nbytes] = self.ravel()
-
-        def invalidate(self) -> None:
-            self.ravel()[:] = memory[self.first : self.first + self.nbytes]
-
-    def allocate(shape: tuple[int, ...], dtype: type) -> Buffer:
-        buffer = np.full(shape, 0xEE, dtype).view(Buffer)
-        buffer.first, taken[0] = taken[0], taken[0] + -(-buffer.nbytes // 4096) * 4096
-        buffer.device_address = base + buffer.first
-        return buffer
-
-    class Ip:
-        def write(self, offset: int, value: int) -> None:
-            assert 0 <= value < 1 << 32 and offset % 4 == 0
-            registers.words[offset] = value
-            if offset == 0 and value & 1:
-                registers.start()
-
-        def read(self, offset: int) -> int:
-            return 0b1110 if offset == 0 else registers.words[offset]
-
-    pynq = ModuleType("pynq")
-    pynq.Overlay = lambda path: SimpleNamespace(accelerator=Ip())  # type: ignore[attr-defined]
-    pynq.allocate = allocate  # type: ignore[attr-defined]
-    return pynq
-
-
-def load_driver(project: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("edgekit_board_driver", project / "driver.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_pynq_driver_finds_no_differing_value(
     accelerator: SimulatedAccelerator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pynq", fake_pynq(accelerator))
+    monkeypatch.setitem(sys.modules, "pynq", fake_pynq(partial(Registers, accelerator)))
     assert load_driver(accelerator.project).main(["--frames", "3", "--seconds", "0.01", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["differing"], report["values"]) == (0, 2 * (5 + 3))
@@ -90,49 +42,9 @@ def test_pynq_driver_finds_a_differing_value(
     project = Path(shutil.copytree(accelerator.project, tmp_path / "copy"))
     expected = project / "tb_data" / "expected.bin"
     expected.write_bytes(expected.read_bytes()[:-1] + bytes([expected.read_bytes()[-1] ^ 1]))
-    monkeypatch.setitem(sys.modules, "pynq", fake_pynq(accelerator))
+    monkeypatch.setitem(sys.modules, "pynq", fake_pynq(partial(Registers, accelerator)))
     assert load_driver(project).main(["--frames", "2"]) == 1
     assert "FAILED: 1 of 16 values differ" in capsys.readouterr().out
-
-
-@contextmanager
-def fake_system(accelerator: SimulatedAccelerator, root: Path) -> Iterator[None]:
-    """Files in the places of uio and u-dma-buf, and a thread that is the hardware behind them."""
-    base, size = 0x7000_0000, 1 << 20
-    for folder in ("sys/class/uio/uio3", "sys/class/u-dma-buf/edgekit-buffer", "dev", "lib/firmware"):
-        (root / folder).mkdir(parents=True)
-    (root / "sys/kernel/config/device-tree/overlays").mkdir(parents=True)
-    (root / "sys/class/uio/uio3/name").write_text("edgekit-accelerator\n")
-    (root / "sys/class/u-dma-buf/edgekit-buffer/phys_addr").write_text(f"{base:#x}\n")
-    (root / "sys/class/u-dma-buf/edgekit-buffer/size").write_text(f"{size}\n")
-    (root / "dev/uio3").write_bytes(bytes(0x10000))
-    (root / "dev/edgekit-buffer").write_bytes(bytes(size))
-    control = np.memmap(root / "dev/uio3", np.uint32, "r+", shape=(0x4000,))
-    registers = Registers(accelerator, np.memmap(root / "dev/edgekit-buffer", np.uint8, "r+"), base)
-    ended = threading.Event()
-
-    def hardware() -> None:
-        while not ended.wait(0.002):
-            if control[0] & 1:
-                registers.words = {4 * i: int(word) for i, word in enumerate(control[:64])}
-                registers.start()
-                control[0] = 0b1110
-
-    thread = threading.Thread(target=hardware)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def bitstream(data: bytes) -> bytes:
-    """A .bit file as Vivado writes it."""
-    fields = b"".join(
-        letter + struct.pack(">H", len(text)) + text for letter, text in zip((b"a", b"b", b"c", b"d"), (b"x\0",) * 4, strict=True)
-    )
-    return struct.pack(">H", 9) + bytes(9) + struct.pack(">H", 1) + fields + b"e" + struct.pack(">I", len(data)) + data
 
 
 @pytest.mark.parametrize("machine", COMPILERS)
@@ -151,7 +63,7 @@ def test_linux_application_loads_compares_and_times(accelerator: SimulatedAccele
     root = tmp_path / "root"
     command = [*([emulator] if emulator else []), "build/edgekit-zynq", "--root", str(root), "--frames", "3", "--seconds", "0.01", "."]
 
-    with fake_system(accelerator, root):
+    with fake_system(partial(Registers, accelerator), root):
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert "passed: 0 of 16 values differ\n" in done.stdout and "images a second in calls of 3" in done.stdout

@@ -11,6 +11,7 @@ proc refuse {text} { error "vivado stand-in: $text" }
 set catalog [dict create \
     xilinx.com:ip:zynq_ultra_ps_e {
         parameters {PSU__USE__M_AXI_GP0 PSU__USE__M_AXI_GP1 PSU__USE__M_AXI_GP2 PSU__USE__S_AXI_GP2 PSU__SAXIGP2__DATA_WIDTH
+            PSU__USE__S_AXI_GP3 PSU__SAXIGP3__DATA_WIDTH
             PSU__USE__IRQ0 PSU__FPGA_PL0_ENABLE PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ}
         pins {
             {pl_clk0 clock_out {PSU__FPGA_PL0_ENABLE 1}} {pl_resetn0 reset_out} {pl_ps_irq0 irq_in {PSU__USE__IRQ0 1}}
@@ -18,16 +19,18 @@ set catalog [dict create \
             {M_AXI_HPM1_FPD master {PSU__USE__M_AXI_GP1 1}} {maxihpm1_fpd_aclk clock_in {PSU__USE__M_AXI_GP1 1}}
             {M_AXI_HPM0_LPD master {PSU__USE__M_AXI_GP2 1}} {maxihpm0_lpd_aclk clock_in {PSU__USE__M_AXI_GP2 1}}
             {S_AXI_HP0_FPD slave {PSU__USE__S_AXI_GP2 1}} {saxihp0_fpd_aclk clock_in {PSU__USE__S_AXI_GP2 1}}
+            {S_AXI_HP1_FPD slave {PSU__USE__S_AXI_GP3 1}} {saxihp1_fpd_aclk clock_in {PSU__USE__S_AXI_GP3 1}}
         }
         preset {PSU__USE__M_AXI_GP0 1 PSU__USE__M_AXI_GP1 1 PSU__FPGA_PL0_ENABLE 1}
     } \
     xilinx.com:ip:processing_system7 {
-        parameters {PCW_USE_M_AXI_GP0 PCW_USE_S_AXI_HP0 PCW_S_AXI_HP0_DATA_WIDTH PCW_USE_FABRIC_INTERRUPT PCW_IRQ_F2P_INTR
+        parameters {PCW_USE_M_AXI_GP0 PCW_USE_S_AXI_HP0 PCW_S_AXI_HP0_DATA_WIDTH PCW_USE_S_AXI_HP1 PCW_S_AXI_HP1_DATA_WIDTH PCW_USE_FABRIC_INTERRUPT PCW_IRQ_F2P_INTR
             PCW_EN_CLK0_PORT PCW_FPGA0_PERIPHERAL_FREQMHZ}
         pins {
             {FCLK_CLK0 clock_out {PCW_EN_CLK0_PORT 1}} {FCLK_RESET0_N reset_out} {IRQ_F2P irq_in {PCW_USE_FABRIC_INTERRUPT 1}}
             {M_AXI_GP0 master {PCW_USE_M_AXI_GP0 1}} {M_AXI_GP0_ACLK clock_in {PCW_USE_M_AXI_GP0 1}}
             {S_AXI_HP0 slave {PCW_USE_S_AXI_HP0 1}} {S_AXI_HP0_ACLK clock_in {PCW_USE_S_AXI_HP0 1}}
+            {S_AXI_HP1 slave {PCW_USE_S_AXI_HP1 1}} {S_AXI_HP1_ACLK clock_in {PCW_USE_S_AXI_HP1 1}}
         }
         preset {PCW_USE_M_AXI_GP0 1 PCW_EN_CLK0_PORT 1}
     } \

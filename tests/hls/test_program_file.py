@@ -48,7 +48,9 @@ def test_numbers_that_the_module_for_the_board_has_of_its_own_are_those_of_the_c
     names = [name for name, bits in descriptor.FIELDS for _ in range(bits // 16)]
     more = names[program_file.JOB.fields["more"][1] // 2 :]
     assert more[:3] == ["kind", "first_row", "rows"]
-    assert (more.index("line"), more.index("out_row_words")) == (program_file.LINE, program_file.ROW_WORDS)
+    fields = program_file.KERNEL_ROWS, program_file.IMAGE_ROWS, program_file.LINE, program_file.ROW_WORDS
+    assert tuple(more.index(name) for name in ("kernel_h", "x_rows", "line", "out_row_words")) == fields
+    assert program_file.LINE_BYTES_MAX == size.LINE_BYTES_MAX
     assert [names[2 * number] for number in range(6)] == ["start", "stream_row", "stream_rows", "x_base", "y_base", "out_base"]
     assert program_file.JOB.itemsize == program_file.JOB_BYTES == JOB_BYTES
     assert (Kind.LOAD.value, Kind.STORE.value) == (program_file.LOAD, program_file.STORE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,7 @@ from edgekit.targets import AXI_MASTER
 
 if TYPE_CHECKING:
     from edgekit.hls import Estimates, Measured, Synthesis
+    from edgekit.jobs.hls_project import HlsProject
 
 
 def hls(
@@ -47,8 +49,12 @@ def hls(
     preprocessing: Preprocessing = None,
     channel_order: ChannelOrder = "rgb",
     seed: Seed = 0,
+    form: Annotated[
+        str | None,
+        typer.Option(help="engine: one circuit that runs any network; layers: a kernel a layer.", show_default="the faster one that fits"),
+    ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second to reach with the least resources.", show_default="all it can")] = None,
-    clock: Annotated[float | None, typer.Option(metavar="MHZ", help="The fabric's clock.", show_default="the board's")] = None,
+    clock: Annotated[float | None, typer.Option(metavar="MHZ", help="The fabric's clock.", show_default="the form's on this board")] = None,
     folding: Annotated[
         Path | None, typer.Option(help="A JSON file with foldings of layers, like the folding.json that is written.")
     ] = None,
@@ -62,7 +68,7 @@ def hls(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Write an HLS C++ project for a board, planned to fit it."""
+    """Write an HLS C++ project for a board: a kernel a layer where that fits and is faster, else a program for the board's engine."""
     from edgekit.jobs import ModelRequest, synthesize_project, write_hls_project
 
     request = ModelRequest(
@@ -90,6 +96,7 @@ def hls(
         done = write_hls_project(
             request,
             board=board,
+            form=form,
             fps=fps,
             clock_mhz=clock,
             folding=folding,
@@ -106,14 +113,56 @@ def hls(
     print_warnings(done.warnings, done.notes)
     if sensitivity:
         print_sensitivity(done.sensitivity)
+    if done.estimates is None:
+        show_engine(done)
+        if report and done.engine and done.takes:
+            show_synthesis(report, {"interval_cycles": done.engine.cycles, **as_plain(done.takes)})
+        return
     show_estimates(done.estimates)
     if done.mapped:
         show_mapped(done.mapped)
     if report:
-        show_synthesis(report, done.estimates)
+        show_synthesis(report, {name: getattr(done.estimates, name) for name in SYNTHESIZED})
+    print(f"Form: a kernel a layer ({done.why})")
     print(f"{done.name} for {done.board} ({done.part}): {done.folder}")
     print(f"  {done.files} files, {done.total_bytes:,} bytes; estimates.svg shows the estimates, folding.json the foldings")
     print(f"Next: edgekit verify {done.folder}, then `make ip` and `make bitstream` there with Vitis")
+
+
+BAR_WIDTH, LAYERS_SHOWN = 72, 5
+
+
+def show_engine(done: HlsProject) -> None:
+    """One screen: the form and why, frames a second, what limits, and where the time goes."""
+    from edgekit.hls.engine.timeline import bars
+    from edgekit.targets import find_board
+
+    found, timeline, takes = done.engine, done.timeline, done.takes
+    assert found is not None and timeline is not None and takes is not None
+    chip = find_board(done.board).part.resources
+    milliseconds = found.cycles / found.clock_mhz / 1e3
+    print(f"{done.name} for {done.board} ({done.part}). All numbers are estimates: nothing was synthesized.")
+    print(f"  form     the board's engine {done.identity}, which runs a network as a program: {done.why}")
+    print(f"  speed    {found.fps:.1f} frames a second at {found.clock_mhz:g} MHz: {found.cycles:,} cycles, {milliseconds:.3f} ms a frame")
+    print(f"  limit    {found.limit}")
+    print(f"\nWhere the time goes, a frame of {milliseconds:.3f} ms from left to right")
+    notes = (
+        f"{found.matrix / found.cycles:.0%} busy: convolutions, dense layers, products",
+        f"{found.vector / found.cycles:.0%} busy: depthwise convolutions, sums, pools, tables",
+        f"{found.ddr_share:.0%} of its peak: {found.ddr_bytes / 1e6:.2f} MB a frame, waited for {found.waits:,} cycles",
+    )
+    for (name, shares), text in zip(timeline.rows, notes, strict=True):
+        print(f"  {name:<12} |{bars(shares, BAR_WIDTH)}|\n  {'':<12}  {text}")
+    print(f"\nThe layers with most cycles of {len(timeline.layers)}")
+    for layer in timeline.layers[:LAYERS_SHOWN]:
+        arrays = [f"{name} array {beats:,}" for name, beats in (("matrix", layer.matrix), ("vector", layer.vector)) if beats]
+        print(f"  {layer.op:<36} {', '.join(arrays)}")
+    pairs = ((name, getattr(takes, name), getattr(chip, name)) for name in ("lut", "ff", "bram36", "dsp", "uram"))
+    taken = [f"{name.upper()} {amount / most:.0%}" for name, amount, most in pairs if most]
+    print(f"\nThe engine takes {', '.join(taken)} of the chip, whatever the network.")
+    print(f"{done.folder}: {done.files} files, {done.total_bytes:,} bytes; timeline.svg is the picture, network.program jobs and weights")
+    print(f"Next: edgekit verify {done.folder}, then `make ip` and `make bitstream` there with Vitis, once for this board: the")
+    print("  engine's files are the same for every network, and each network's program runs on the bitstream that is there")
 
 
 def show_estimates(found: Estimates) -> None:
@@ -161,16 +210,20 @@ def show_mapped(found: Measured) -> None:
     print("The clock of what was mapped is not known: that takes placing and routing.")
 
 
-def show_synthesis(report: Synthesis, found: Estimates) -> None:
-    """What Vitis HLS reports beside what was estimated."""
+SYNTHESIZED = {"interval_cycles": "interval, cycles", "lut": "LUT", "ff": "FF", "bram36": "BRAM36", "dsp": "DSP"}
+"""What both the estimates and Vitis HLS' report have, and how it is called."""
+
+
+def show_synthesis(report: Synthesis, found: Mapping[str, float]) -> None:
+    """What Vitis HLS reports beside what was estimated, by the names of SYNTHESIZED."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Vitis HLS beside the estimates", title_justify="left")
     for heading in ("", "estimated", "Vitis HLS", "Vitis HLS / estimated"):
         table.add_column(heading, justify="left" if not heading else "right")
-    for label, name in (("interval, cycles", "interval_cycles"), ("LUT", "lut"), ("FF", "ff"), ("BRAM36", "bram36"), ("DSP", "dsp")):
-        estimated, reported = getattr(found, name), getattr(report, name)
+    for name, label in SYNTHESIZED.items():
+        estimated, reported = found[name], getattr(report, name)
         ratio = f"{reported / estimated:.2f}" if reported is not None and estimated else ""
         table.add_row(label, f"{estimated:,g}", "not told" if reported is None else f"{reported:,g}", ratio)
     Console(width=150).print(table)

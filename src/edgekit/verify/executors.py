@@ -19,7 +19,8 @@ class Entry:
     """Where an executor is found: `attribute` of `module` is an Executor, or a sequence of them that has one of this name.
 
     `emulates` names the emulated device that it runs on. Such ones are slow; they, and others that are not `usual`, run only where
-    they are asked for, and `projects_only` ones by themselves only of an HLS project, one whose tensors hold no more than `values_max`.
+    they are asked for, and `projects_only` ones by themselves only of an HLS project, one whose tensors hold no more than `values_max`,
+    and that has a file of the name `marked`.
     """
 
     name: str
@@ -29,14 +30,20 @@ class Entry:
     usual: bool = True
     projects_only: bool = False
     values_max: int | None = None
+    marked: str | None = None
 
     def runs_unasked(self, artifact: Artifact) -> bool:
         if not self.projects_only or artifact.graph is None:
             return self.usual and not self.projects_only
         values = sum(prod(one.shape) for one in artifact.graph.tensors.values())
-        return self.usual and artifact.hls_project is not None and (self.values_max is None or values <= self.values_max)
+        project = artifact.hls_project
+        if project is None or (self.marked is not None and self.marked not in project):
+            return False
+        return self.usual and (self.values_max is None or values <= self.values_max)
 
 
+ENGINE_FACTS = "engine.json"
+"""The file that marks an HLS project as one of an engine."""
 RTL_VALUES = 2_000
 """Verilator takes seconds for a network of so few, and minutes for large ones."""
 ENTRIES = (
@@ -48,7 +55,7 @@ ENTRIES = (
     Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
     Entry("hls-csim-exact", "edgekit.hls.simulation.executors", "EXECUTORS", projects_only=True),
     Entry("hls-rtl", "edgekit.hls.rtl.executor", "EXECUTOR", projects_only=True, values_max=RTL_VALUES),
-    Entry("hls-engine-csim", "edgekit.hls.simulation.engine", "EXECUTOR", usual=False),
+    Entry("hls-engine-csim", "edgekit.hls.simulation.engine", "EXECUTOR", projects_only=True, marked=ENGINE_FACTS),
     Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(
         Entry(

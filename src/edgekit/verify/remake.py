@@ -18,6 +18,9 @@ import numpy as np
 from edgekit.arrays import Array
 from edgekit.bundle import (
     CLOCK_MHZ,
+    ENGINE_FORM,
+    ENGINE_IDENTITY,
+    FORM,
     GOLDEN_INPUT,
     GOLDEN_OUTPUT,
     GRAPH,
@@ -98,8 +101,21 @@ def remade_project(bundle: Bundle) -> dict[str, bytes]:
     if graph is None:
         raise EdgekitError(f"{bundle.folder} has no {GRAPH} that could be used, of which the HLS project is made; export again")
     board, interface = _board(bundle)
+    if bundle.manifest.options.get(FORM) is not None:
+        return _engine_project(bundle, graph, board)
     planned = plan_of(graph, board, read_folding(_plain(bundle, FOLDING)))
     return project_files(graph, board, planned, interface)
+
+
+def _engine_project(bundle: Bundle, graph: IntegerGraph, board: Board) -> dict[str, bytes]:
+    from edgekit.fpga_projects.engine_plan import engine_project_files, plan_engine
+
+    if bundle.manifest.options[FORM] != ENGINE_FORM:
+        raise EdgekitError(f"{MANIFEST}: the option {FORM} is '{ENGINE_FORM}' where it is there; export again")
+    plan = plan_engine(graph, board, board.clock_mhz)
+    if bundle.manifest.options.get(ENGINE_IDENTITY) != f"{plan.identity:08x}":
+        raise EdgekitError(f"{MANIFEST}: the option {ENGINE_IDENTITY} is not that of the engine that this edgekit writes; export again")
+    return engine_project_files(graph, plan)
 
 
 def _board(bundle: Bundle) -> tuple[Board, str]:
