@@ -164,6 +164,15 @@ def test_a_changed_bundle_fails_and_runs_nothing(graph: IntegerGraph, register: 
     assert report.results == () and json.dumps(as_json(report), allow_nan=False)
 
 
+def test_a_full_disk_is_no_executors_failure(graph: IntegerGraph, register: Register) -> None:
+    def full(values: dict[str, Any]) -> Values:
+        raise EdgekitError("a disk is full ([Errno 28] No space left on device); make room")
+
+    register(fake_executor("reference"), fake_executor("one", full))
+    with pytest.raises(EdgekitError, match="a disk is full"):
+        compare_executors(bundle_of(Artifact(graph)), count=4)
+
+
 def test_images_are_used_on_top(graph: IntegerGraph, register: Register, rng: np.random.Generator) -> None:
     register(fake_executor("reference"), fake_executor("one"))
     images = rng.integers(0, 256, (5, 20, 30, 3), np.uint8)
