@@ -15,7 +15,6 @@ import numpy as np
 from edgekit.errors import UnsupportedLayer
 from edgekit.graph import Activation, Add, Conv2D, Dense, DepthwiseConv2D, GraphBuilder, IntegerGraph, Lookup, Multiply, Window
 from edgekit.keras_models import Precisions, WeightPrecision
-from edgekit.keras_models.qfx.layers import NEVER_NEGATIVE
 from edgekit.keras_models.zoo.arch import build
 from edgekit.keras_models.zoo.network import Request
 from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm
@@ -141,6 +140,8 @@ class GraphLayers:
         value = self._written(replace(op, activation=clamp), clamp is Activation.NONE if signed is None else signed)
         if isinstance(activation.kind, Activation):
             return value
+        from edgekit.keras_models.qfx.layers import NEVER_NEGATIVE  # TensorFlow comes with it
+
         unsigned = activation.kind in NEVER_NEGATIVE
         table = np.arange(256) // 2 if unsigned else np.arange(-128, 128)
         kept = table.astype(np.uint8 if unsigned else np.int8)
