@@ -22,8 +22,6 @@ import numpy.typing as npt
 
 Reals: TypeAlias = npt.NDArray[np.float64]
 
-SWEEPS = 4
-"""Coordinate descent over all taps is repeated at most so often."""
 BLOCK = 64
 """Taps whose effect on each other is kept up to date one at a time; that on all others follows in one matrix product."""
 
@@ -80,26 +78,3 @@ def round_with_feedback(target: Reals, hessian: Reals, steps: Reals, levels: Seq
             left[:, tap + 1 : stop] -= spread[:, tap, tap + 1 : stop, np.newaxis] * lost[:, tap - start, np.newaxis, :]
         left[:, stop:] -= np.swapaxes(spread[:, start:stop, stop:], 1, 2) @ lost
     return np.take_along_axis(rounded, np.argsort(order, axis=1)[:, :, np.newaxis], 1)
-
-
-def descend(rounded: Reals, target: Reals, hessian: Reals, steps: Reals, levels: Sequence[int]) -> Reals:
-    """Moves one tap at a time to the level that is best while all others stay, until none moves (QuantEase, arXiv 2309.01885): never
-    worse than it began."""
-    rounded = rounded.copy()
-    gradient = hessian @ (rounded - target)
-    curvature = np.diagonal(hessian, axis1=1, axis2=2)
-    taps = rounded.shape[1]
-    for _ in range(SWEEPS):
-        before = rounded.copy()
-        for start in range(0, taps, BLOCK):
-            stop = min(start + BLOCK, taps)
-            within, old = gradient[:, start:stop].copy(), rounded[:, start:stop].copy()
-            for tap in range(start, stop):
-                wanted = rounded[:, tap] - within[:, tap - start] / curvature[:, tap, np.newaxis]
-                best = nearest(wanted[:, np.newaxis], steps, levels)[:, 0]
-                within += hessian[:, start:stop, tap, np.newaxis] * (best - rounded[:, tap])[:, np.newaxis, :]
-                rounded[:, tap] = best
-            gradient += hessian[:, :, start:stop] @ (rounded[:, start:stop] - old)
-        if np.array_equal(before, rounded):
-            break
-    return rounded

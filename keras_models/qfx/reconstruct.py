@@ -88,8 +88,10 @@ def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, se
             real[output] = quantized[output] = images
             continue
         keys = [key_of(tensor) for tensor in node.keras_inputs]
+        # a requantized tensor takes the place of the one that it is made of: early maps of many images are gigabytes
+        over = _requantizes(layer) and left[keys[0]] == 1 and real[keys[0]] is not quantized[keys[0]]
         with switched_off(quantizers_of(layer)):
-            real[output] = _run(layer, [real[key] for key in keys])
+            real[output] = _run(layer, [real[key] for key in keys], real[keys[0]] if over else None)
         gain = gains.get(keys[0])
         if _is_reconstructed(layer):
             beside = [(real[key], quantized[key]) for key in added.get(layer.name, ()) if key in real]
@@ -97,7 +99,7 @@ def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, se
             gain, own = _reconstruct_layer(layer, seen, requantizes.get(layer.name))
         if gain is not None:
             gains[output] = gain
-        quantized[output] = _run(layer, [quantized[key] for key in keys])
+        quantized[output] = _run(layer, [quantized[key] for key in keys], quantized[keys[0]] if over else None)
         if _has_bias(layer):
             _correct_bias(layer, real[output], quantized[output], gain)
         if _is_reconstructed(layer):
@@ -273,9 +275,9 @@ def _means(values: Floats) -> Reals:
     return total / (values.size / values.shape[-1])
 
 
-def _run(layer: Any, inputs: list[Floats]) -> Floats:
-    """What a layer gives, a few images at a time: what it needs on the way would be many times its output."""
-    found: Floats | None = None
+def _run(layer: Any, inputs: list[Floats], found: Floats | None = None) -> Floats:
+    """What a layer gives, a few images at a time: what it needs on the way would be many times its output. `found` is written to, if there
+    is one; it may be what is read."""
     for start in range(0, len(inputs[0]), BATCH):
         batch = [_widened(one[start : start + BATCH]) for one in inputs]
         part = layer(batch[0] if len(batch) == 1 else batch)

@@ -48,15 +48,8 @@ def synthesize(
     import tensorflow as tf
 
     keras = import_keras()
-    norms = [layer for layer in model.layers if hasattr(layer, "moving_variance")]
-    if not norms:
-        raise EdgekitError(
-            f"'{model.name}' has no batch norm to remember what its training images were like; calibrate with a folder of images"
-        )
-    means = [layer.moving_mean.numpy() for layer in norms]
-    deviations = [np.sqrt(layer.moving_variance.numpy() + layer.epsilon) for layer in norms]
-    if not all(np.isfinite(one).all() for one in (*means, *deviations)):
-        raise EdgekitError(f"the batch norms of '{model.name}' remember statistics that are no numbers; look at the weights")
+    norms = _norms(model)
+    means, deviations = _remembered(model)
     probe = keras.Model(model.inputs, [layer.input for layer in norms])
     rng = np.random.default_rng(seed)
     shape = tuple(model.inputs[0].shape[1:])
@@ -85,6 +78,37 @@ def synthesize(
         return images.numpy()
 
     return np.concatenate([batch(number, size) for number, size in enumerate(sizes, 1)])
+
+
+def distance(model: Any, images: npt.NDArray[np.float32]) -> float:
+    """How far these images are from those that the batch norms remember: 0 where none sees a difference, and what `synthesize` notes.
+
+    Raises EdgekitError as `synthesize`.
+    """
+    import tensorflow as tf
+
+    means, deviations = _remembered(model)
+    probe = import_keras().Model(model.inputs, [layer.input for layer in _norms(model)])
+    seen = tf.nest.flatten(probe(images, training=False))
+    return float(np.expm1(np.mean([_distance(x, mean, spread) for x, mean, spread in zip(seen, means, deviations, strict=True)])))
+
+
+def _norms(model: Any) -> list[Any]:
+    return [layer for layer in model.layers if hasattr(layer, "moving_variance")]
+
+
+def _remembered(model: Any) -> tuple[list[Any], list[Any]]:
+    """The means and the deviations of the training images at each batch norm. Raises EdgekitError."""
+    norms = _norms(model)
+    if not norms:
+        raise EdgekitError(
+            f"'{model.name}' has no batch norm to remember what its training images were like; calibrate with a folder of images"
+        )
+    means = [layer.moving_mean.numpy() for layer in norms]
+    deviations = [np.sqrt(layer.moving_variance.numpy() + layer.epsilon) for layer in norms]
+    if not all(np.isfinite(one).all() for one in (*means, *deviations)):
+        raise EdgekitError(f"the batch norms of '{model.name}' remember statistics that are no numbers; look at the weights")
+    return means, deviations
 
 
 def _distance(x: Any, mean: Any, deviation: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgekit.bundle import SENSITIVITY, WeightsSource, open_bundle
@@ -11,10 +13,12 @@ from edgekit.cli.sensitivity import NOT_MEASURED, print_sensitivity
 from edgekit.errors import UnknownName
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.jobs import ModelRequest, export_model
-from edgekit.jobs.integer_graph import effort_for, find_effort
+from edgekit.jobs.integer_graph import effort_for, find_effort, settled
 from edgekit.jobs.source import FloatModel
 from edgekit.keras_models import Effort
+from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.qfx.sensitivity import read_sensitivity
+from edgekit.keras_models.training.images import photographs
 from edgekit.report import render_page
 from edgekit.verify import verify
 
@@ -39,6 +43,21 @@ def test_efforts_have_names() -> None:
 def test_a_trained_model_with_images_is_worth_minutes(origin: str, calibration: str | None, said: str | None, effort: Effort) -> None:
     source = FloatModel(name="net", options={}, weights=WeightsSource(origin), preprocessing=MINUS_ONE_TO_ONE, keras=None)
     assert effort_for(ModelRequest("net", calibration=calibration, effort=said), source) is effort
+
+
+@pytest.mark.parametrize(("near", "said", "effort"), [(True, None, "full"), (False, None, "quick"), (True, "quick", "quick")])
+def test_photographs_that_the_batch_norms_know_are_taken_as_they_are(near: bool, said: str | None, effort: str) -> None:
+    keras = import_keras()
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, use_bias=False, name="conv")(inputs)
+    model = keras.Model(inputs, keras.layers.BatchNormalization(name="norm")(x))
+    seen = keras.Model(inputs, x)(photographs(32, 64, 7)).numpy()
+    mean, variance = seen.mean(axis=(0, 1, 2)), seen.var(axis=(0, 1, 2))
+    model.get_layer("norm").set_weights([np.ones(4), np.zeros(4), mean if near else mean + 2, variance])
+    source = FloatModel(name="net", options={}, weights=WeightsSource("file"), preprocessing=MINUS_ONE_TO_ONE, keras=model)
+    request = ModelRequest("net", calibration="synthesized", effort=said)
+    taken = replace(request, calibration=None) if effort == "full" else request
+    assert settled(request, source) == (taken, find_effort(effort))
 
 
 def test_the_table_is_in_the_bundle_in_the_answer_and_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,8 +47,8 @@ Calibration = Annotated[
     str | None,
     typer.Option(
         metavar="DIR|FILE",
-        help="Images to choose number ranges with; 'digits'; 'synthesized', which makes them of what the batch norms remember; or .npy "
-        "or .npz with inputs, for a model that takes no images.",
+        help="Images to choose number ranges with; 'digits'; 'synthesized', for none: sample photographs if they are like what the batch "
+        "norms remember, else images made of that; or .npy or .npz with inputs, for a model that takes no images.",
         show_default="crops of two photographs",
     ),
 ]
@@ -57,7 +57,7 @@ Effort = Annotated[
     typer.Option(
         metavar="quick|full",
         help="For the accuracy of an exact network: quick, seconds; full, minutes, which also reconstructs every layer.",
-        show_default="full for a trained model with images of its own",
+        show_default="full for a trained model with images like its own",
     ),
 ]
 Sensitivity = Annotated[bool, typer.Option("--sensitivity", help="Show what each layer loses, the worst first; with --effort full.")]

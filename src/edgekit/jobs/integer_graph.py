@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgekit.bundle import NUMBERS, SENSITIVITY
 from edgekit.errors import UnknownName, UnsupportedLayer
@@ -13,6 +13,10 @@ from edgekit.jobs.source import FloatModel, GraphFile, ModelRequest, QuantizedMo
 from edgekit.keras_models import Effort
 from edgekit.keras_models.qfx.sensitivity import LayerLoss, sensitivity_json
 from edgekit.progress import Note
+
+COMPARED, NEAR = 32, 0.25
+"""So many crops of the sample photographs, and how far from the training images the batch norms may see them. EfficientNet-Lite0, trained
+on ImageNet, sees 0.10, and 0.71 of noise."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
         return ExactForm(freeze(source.keras, source.name))
     from edgekit.keras_models import quantize
 
-    effort = effort_for(request, source)
-    images = calibration_images(request, source, note, IMAGES_FULL if effort is Effort.FULL else IMAGES_QUICK)
+    request, effort = settled(request, source)
+    own = request.calibration is not None  # of two photographs more crops would show no more
+    images = calibration_images(request, source, note, IMAGES_FULL if effort is Effort.FULL and own else IMAGES_QUICK)
     quantized = quantize(source.keras, images, effort=effort, note=note)
     if source.answers == NUMBERS and quantized.gain != 1.0:
         raise UnsupportedLayer(
@@ -67,10 +72,25 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
 
 def effort_for(request: ModelRequest, source: FloatModel) -> Effort:
     """What the request says; else FULL for a model that was trained, with images that are said to be like its own. Random weights have no
-    accuracy to keep, and of crops of two photographs or synthesized images nothing but these is learned. Raises UnknownName."""
+    accuracy to keep, and nothing says that two photographs or synthesized images are like the model's own. Raises UnknownName."""
     if request.effort is not None:
         return find_effort(request.effort)
     return Effort.FULL if source.weights.origin != "random" and request.calibration not in (None, SYNTHESIZED) else Effort.QUICK
+
+
+def settled(request: ModelRequest, source: FloatModel) -> tuple[ModelRequest, Effort]:
+    """What a trained model is calibrated with, and how much is done: by sample photographs as they are, and with full effort, where images
+    were to be synthesized and its batch norms say that the photographs are like its training images. Images that are moved until batch
+    norms see no difference mislead the reconstruction (docs/accuracy.md). Raises EdgekitError where there is no batch norm."""
+    asked = None if request.effort is None else find_effort(request.effort)
+    trained_on_images = source.weights.origin != "random" and source.preprocessing.of == PIXELS
+    if request.calibration == SYNTHESIZED and asked is not Effort.QUICK and trained_on_images:
+        from edgekit.keras_models.training.synthesize import distance
+
+        photographs = replace(request, calibration=None)
+        if distance(source.keras, calibration_images(photographs, source, lambda _: None, COMPARED)) <= NEAR:
+            return photographs, Effort.FULL
+    return request, effort_for(request, source)
 
 
 def find_effort(name: str) -> Effort:

@@ -35,12 +35,13 @@ class ModelRequest:
     """`model`: a zoo name, an architecture table (.json), which counts as one, or a model file. `weights`, `alpha`, `size` and `classes`
     belong to a zoo name; None is the network's default.
 
-    `calibration`: a folder of images, "digits", "synthesized" for images made of the network's batch-norm statistics, a .npy or .npz file
-    of inputs, or None for crops of scikit-learn's two photographs. A file's network whose preprocessing nothing says takes what such
-    arrays hold, and no images. `size`, of a file, is for one that leaves its rows and columns open. `effort`: "quick" or "full", how much
-    is done for the accuracy of a float model that becomes exact; None is full where the model was trained and there are images or arrays
-    for it. `preprocessing`: what the model's input takes, in the order red, green, blue; None is what the network, the file, or layers at
-    its head say. `channel_order`: "bgr" where the model's input takes blue first.
+    `calibration`: a folder of images, "digits", "synthesized" for none (the crops, if the network's batch norms say that they are like its
+    training images, else images made of those statistics), a .npy or .npz file of inputs, or None for crops of scikit-learn's two
+    photographs. A file's network whose preprocessing nothing says takes what such arrays hold, and no images. `size`, of a file, is for one
+    that leaves its rows and columns open. `effort`: "quick" or "full", how much is done for the accuracy of a float model that becomes
+    exact; None is full where the model was trained and there are images or arrays for it, or its batch norms say that the crops are.
+    `preprocessing`: what the model's input takes, in the order red, green, blue; None is what the network, the file, or layers at its head
+    say. `channel_order`: "bgr" where the model's input takes blue first.
     """
 
     model: str
