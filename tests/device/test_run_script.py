@@ -21,7 +21,8 @@ from edgekit.targets.emulators import EMULATORS
 from edgekit.tflite.device_executors import device_scripts, run_script
 
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-PYTHONS = [path for minor in range(9, 14) for path in sorted(PYENV.glob(f"3.{minor}.*/bin/python"))]
+PYTHONS = [path for minor in range(9, 14) for path in sorted(PYENV.glob(f"3.{minor}.*/bin/python"))] or [Path(sys.executable)]
+"""Those of pyenv; without it the one that runs the tests."""
 
 
 def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -130,7 +130,7 @@ def test_so_does_the_hls_project(name: str, made: Path, tmp_path: Path) -> None:
     request = ModelRequest(str(made / f"{name}.keras"), calibration=str(made / f"{name}.npy"))
     write_hls_project(request, board="ultra96", output=tmp_path / "out")
     report = verify(open_bundle(tmp_path / "out"), count=8, executors=["hls-csim"], images=read_samples(made / f"{name}.npy").inputs[:4])
-    assert report.passed and report.labels[-1] == "input 3", report.failures
+    assert report.passed and "input 3" in report.labels, report.failures
 
 
 def test_the_binary_point_comes_from_the_data(made: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_float_or_qkeras_model_is_the_same_everywhere(name: str, tmp_path: Pat
 @pytest.mark.parametrize("name", ["sequential", "branches", "swish", "qkeras"])
 def test_so_is_its_hls_project(name: str, tmp_path: Path) -> None:
     file = saved(name, tmp_path / f"{name}.keras")
-    write_hls_project(ModelRequest(str(file)), board="ultra96", output=tmp_path / "out")
+    write_hls_project(ModelRequest(str(file)), board="ultra96", output=tmp_path / "out", form="layers")
     check(tmp_path / "out", ("hls-csim",))
 
 

@@ -3,7 +3,8 @@
 //
 //     edgekit-zynq [--loaded] [--frames N] [--seconds S] [--root DIR] [FOLDER...]
 //
-// Each FOLDER has network.program and tb_data; the first one, by default ".", has edgekit.bit and edgekit.dtbo, too (made by `make deploy`).
+// Each FOLDER has network.program and tb_data; the first one, by default ".", has edgekit.bit and edgekit.dtbo, too (made by `make
+// deploy`).
 // --loaded leaves the overlay as it is. Exit code 0: no value differs; 1: some do; 2: it could not be run.
 
 #include <algorithm>
@@ -130,7 +131,8 @@ class Engine {
 };
 
 /// How many golden values differ, and how many there are.
-std::pair<std::size_t, std::size_t> compare(Engine& engine, const std::vector<std::uint8_t>& inputs, const std::vector<std::uint8_t>& expected) {
+std::pair<std::size_t, std::size_t> compare(Engine& engine, const std::vector<std::uint8_t>& inputs,
+                                            const std::vector<std::uint8_t>& expected) {
     const std::size_t frames = inputs.size() / engine.program().image_bytes;
     std::copy_n(inputs.begin(), static_cast<std::ptrdiff_t>(frames * engine.program().image_bytes), engine.image(0));
     engine.run(static_cast<std::uint32_t>(frames));

@@ -37,7 +37,8 @@ struct Program {
 namespace program_detail {
 
 inline std::uint32_t number(const std::uint8_t* bytes) {
-    return bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8 | static_cast<std::uint32_t>(bytes[2]) << 16 | static_cast<std::uint32_t>(bytes[3]) << 24;
+    return bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8 | static_cast<std::uint32_t>(bytes[2]) << 16 |
+           static_cast<std::uint32_t>(bytes[3]) << 24;
 }
 
 inline std::int64_t half(const std::uint8_t* bytes) { return static_cast<std::int16_t>(bytes[0] | bytes[1] << 8); }
@@ -82,7 +83,8 @@ inline void check_jobs(const Program& program, const std::uint8_t* jobs, std::ui
         if (row < 0 || rows < 0 || row + rows > program.rows) {
             throw ProgramError("a job of the program reads weights that are not there");
         }
-        const std::int64_t kind = half(job + 24), first = half(job + 26), end = first + half(job + 28), out = static_cast<std::int32_t>(number(job + 20));
+        const std::int64_t kind = half(job + 24), first = half(job + 26), end = first + half(job + 28),
+                           out = static_cast<std::int32_t>(number(job + 20));
         const std::int64_t line = half(job + 116), height = half(job + 64), under = half(job + 36);
         if (vector && kind == load && (height < 0 || line < 0 || height * line > program.image_bytes || under * line > lines_max)) {
             throw ProgramError("a job of the program reads beyond the image");
@@ -113,8 +115,9 @@ inline Program read_program(const std::uint8_t* bytes, std::size_t size, std::ui
         throw ProgramError("the program is damaged: its checksum is not that of its bytes; copy it again");
     }
     if (head(1) != engine) {
-        throw ProgramError("the program is for another engine than this one; make it with 'edgekit hls' for this board, with the edgekit "
-                           "that the bitstream is of");
+        throw ProgramError(
+            "the program is for another engine than this one; make it with 'edgekit hls' for this board, with the edgekit "
+            "that the bitstream is of");
     }
     Program found;
     found.engine = head(1);
