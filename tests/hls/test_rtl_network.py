@@ -104,7 +104,7 @@ def other_weight(text: str) -> str:
 ARITHMETIC = "nnet_utils/edgekit_arithmetic.h"
 MUTATIONS = {
     "a product type 4 bits too narrow": (ARITHMETIC, replaced("typedef ap_int<14> product_t;", "typedef ap_int<10> product_t;")),
-    "a result 2 bits too narrow": (ARITHMETIC, replaced("ap_int<9> requantize_value(", "ap_int<7> requantize_value(")),
+    "a result 2 bits too narrow": (ARITHMETIC, replaced("ap_int<9> requantize_channel(", "ap_int<7> requantize_channel(")),
     "a weight of synthesis alone": ("weights/weight*.h", other_weight),
     "a constant of packed products": (ARITHMETIC, replaced("unsigned field = 18;", "unsigned field = 12;")),
 }
