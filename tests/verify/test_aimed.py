@@ -9,20 +9,15 @@ from random_graphs import graph_of_every_op, random_inputs
 from edgekit.graph import (
     Activation,
     Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    DepthwiseConv2DTranspose,
     GraphBuilder,
     IntegerGraph,
-    MatMul,
-    Multiply,
     check,
     op_inputs,
-    reference,
     run,
 )
 from edgekit.graph.ir import OP_TYPES
-from edgekit.verify.aimed import BACK, aimed_inputs
+from edgekit.graph.reference import ACCUMULATE
+from edgekit.verify.aimed import BACK, TRIES, _aims, aimed_inputs
 from edgekit.verify.coverage import Extremes, coverage_of
 
 
@@ -62,31 +57,38 @@ def test_channels_that_no_noise_reaches_vary(seed: int) -> None:
     assert len(list(aimed_inputs(graph, starts, seed, most=1))) == 1
 
 
-ACCUMULATED = {
-    Conv2D: reference._conv2d,
-    DepthwiseConv2D: reference._depthwise,
-    DepthwiseConv2DTranspose: reference._depthwise_transpose,
-    Dense: reference._dense,
-    Multiply: reference._multiply,
-    MatMul: reference._matmul,
-}
-
-
 def test_slopes_are_those_of_the_reference(rng: np.random.Generator) -> None:
     """An accumulator is linear in each operand: what it changes by is the change of the operand times the slope."""
     graph = graph_of_every_op(rng)
     for op in graph.ops:
-        if type(op) not in ACCUMULATED:
+        if type(op) not in ACCUMULATE:
             continue
         operands = [rng.integers(-100, 100, (2, *graph.tensors[name].shape)) for name in op_inputs(op)]
-        before = ACCUMULATED[type(op)](op, *operands)
+        before = ACCUMULATE[type(op)](op, *operands)
         weight = rng.integers(-9, 10, before.shape)
         slopes = BACK[type(op)](graph, op, weight.astype(np.float64), [one.astype(np.float64) for one in operands])
         for place, slope in enumerate(slopes):
             moved = list(operands)
             moved[place] = operands[place] + rng.integers(-5, 6, operands[place].shape)
-            change = (weight * (ACCUMULATED[type(op)](op, *moved) - before)).sum()
+            change = (weight * (ACCUMULATE[type(op)](op, *moved) - before)).sum()
             assert change == ((moved[place] - operands[place]) * slope).sum(), op.name
+
+
+def test_what_no_input_reaches_is_not_aimed_at() -> None:
+    """A channel without weights, and one whose bias keeps it at 236 to 255, beside one that reaches both ends of its clamp."""
+    graph = GraphBuilder("fixed")
+    x = graph.input("x", (4, 4, 1), signed=True, binary_point=0)
+    weights = np.array([0, 4, 124], np.int8).reshape(1, 1, 1, 3)
+    bias = np.array([10, 4 * 600 + 2, 2], np.int32)
+    graph.write(Conv2D("conv", x, "conv", weights, bias, (3,) * 3, activation=Activation.RELU), signed=False, binary_point=0)
+    made = graph.graph("conv")
+    seen = Extremes()
+    aims = []
+    for value in (3, -128):
+        for name, values in run(made, np.full((1, 4, 4, 1), value)).items():
+            seen.add(name, values)
+        aims.append([(aim.channel, aim.direction) for aim in _aims(made, seen)])
+    assert aims == [[(1, -1), (2, 1), (2, -1)] * TRIES, [(2, 1)]]
 
 
 def test_every_op_lets_slopes_pass() -> None:

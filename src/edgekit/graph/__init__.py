@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgekit.faces import lazy
 from edgekit.graph.builder import GraphBuilder
 from edgekit.graph.check import check, violations
+from edgekit.graph.intervals import channel_ends, value_intervals
 from edgekit.graph.ir import (
     NO_PADDING,
     Activation,
@@ -65,6 +66,7 @@ __all__ = [
     "Tensor",
     "Window",
     "accumulator_bound",
+    "channel_ends",
     "check",
     "clamp_range",
     "equal",
@@ -79,6 +81,7 @@ __all__ = [
     "run",
     "same_padding",
     "shifts_of",
+    "value_intervals",
     "violations",
     "write_onnx",
 ]

@@ -126,13 +126,8 @@ def _matmul(op: MatMul, x: Int64, y: Int64) -> Any:
 _Run: TypeAlias = Callable[[IntegerGraph, Any, list[Int64]], Int64]
 
 
-def _requantized(accumulate: Callable[..., Int64]) -> _Run:
-    """An op whose int64 accumulators, bias included, are `accumulate` of its operands."""
-
-    def run_op(graph: IntegerGraph, op: Any, operands: list[Int64]) -> Int64:
-        return requantize_of(graph, op).apply(accumulate(op, *operands))
-
-    return run_op
+def _requantized(graph: IntegerGraph, op: Any, operands: list[Int64]) -> Int64:
+    return requantize_of(graph, op).apply(ACCUMULATE[type(op)](op, *operands))
 
 
 def _add(graph: IntegerGraph, op: Add, operands: list[Int64]) -> Int64:
@@ -160,14 +155,19 @@ def _reshape(graph: IntegerGraph, op: Reshape, operands: list[Int64]) -> Int64:
     return operands[0]
 
 
+ACCUMULATE: Mapping[type[Op], Callable[..., Int64]] = {
+    Conv2D: _conv2d,
+    DepthwiseConv2D: _depthwise,
+    DepthwiseConv2DTranspose: _depthwise_transpose,
+    Dense: _dense,
+    Multiply: _multiply,
+    MatMul: _matmul,
+}
+"""Ops that end with a requantize: their accumulators, bias included, from the op and int64 operands (batch, *shape)."""
+
 RUN: Mapping[type[Op], _Run] = {
-    Conv2D: _requantized(_conv2d),
-    DepthwiseConv2D: _requantized(_depthwise),
-    DepthwiseConv2DTranspose: _requantized(_depthwise_transpose),
-    Dense: _requantized(_dense),
+    **dict.fromkeys(ACCUMULATE, _requantized),
     Add: _add,
-    Multiply: _requantized(_multiply),
-    MatMul: _requantized(_matmul),
     Concat: _concat,
     Slice: _slice,
     MaxPool: _max_pool,

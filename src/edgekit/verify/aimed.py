@@ -2,7 +2,8 @@
 
 From such an input a few steps go up, or down, the slope of one accumulator: each value of the input moves by the sign of its derivative,
 as backpropagation through the integers finds it. A clamp that is reached lets a part of a slope pass, or nothing would ever bring a dead
-ReLU back. An input stays if it shows something that none before it showed.
+ReLU back. What no input can reach, by intervals through the integers, is not aimed at. Of every few inputs those stay that show most of
+what none before them showed.
 """
 
 from __future__ import annotations
@@ -32,16 +33,21 @@ from edgekit.graph import (
     Reshape,
     Slice,
     Window,
+    channel_ends,
     clamp_range,
     op_inputs,
     product_shift,
     run,
     shifts_of,
+    value_intervals,
 )
 from edgekit.graph.ir import ConvOp, ProductOp, WeightedOp
 from edgekit.verify.coverage import Extremes
 
-BATCH = 16
+BATCH, KEPT = 16, 4
+"""So many inputs are made at a time, and so many of them stay."""
+TRIES = 4
+"""How often a channel that does not vary is aimed at, from another start and at another place of the map."""
 STEPS = (64, 32, 32, 16, 16, 8)
 """How far each value of the input moves, in its integers, step by step."""
 LEAK = 0.1
@@ -50,18 +56,24 @@ TABLE_SPAN = 8
 """A table's slope is taken over so many entries to either side."""
 AIMED_SHARE, AIMED_MAX = 4, 16
 """Of verify's inputs they are at most one of so many, and no more than that."""
-STARTS = 16
 VALUES_MAX = 1 << 28
-"""Tensor values that are computed to make the inputs: it is what bounds the time."""
+"""Tensor values that are computed to make the inputs: it is what bounds the time. Half of them may go into what the starts show."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """One accumulator: that of a channel of an op's output, which is to grow (`direction` 1) or to fall (-1)."""
+    """One accumulator: that of a channel of an op's output, which is to grow (`direction` 1) or to fall (-1), to the clamp's end or, of a
+    constant channel, `to_vary` at all."""
 
-    op: Op
+    op: WeightedOp | ProductOp
     channel: int
     direction: int
+    to_vary: bool
+
+
+def starts_most(graph: IntegerGraph) -> int:
+    """From how many inputs steps may go, so that there are values left to make some."""
+    return max(1, VALUES_MAX // 2 // _values(graph))
 
 
 def aimed_inputs(graph: IntegerGraph, starts: Array, seed: int, most: int = AIMED_MAX) -> Iterator[tuple[str, Array]]:
@@ -73,9 +85,10 @@ def aimed_inputs(graph: IntegerGraph, starts: Array, seed: int, most: int = AIME
     rng = np.random.default_rng(seed)
     tensor = graph.tensors[graph.input]
     seen = Extremes()
-    for name, one in run(graph, starts).items():
-        seen.add(name, one)
-    left = VALUES_MAX // sum(prod(one.shape) for one in graph.tensors.values()) - len(starts)
+    for chunk in np.array_split(starts, -(-len(starts) // BATCH)):
+        for name, one in run(graph, chunk).items():
+            seen.add(name, one)
+    left = VALUES_MAX // _values(graph) - len(starts)
     given = 0
     aims = list(_aims(graph, seen))
     while aims and left >= len(STEPS) and given < most:
@@ -91,56 +104,72 @@ def aimed_inputs(graph: IntegerGraph, starts: Array, seed: int, most: int = AIME
             x = np.clip(x + size * np.sign(slope).astype(np.int64), tensor.low, tensor.high)
             values = run(graph, x)
         left -= len(chosen) * len(STEPS)
-        for place, aim in enumerate(chosen):
-            shown = {name: one[place : place + 1] for name, one in values.items()}
-            if given < most and _shows_more(graph, seen, shown):
-                given += 1
-                yield f"climb in channel {aim.channel} of {aim.op.output}", x[place]
-            for name, one in shown.items():
+        shown = [{name: one[place : place + 1] for name, one in values.items()} for place in range(len(chosen))]
+        for _ in range(min(KEPT, len(chosen), most - given)):
+            news = [_news(graph, seen, one) for one in shown]
+            place = news.index(max(news))
+            if news[place] == (0, 0):
+                break
+            given += 1
+            yield f"climb in channel {chosen[place].channel} of {chosen[place].op.output}", x[place]
+            for name, one in shown[place].items():
                 seen.add(name, one)
 
 
+def _values(graph: IntegerGraph) -> int:
+    return sum(prod(one.shape) for one in graph.tensors.values())
+
+
 def _aims(graph: IntegerGraph, seen: Extremes) -> Iterator[Aim]:
-    """Channels that are constant first, then ends of clamps."""
+    """Channels that are constant first, and may be made to vary, then ends of clamps that may be reached."""
     ops = [op for op in graph.ops if isinstance(op, WeightedOp | ProductOp)]
-    for constant in (True, False):
-        for op in ops:
-            lowest, highest = _channels(seen, op.output)
-            low, high = clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])
-            for channel in range(len(lowest)):
-                if (lowest[channel] == highest[channel]) != constant:
-                    continue
-                if highest[channel] < high:
-                    yield Aim(op, channel, 1)
-                if lowest[channel] > low:
-                    yield Aim(op, channel, -1)
+    intervals = value_intervals(graph)
+    still: list[Aim] = []
+    ends: list[Aim] = []
+    for op in ops:
+        lowest, highest = _channels(seen, op.output)
+        least, most = channel_ends(*intervals[op.output])
+        low, high = _clamp(graph, op)
+        for channel in range(len(lowest)):
+            constant = bool(lowest[channel] == highest[channel])
+            found = still if constant else ends
+            if highest[channel] < (most[channel] if constant else high) <= most[channel]:
+                found.append(Aim(op, channel, 1, constant))
+            if lowest[channel] > (least[channel] if constant else low) >= least[channel]:
+                found.append(Aim(op, channel, -1, constant))
+    yield from still * TRIES
+    yield from ends
 
 
 def _is_open(graph: IntegerGraph, seen: Extremes, aim: Aim) -> bool:
-    """Whether no input since has reached that end."""
-    ends = clamp_range(getattr(aim.op, "activation", Activation.NONE), graph.tensors[aim.op.output])
+    """Whether no input since has shown that."""
     lowest, highest = (side[aim.channel] for side in _channels(seen, aim.op.output))
+    if aim.to_vary:
+        return bool(lowest == highest)
+    ends = _clamp(graph, aim.op)
     return bool(highest < ends[1] if aim.direction > 0 else lowest > ends[0])
 
 
-def _channels(seen: Extremes, name: str) -> tuple[Array, Array]:
-    low, high = seen.found[name]
-    return low.reshape(-1, low.shape[-1]).min(axis=0), high.reshape(-1, high.shape[-1]).max(axis=0)
+def _clamp(graph: IntegerGraph, op: WeightedOp | ProductOp) -> tuple[int, int]:
+    return clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])
 
 
-def _shows_more(graph: IntegerGraph, seen: Extremes, values: Mapping[str, Array]) -> bool:
-    """Whether a channel that was constant varies by it, or a clamp's end is reached in one where it was not."""
+def _news(graph: IntegerGraph, seen: Extremes, values: Mapping[str, Array]) -> tuple[int, int]:
+    """In how many channels that were constant it varies, and in how many it is the first to reach an end of the clamp."""
+    vary = ends = 0
     for op in graph.ops:
         if not isinstance(op, WeightedOp | ProductOp):
             continue
         lowest, highest = _channels(seen, op.output)
-        now = values[op.output].reshape(-1, len(lowest))
-        low, high = clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])
-        new_low, new_high = now.min(axis=0), now.max(axis=0)
-        varies = (lowest == highest) & ((new_low < lowest) | (new_high > highest))
-        if (varies | ((new_low == low) & (lowest > low)) | ((new_high == high) & (highest < high))).any():
-            return True
-    return False
+        new_low, new_high = channel_ends(values[op.output], values[op.output])
+        low, high = _clamp(graph, op)
+        vary += int(((lowest == highest) & ((new_low < lowest) | (new_high > highest))).sum())
+        ends += int(((new_low == low) & (lowest > low)).sum() + ((new_high == high) & (highest < high)).sum())
+    return vary, ends
+
+
+def _channels(seen: Extremes, name: str) -> tuple[Array, Array]:
+    return channel_ends(*seen.found[name])
 
 
 # --- slopes ----------------------------------------------------------------------------------------------------------------

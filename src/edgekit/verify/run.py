@@ -19,7 +19,7 @@ from edgekit.files import MODEL_BYTES_MAX, read_bounded
 from edgekit.images.preprocessing import PIXELS
 from edgekit.progress import Progress
 from edgekit.tolerances import DYNAMIC_KERNELS, FLOAT_KERNELS
-from edgekit.verify.aimed import AIMED_MAX, AIMED_SHARE, STARTS, aimed_inputs
+from edgekit.verify.aimed import AIMED_MAX, AIMED_SHARE, aimed_inputs, starts_most
 from edgekit.verify.compare import Comparison, Result, compare
 from edgekit.verify.coverage import TensorCoverage, coverage_of
 from edgekit.verify.executors import Available, executors_for, look
@@ -169,8 +169,9 @@ def _aimed(bundle: Bundle, subject: _Subject, count: int, seed: int, recorded: A
     if graph is None or most == 0:
         return []
     progress(BASELINE, "making inputs that bring channels to vary", 0, 0)
-    starts = make_inputs(subject.input, bundle.manifest.preprocessing, count=min(STARTS, count), seed=seed, recorded=recorded)
-    return list(aimed_inputs(graph, starts.values, seed, most))
+    starts = min(count - most, starts_most(graph))
+    shown = make_inputs(subject.input, bundle.manifest.preprocessing, count=starts, seed=seed, recorded=recorded)
+    return list(aimed_inputs(graph, shown.values, seed, most))
 
 
 def _file_failures(bundle: Bundle, files: FileCheck) -> Iterator[str]:

@@ -17,8 +17,10 @@ schema "edgekit/1":
     first       {tensor, input, label, index: [int], expected, actual}        of one executor: the first difference in graph order
     missing     [{name, reason}]                                             executors that cannot run here
     outputs     [{name, inputs, elements, distinct, varying, saturated}]     how far outputs vary over the inputs
-    coverage    [{name, values, unvaried, channels, constant, lower, upper}]  of each tensor: values that were the same for all inputs,
-                  channels that had one value everywhere, and in how many channels an end of the clamp was reached (null: no clamp)
+    coverage    [{name, values, unvaried, channels, constant, fixed, lower, upper, lower_open, upper_open}]
+                  of each tensor: values that were the same for all inputs, channels that had one value everywhere, those of them that
+                  can have no other, and in how many channels an end of the clamp was reached, and in how many more it might be
+                  (null: no clamp)
     changed     {file name: what happened to it since the export}
     files       {compared, findings: {file name: how it differs from what edgekit makes}, accepted, given: {file name: what is known of it},
                   aside: [name]}                                               `accepted`: findings are the user's own changes
@@ -30,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -40,6 +42,7 @@ from rich.text import Text
 
 from edgekit.plan import SCHEMA
 from edgekit.verify.compare import Difference, Result
+from edgekit.verify.coverage import TensorCoverage
 from edgekit.verify.run import Verification
 from edgekit.verify.variation import OutputVariation
 
@@ -215,16 +218,26 @@ def coverage_lines(verification: Verification) -> Iterator[tuple[str, bool]]:
     if not found:
         return
     values, unvaried = sum(one.values for one in found), sum(one.unvaried for one in found)
-    clamped = [one for one in found if one.lower is not None]
-    channels = sum(one.channels for one in clamped)
-    lower, upper = sum(one.lower or 0 for one in clamped), sum(one.upper or 0 for one in clamped)
-    reached = f"; clamps reached: the lower end in {lower:,} of {channels:,} channels, the upper in {upper:,}" if clamped else ""
-    yield f"{values - unvaried:,} of {values:,} values inside vary{reached}", False
-    still = [one for one in found if one.constant]
+    yield f"{values - unvaried:,} of {values:,} values inside vary{_clamps(found)}", False
+    fixed = sum(one.fixed for one in found)
+    if fixed:
+        yield f"{fixed:,} of {sum(one.channels for one in found):,} channels inside are the same whatever the input", False
+    still = [(one, one.constant - one.fixed) for one in found if one.constant > one.fixed]
     if still:
-        names = ", ".join(f"{one.name} {one.constant} of {one.channels}" for one in still[:TENSORS_SHOWN])
+        names = ", ".join(f"{one.name} {count} of {one.channels}" for one, count in still[:TENSORS_SHOWN])
         more = f", and {len(still) - TENSORS_SHOWN} more tensors" if len(still) > TENSORS_SHOWN else ""
-        yield f"channels that never varied, in which agreement proves little: {names}{more}", True
+        yield f"channels that never varied, though they might, so that agreement proves little there: {names}{more}", True
+
+
+def _clamps(found: Sequence[TensorCoverage]) -> str:
+    """In how many channels each end was reached, of those in which it can be."""
+    clamped = [one for one in found if one.lower is not None]
+    if not clamped:
+        return ""
+    reached = (sum(one.lower or 0 for one in clamped), sum(one.upper or 0 for one in clamped))
+    still_open = (sum(one.lower_open or 0 for one in clamped), sum(one.upper_open or 0 for one in clamped))
+    lower, upper = (f"{count:,} of {count + rest:,} channels" for count, rest in zip(reached, still_open, strict=True))
+    return f"; clamps reached, where they can be: the lower end in {lower}, the upper in {upper}"
 
 
 def _verdict(verification: Verification) -> Text:
