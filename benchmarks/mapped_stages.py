@@ -46,7 +46,7 @@ from edgekit.hls.ops import legal_foldings
 from edgekit.hls.project.project import plan_simulation
 from edgekit.hls.rtl.mapping import map_stages
 from edgekit.hls.rtl.project import project_rtl
-from edgekit.hls.rtl.verilog import StageRtl
+from edgekit.hls.rtl.translator.verilog import StageRtl
 from edgekit.targets import find_board
 
 TABLE = Path(__file__).parent / "mapped_stages.json"

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def address_bits(words: int) -> int:
+    return max(1, (words - 1).bit_length())
+
+
 @dataclass(frozen=True)
 class StreamShape:
     """`lanes` values of `width` bits each are a token."""
@@ -21,7 +25,8 @@ class StreamShape:
 @dataclass(frozen=True)
 class MemoryPorts:
     """A memory beside a stage: `words` of `width` bits; `reads` ports that read; `enables`: parts of a word that are written one by one, 0
-    of a ROM, whose words are `content`. Its ports' names begin with `name`."""
+    of a ROM, whose words are `content`. Its ports' names begin with `name`. `waits`: it is behind an AXI master, and its one port, which
+    reads or writes, says when a word is there or taken."""
 
     name: str
     array: str
@@ -29,11 +34,12 @@ class MemoryPorts:
     width: int
     reads: int
     enables: int
-    content: tuple[int, ...] | None
+    content: tuple[int, ...] | None = None
+    waits: bool = False
 
     @property
     def address_bits(self) -> int:
-        return max(1, (self.words - 1).bit_length())
+        return address_bits(self.words)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekit.children import TookTooLong, call
-from edgekit.errors import EdgekitError
+from edgekit.hls.rtl.tools import output_of
 from edgekit.tools import CLANG, OPT, require
 
 SECONDS_MAX = 1800
@@ -35,16 +34,6 @@ def compile_stages(folder: Path) -> str:
     Raises:
         EdgekitError: a tool is missing, or it does not compile; the message has the compiler's end.
     """
-    _call([str(require(CLANG)), *FLAGS, "stages.cpp", "-o", "raw.ll"], folder)
-    _call([str(require(OPT)), *LIMITS, f"-passes={PASSES}", "-S", "raw.ll", "-o", "stages.ll"], folder)
+    output_of([str(require(CLANG)), *FLAGS, "stages.cpp", "-o", "raw.ll"], folder, SECONDS_MAX)
+    output_of([str(require(OPT)), *LIMITS, f"-passes={PASSES}", "-S", "raw.ll", "-o", "stages.ll"], folder, SECONDS_MAX)
     return (folder / "stages.ll").read_text()
-
-
-def _call(command: list[str], folder: Path) -> None:
-    try:
-        done = call(command, SECONDS_MAX, folder=folder)
-    except TookTooLong:
-        raise EdgekitError(f"{command[0]} took longer than {SECONDS_MAX} s for the stages") from None
-    if done.code != 0:
-        tail = "\n".join(done.messages_text.strip().splitlines()[:20])
-        raise EdgekitError(f"{command[0]} refuses the kernels:\n{tail}")

@@ -15,7 +15,7 @@ from edgekit.errors import EdgekitError
 from edgekit.hls.kernels.base import Memory
 from edgekit.hls.plan.resources import memory_cost
 from edgekit.hls.rtl.circuit import MemoryPorts, StageRtl
-from edgekit.hls.rtl.pipeline import content_file, memory_module
+from edgekit.hls.rtl.pipeline import hex_text, memory_module
 from edgekit.hls.rtl.tools import output_of
 from edgekit.scratch import scratch_folder
 from edgekit.tools import YOSYS, require
@@ -48,7 +48,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class MappedStage:
-    """`logic`: without memories. `memories`: by their names in `StageRtl.memories`."""
+    """`logic`: without memories. `memories`: by their names in `StageRtl.memories`; what is behind an AXI master is none of the chip's."""
 
     logic: Mapped
     memories: Mapping[str, Mapped]
@@ -72,11 +72,11 @@ def map_stages(stages: Sequence[StageRtl], family: str) -> tuple[MappedStage, ..
         for stage in stages:
             (folder / f"{stage.name}.v").write_text(stage.verilog)
             modules.append(stage.name)
-            for memory in stage.memories:
+            for memory in _beside(stage):
                 module = f"{stage.name}_{memory.name}"
                 (folder / f"{module}.v").write_text(memory_module(module, memory, registered=_in_block_ram(memory)))
                 if memory.content is not None:
-                    (folder / f"{module}.hex").write_text(content_file(memory))
+                    (folder / f"{module}.hex").write_text(hex_text(memory.content, memory.width))
                 modules.append(module)
         kept = "\n".join(f"  (* keep *) {module} of_{module}();" for module in modules)
         (folder / "top.v").write_text(f"module top();\n{kept}\nendmodule\n")
@@ -85,9 +85,14 @@ def map_stages(stages: Sequence[StageRtl], family: str) -> tuple[MappedStage, ..
         output_of([str(yosys), "-q", "-p", script], folder, SECONDS_MAX)
         cells = {module.lstrip("\\"): found["num_cells_by_type"] for module, found in _statistics(folder / "cells.json").items()}
     return tuple(
-        MappedStage(_counted(cells[one.name]), {memory.name: _counted(cells[f"{one.name}_{memory.name}"]) for memory in one.memories})
+        MappedStage(_counted(cells[one.name]), {memory.name: _counted(cells[f"{one.name}_{memory.name}"]) for memory in _beside(one)})
         for one in stages
     )
+
+
+def _beside(stage: StageRtl) -> list[MemoryPorts]:
+    """The memories that are on the chip."""
+    return [memory for memory in stage.memories if not memory.waits]
 
 
 def _in_block_ram(memory: MemoryPorts) -> bool:

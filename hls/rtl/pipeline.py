@@ -62,52 +62,26 @@ def memory_module(name: str, memory: MemoryPorts, registered: bool) -> str:
     return "\n".join([f"module {name} ({', '.join(ports)});", *lines, "endmodule", ""])
 
 
-def content_file(memory: MemoryPorts) -> str:
-    """Of a ROM, as $readmemh reads it."""
-    assert memory.content is not None
-    return "".join(f"{word:x}\n" for word in memory.content)
+def hex_text(words: Iterable[int], width: int) -> str:
+    """As $readmemh reads it."""
+    mask = (1 << width) - 1
+    return "".join(f"{word & mask:x}\n" for word in words)
 
 
 def network_files(rtl: ProjectRtl, tokens: Mapping[str, int], shown: Iterable[str]) -> dict[str, str]:
-    """The files of the simulation, by name. `tokens`: of a frame, of each stream that leaves the
-    network. `shown`: streams whose tokens are written into `stream`.hex."""
-    files = {"fifo.v": FIFO, "network.v": _network(rtl, tokens, shown)}
-    for stage in rtl.stages:
-        files[f"{stage.name}.v"] = stage.verilog
-        for memory in stage.memories:
-            name = f"{stage.name}_{memory.name}"
-            files[f"{name}.v"] = memory_module(name, memory, registered=False)
-            if memory.content is not None:
-                files[f"{name}.hex"] = content_file(memory)
-    return files
+    """The files of the simulation of the network alone, by name. What lies in memory is there at once.
 
-
-def _network(rtl: ProjectRtl, tokens: Mapping[str, int], shown: Iterable[str]) -> str:
-    ports, shapes = rtl.top.ports, rtl.shapes
+    `tokens`: of a frame, of each stream that leaves the network. `shown`: streams whose tokens are written into `stream`.hex.
+    """
+    ports = rtl.top.ports
     written = {stream for stage in rtl.stages for stream in stage.outputs}
     sources = [stream for stream in rtl.top.ends if ports[stream] not in written]
     if len(sources) != 1:
         raise EdgekitError(f"a network has one input; this one has {len(sources)}")
-    lines = ["  reg [63:0] cycle = 0;", "  always @(posedge clk) if (!rst) cycle <= cycle + 1;"]
-    lines += ["  integer frames;", '  initial if (!$value$plusargs("frames=%d", frames)) frames = 1;']
-    for stream, number in ports.items():
-        names = ("iv", "ir", "ov", "or")
-        lines.append(f"  wire {', '.join(f'{name}{number}' for name in names)}; wire [{shapes[number].bits - 1}:0] id{number}, od{number};")
-        if stream not in rtl.top.ends:
-            made = f"fifo #({shapes[number].bits}, {rtl.top.depths[stream]}, {number}) fifo{number}"
-            lines.append(f"  {made}(clk, rst, iv{number}, ir{number}, id{number}, ov{number}, or{number}, od{number});")
-        elif stream not in sources:
-            lines.append(f"  assign ir{number} = 1;")
     source = ports[sources[0]]
+    lines = [f"  assign ir{ports[stream]} = 1;" for stream in rtl.top.ends if stream not in sources]
     lines.append(f"  assign ov{source} = in_valid; assign od{source} = in_data; assign in_ready = or{source};")
-    for stream in shown:
-        number = ports[stream]
-        valid = f"iv{number} & ir{number}" if number in written else f"ov{number} & or{number}"
-        data = f"id{number}" if number in written else f"od{number}"
-        lines.append(f'  integer f{number}; initial f{number} = $fopen("{stream}.hex", "w");')
-        lines.append(f'  always @(posedge clk) if (!rst & {valid}) $fwrite(f{number}, "%h\\n", {data});')
-    for stage in rtl.stages:
-        lines += _instance(stage)
+    files: dict[str, str] = {}
     ends = []
     for stream, count in tokens.items():
         number = ports[stream]
@@ -120,10 +94,58 @@ def _network(rtl: ProjectRtl, tokens: Mapping[str, int], shown: Iterable[str]) -
             "  end",
         ]
         ends.append(f"(ended{number} >= frames)")
-    lines.append(f"  assign done = {' & '.join(ends)};")
+    for stage, memory in waiting_memories(rtl):
+        name = f"{stage.name}_{memory.name}"
+        files[f"{memory.array}.hex"] = hex_text(rtl.stored[memory.array].words, memory.width)
+        lines += [
+            f"  reg [{memory.width - 1}:0] words_{name} [0:{memory.words - 1}];",
+            f'  initial $readmemh("{memory.array}.hex", words_{name});',
+            f"  assign {name}_valid = 1; assign {name}_data = words_{name}[{name}_address];",
+        ]
     lines.append(f"  assign stuck = !rst & ~({' | '.join(f'fire_{stage.name}' for stage in rtl.stages)});")
-    given = f"input in_valid, output in_ready, input [{shapes[source].bits - 1}:0] in_data"
-    return "\n".join([f"module {TOP} (input clk, input rst, {given}, output done, output stuck);", *lines, "endmodule", ""])
+    return files | pipeline_files(rtl, shown, lines, " & ".join(ends), rtl.shapes[source].bits)
+
+
+def pipeline_files(rtl: ProjectRtl, shown: Iterable[str], lines: list[str], done: str, input_bits: int) -> dict[str, str]:
+    """Stages, their memories on the chip, and FIFOs. `lines`: what else is in the module; `done`: when all frames are."""
+    files = {"fifo.v": FIFO}
+    for stage in rtl.stages:
+        files[f"{stage.name}.v"] = stage.verilog
+        for memory in stage.memories:
+            name = f"{stage.name}_{memory.name}"
+            if not memory.waits:
+                files[f"{name}.v"] = memory_module(name, memory, registered=False)
+            if memory.content is not None:
+                files[f"{name}.hex"] = hex_text(memory.content, memory.width)
+    given = f"input in_valid, output in_ready, input [{input_bits - 1}:0] in_data"
+    head = [f"module {TOP} (input clk, input rst, {given}, output done, output stuck);", "  reg [63:0] cycle = 0;"]
+    head += ["  always @(posedge clk) if (!rst) cycle <= cycle + 1;", "  integer frames;"]
+    head.append('  initial if (!$value$plusargs("frames=%d", frames)) frames = 1;')
+    body = [*_streams(rtl, shown), *(line for stage in rtl.stages for line in _instance(stage)), *lines, f"  assign done = {done};"]
+    return files | {"network.v": "\n".join([*head, *body, "endmodule", ""])}
+
+
+def waiting_memories(rtl: ProjectRtl) -> list[tuple[StageRtl, MemoryPorts]]:
+    """What lies behind AXI masters."""
+    return [(stage, memory) for stage in rtl.stages for memory in stage.memories if memory.waits]
+
+
+def _streams(rtl: ProjectRtl, shown: Iterable[str]) -> list[str]:
+    """Between two stages a FIFO; a file of each stream that is shown."""
+    lines: list[str] = []
+    written = {stream for stage in rtl.stages for stream in stage.outputs}
+    for stream, number in rtl.top.ports.items():
+        bits, names = rtl.shapes[number].bits, ("iv", "ir", "ov", "or")
+        lines.append(f"  wire {', '.join(f'{name}{number}' for name in names)}; wire [{bits - 1}:0] id{number}, od{number};")
+        if stream not in rtl.top.ends:
+            made = f"fifo #({bits}, {rtl.top.depths[stream]}, {number}) fifo{number}"
+            lines.append(f"  {made}(clk, rst, iv{number}, ir{number}, id{number}, ov{number}, or{number}, od{number});")
+    for stream in shown:
+        number = rtl.top.ports[stream]
+        valid, data = (f"iv{number} & ir{number}", f"id{number}") if number in written else (f"ov{number} & or{number}", f"od{number}")
+        lines.append(f'  integer f{number}; initial f{number} = $fopen("{stream}.hex", "w");')
+        lines.append(f'  always @(posedge clk) if (!rst & {valid}) $fwrite(f{number}, "%h\\n", {data});')
+    return lines
 
 
 def _instance(stage: StageRtl) -> list[str]:
@@ -136,7 +158,10 @@ def _instance(stage: StageRtl) -> list[str]:
         own, bits = f"{name}_{memory.name}", memory.address_bits
         ports = [(f"a{port}", bits) for port in range(memory.reads)] + [(f"q{port}", memory.width) for port in range(memory.reads)]
         ports += [("we", memory.enables), ("wa", bits), ("wd", memory.width)] if memory.enables else []
+        if memory.waits:
+            ports = [("ready", 1), ("valid", 1), ("address", bits), ("data", memory.width)]
         lines += [f"  wire [{width - 1}:0] {own}_{port};" for port, width in ports]
         wires += [f".{memory.name}_{port}({own}_{port})" for port, _ in ports]
-        lines.append(f"  {own} memory_{own}({', '.join(['.clk(clk)', *(f'.{port}({own}_{port})' for port, _ in ports)])});")
+        if not memory.waits:
+            lines.append(f"  {own} memory_{own}({', '.join(['.clk(clk)', *(f'.{port}({own}_{port})' for port, _ in ports)])});")
     return [*lines, f"  {name} of_{name}({', '.join(wires)});"]

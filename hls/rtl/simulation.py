@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import numpy.typing as npt
 from edgekit.arrays import Array
 from edgekit.errors import EdgekitError
 from edgekit.hls.project.description import Description, StreamedTensor, read_description
+from edgekit.hls.rtl.masters import MemoryModel, accelerator_files, result_file
 from edgekit.hls.rtl.pipeline import TOP, network_files
-from edgekit.hls.rtl.project import ProjectRtl, project_rtl
+from edgekit.hls.rtl.project import ProjectRtl, accelerator_rtl, project_rtl
 from edgekit.hls.rtl.tools import output_of
 from edgekit.progress import Note
 from edgekit.scratch import scratch_folder
@@ -60,7 +61,7 @@ class RtlRun:
 @dataclass(frozen=True)
 class RtlSimulation:
     """`run`: takes a batch of the input tensor's values, (batch, *shape), and, where FIFOs are tried out, a stream's name and the tokens
-    that its FIFO is to have room for, no more than it was planned with."""
+    that its FIFO is to have room for, no more than it was planned with; an accelerator's takes a MemoryModel."""
 
     rtl: ProjectRtl
     run: Callable[..., RtlRun]
@@ -68,34 +69,81 @@ class RtlSimulation:
 
 @contextmanager
 def open_rtl(project: Path, note: Note) -> Iterator[RtlSimulation]:
-    """Translates a project, compiles its simulation and gives what runs it; the project is only read.
+    """Translates a project, compiles the simulation of its network and gives what runs it; the project is only read.
 
     Raises:
         Refused: a stage has something that the translator does not know.
         EdgekitError: a tool is missing, no project in that folder, or it does not compile.
     """
-    verilator, description = require(VERILATOR), read_description(project)
+    description = read_description(project)
     rtl = project_rtl(project, note)
+    tokens = {
+        stream: tensor.values // rtl.shapes[rtl.top.ports[stream]].lanes
+        for stream, tensor in zip(_outputs(rtl), description.outputs, strict=True)
+    }
+    shown = _shown(rtl, description)
+    with _built(network_files(rtl, tokens, shown), note) as folder:
+
+        def run(inputs: npt.NDArray[Any], shortened: tuple[str, int] | None = None) -> RtlRun:
+            options = [f"+shortened={rtl.top.ports[shortened[0]]}", f"+room={shortened[1]}"] if shortened else []
+            batch = _batch(description, inputs)
+            (stream,) = [one for one in rtl.top.ends if one not in _outputs(rtl)]
+            (folder / "inputs.bin").write_bytes(batch.tobytes())
+            said = _said(folder, rtl.shapes[rtl.top.ports[stream]].lanes, len(batch), options)
+            return _run(folder, rtl, said, shown, {description.input.name: batch}, len(_outputs(rtl)))
+
+        yield RtlSimulation(rtl, run)
+
+
+@contextmanager
+def open_accelerator(project: Path, frames: int, note: Note) -> Iterator[RtlSimulation]:
+    """As `open_rtl`, of the network with the AXI masters around it; what runs it takes up to `frames` images and a MemoryModel.
+
+    Raises:
+        EdgekitError: also where the project has no accelerator with AXI masters.
+    """
+    description = read_description(project)
+    rtl = accelerator_rtl(project, frames, note)
+    traced = {rtl.top.traced[layer.name]: layer.tensors for layer in description.layers if layer.name in rtl.top.traced}
+    sizes = [tensor.values for tensor in description.outputs]
+    with _built(accelerator_files(rtl, frames, sizes, traced), note) as folder:
+
+        def run(inputs: npt.NDArray[Any], memory: MemoryModel) -> RtlRun:
+            batch = _batch(description, inputs)
+            if len(batch) > frames:
+                raise ValueError(f"{len(batch)} images for an accelerator that was made for {frames}")
+            word, flat = rtl.stored["images"].word_bytes, batch.reshape(len(batch), -1).view(np.uint8)
+            padded = np.pad(flat, ((0, 0), (0, -flat.shape[1] % word))).reshape(-1, word)[:, ::-1]
+            (folder / "images.hex").write_text("".join(f"{row.tobytes().hex()}\n" for row in padded))
+            (folder / "inputs.bin").write_bytes(b"")
+            found = _run(folder, rtl, _said(folder, 1, len(batch), memory.options), traced, {description.input.name: batch}, len(sizes))
+            results = _results(folder, description.outputs, frames, rtl.stored["results"].word_bytes)
+            whole = {name: values[: len(found.frame_ends)] for name, values in results.items()}
+            return replace(found, values={**found.values, **whole})
+
+        yield RtlSimulation(rtl, run)
+
+
+@contextmanager
+def _built(files: Mapping[str, str], note: Note) -> Iterator[Path]:
+    """The folder with the compiled simulation."""
+    verilator = require(VERILATOR)
     with scratch_folder("rtl") as folder:
-        shown = _shown(rtl, description)
-        outputs = _outputs(rtl)
-        tokens = {
-            stream: tensor.values // rtl.shapes[rtl.top.ports[stream]].lanes
-            for stream, tensor in zip(outputs, description.outputs, strict=True)
-        }
-        for file, text in network_files(rtl, tokens, shown).items():
+        for file, text in files.items():
             (folder / file).write_text(text)
         main = resources.files("edgekit.hls.rtl").joinpath("simulate_network.cpp").read_text()
         (folder / "simulate_network.cpp").write_text(main)
         note("compiling the simulation of the RTL with Verilator")
         sources = sorted(path.name for path in folder.glob("*.v"))
         output_of([str(verilator), *FLAGS, *sources, "simulate_network.cpp"], folder, BUILD_SECONDS_MAX)
+        yield folder
 
-        def run(inputs: npt.NDArray[Any], shortened: tuple[str, int] | None = None) -> RtlRun:
-            options = [f"+shortened={rtl.top.ports[shortened[0]]}", f"+room={shortened[1]}"] if shortened else []
-            return _run(folder, rtl, description, shown, options, inputs)
 
-        yield RtlSimulation(rtl, run)
+def _batch(description: Description, inputs: npt.NDArray[Any]) -> Array:
+    source = description.input
+    if inputs.shape[1:] != source.shape:
+        raise ValueError(f"inputs have shape {inputs.shape[1:]}, tensor '{source.name}' has {source.shape}")
+    return inputs.astype(source.dtype)
 
 
 def _outputs(rtl: ProjectRtl) -> list[str]:
@@ -111,34 +159,31 @@ def _shown(rtl: ProjectRtl, description: Description) -> dict[str, tuple[Streame
     return found
 
 
+def _said(folder: Path, lanes: int, frames: int, options: list[str]) -> list[str]:
+    command = ["obj_dir/Vnetwork", "inputs.bin", str(lanes), str(CYCLES_MAX), f"+frames={frames}", *options]
+    return output_of(command, folder, RUN_SECONDS_MAX).split("\n")
+
+
 def _run(
     folder: Path,
     rtl: ProjectRtl,
-    description: Description,
+    said: list[str],
     shown: Mapping[str, tuple[StreamedTensor, ...]],
-    options: list[str],
-    inputs: npt.NDArray[Any],
+    given: Mapping[str, Array],
+    outputs: int,
 ) -> RtlRun:
-    source = description.input
-    if inputs.shape[1:] != source.shape:
-        raise ValueError(f"inputs have shape {inputs.shape[1:]}, tensor '{source.name}' has {source.shape}")
-    batch = inputs.astype(source.dtype)
-    (stream,) = [one for one in rtl.top.ends if one not in _outputs(rtl)]
-    lanes = rtl.shapes[rtl.top.ports[stream]].lanes
-    (folder / "inputs.bin").write_bytes(batch.tobytes())
-    command = ["obj_dir/Vnetwork", "inputs.bin", str(lanes), str(CYCLES_MAX), f"+frames={len(batch)}", *options]
-    said = output_of(command, folder, RUN_SECONDS_MAX).split("\n")
+    """What the simulation said, and left in files."""
+    (batch,) = given.values()
     ends: dict[int, list[int]] = {}
     for line in said:
         if line.startswith("end "):
             _, frame, cycle = line.split()
             ends.setdefault(int(frame), []).append(int(cycle))
-    outputs = len(_outputs(rtl))
     whole = [frame for frame in sorted(ends) if len(ends[frame]) == outputs][: len(batch)]
     names = {number: name for name, number in rtl.top.ports.items()}
     fifos = [[int(one) for one in line.split()[1:]] for line in said if line.startswith("fifo ")]
     cycles = next(int(line.split()[1]) for line in said if line.startswith("cycles "))
-    values: dict[str, Array] = {source.name: batch}
+    values = dict(given)
     for name, tensors in shown.items():
         for tensor in tensors:
             values[tensor.name] = _values(folder / f"{name}.hex", tensor, len(whole))
@@ -148,6 +193,18 @@ def _run(
         fifos=tuple(FifoUse(names[number], rtl.top.depths[names[number]], *rest) for number, *rest in sorted(fifos)),
         cycles=cycles,
     )
+
+
+def _results(folder: Path, outputs: tuple[StreamedTensor, ...], frames: int, word: int) -> dict[str, Array]:
+    """(frames, *shape) of each output, out of the words that the accelerator left in memory."""
+    found, first = {}, 0
+    for place, tensor in enumerate(outputs):
+        lines = [line for line in (folder / result_file(place)).read_text().split() if not line.startswith(("/", "@"))]
+        words = np.array([list(int(line, 16).to_bytes(word + 1, "little")[:word]) for line in lines], np.uint8)
+        size = -(-tensor.values // word)
+        own = words.reshape(frames, -1, word)[:, first : first + size].reshape(frames, -1)[:, : tensor.values]
+        found[tensor.name], first = np.ascontiguousarray(own).view(tensor.dtype).reshape(-1, *tensor.shape), first + size
+    return found
 
 
 def _values(file: Path, tensor: StreamedTensor, frames: int) -> Array:

@@ -9,8 +9,8 @@ import pytest
 
 from edgekit.hls.rtl.circuit import StreamShape
 from edgekit.hls.rtl.compiled import compile_stages
-from edgekit.hls.rtl.llvm import Module, read_module
 from edgekit.hls.rtl.sources import for_clang
+from edgekit.hls.rtl.translator.llvm import Module, read_module
 from edgekit.tools import CLANG, OPT, VERILATOR, YOSYS, Tool, find, missing_reason
 
 

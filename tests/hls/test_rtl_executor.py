@@ -15,10 +15,12 @@ from edgekit.executor import Artifact, Observed
 from edgekit.graph import IntegerGraph, run
 from edgekit.hls.ops import moderate_foldings
 from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.rtl.executor import EXECUTOR
+from edgekit.hls.rtl.executor import EXECUTORS
 from edgekit.hls.rtl.sources import prepare, read_top
 from edgekit.targets.boards import find_board
 from edgekit.verify.executors import NAMES, RTL_VALUES, executors_for
+
+EXECUTOR, _ = EXECUTORS
 
 
 def small() -> IntegerGraph:

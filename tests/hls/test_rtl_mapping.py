@@ -16,7 +16,7 @@ from edgekit.hls.folding import Folding
 from edgekit.hls.project.project import plan_simulation
 from edgekit.hls.rtl.mapping import map_stages
 from edgekit.hls.rtl.project import project_rtl
-from edgekit.hls.rtl.verilog import translate
+from edgekit.hls.rtl.translator.verilog import translate
 from edgekit.targets.boards import find_board
 
 LOGIC = {"MatVec": 269, "Depthwise": 303, "Window": 192, "Resize": 90}

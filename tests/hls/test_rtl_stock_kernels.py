@@ -10,7 +10,7 @@ from test_rtl_translator import STOCK, stock_stages
 
 from edgekit.arrays import Int64
 from edgekit.hls.rtl.circuit import StageRtl
-from edgekit.hls.rtl.pipeline import content_file, memory_module
+from edgekit.hls.rtl.pipeline import hex_text, memory_module
 from edgekit.hls.rtl.tools import output_of
 from edgekit.tools import VERILATOR, require
 
@@ -52,7 +52,7 @@ def tokens_of(rng: np.random.Generator) -> dict[str, tuple[tuple[Int64, ...], In
 @needs_verilator
 def test_the_kernels_for_hls4mls_own_networks_compute_every_value(tmp_path: Path) -> None:
     expected = tokens_of(np.random.default_rng(4))
-    contents = {"table": (1, tuple(int(one) for one in TABLE)), "shifts": (1, SHIFTS)}
+    contents = {"table": tuple(int(one) for one in TABLE), "shifts": SHIFTS}
     stages = dict(zip(STOCK, stock_stages(tuple(STOCK), tmp_path, contents), strict=True))
     lines, instances = [], []
     for name, stage in stages.items():
@@ -76,7 +76,7 @@ def _memories(stage: StageRtl, folder: Path) -> None:
         module = f"{stage.name}_{memory.name}"
         (folder / f"{module}.v").write_text(memory_module(module, memory, registered=False))
         if memory.content is not None:
-            (folder / f"{module}.hex").write_text(content_file(memory))
+            (folder / f"{module}.hex").write_text(hex_text(memory.content, memory.width))
 
 
 def _instance(name: str, stage: StageRtl, tokens: tuple[tuple[Int64, ...], Int64], folder: Path) -> list[str]:

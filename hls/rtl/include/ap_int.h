@@ -74,6 +74,8 @@ template <int W, bool S> struct ap {
     EDGEKIT_INLINE operator unsigned() const { return (unsigned)get(); }
     template <class T> EDGEKIT_INLINE ap &operator+=(const T &other) { return *this = *this + other; }
     template <class T> EDGEKIT_INLINE ap &operator-=(const T &other) { return *this = *this - other; }
+    template <class T> EDGEKIT_INLINE ap &operator|=(const T &other) { return *this = *this | other; }
+    template <class T> EDGEKIT_INLINE ap &operator>>=(const T &other) { return *this = *this >> other; }
     EDGEKIT_INLINE ap &operator++() { return *this = *this + 1; }
 };
 

@@ -54,7 +54,8 @@ ENTRIES = (
     Entry("tflm", "edgekit.tflite.micro", "EXECUTOR", usual=False),
     Entry("hls-csim", "edgekit.hls.simulation.executors", "EXECUTORS"),
     Entry("hls-csim-exact", "edgekit.hls.simulation.executors", "EXECUTORS", projects_only=True),
-    Entry("hls-rtl", "edgekit.hls.rtl.executor", "EXECUTOR", projects_only=True, values_max=RTL_VALUES),
+    Entry("hls-rtl", "edgekit.hls.rtl.executor", "EXECUTORS", projects_only=True, values_max=RTL_VALUES),
+    Entry("hls-rtl-memory", "edgekit.hls.rtl.executor", "EXECUTORS", projects_only=True, usual=False),
     Entry("hls-engine-csim", "edgekit.hls.simulation.engine", "EXECUTOR", projects_only=True, marked=ENGINE_FACTS),
     Entry("hls4ml-csim", "edgekit.hls.simulation.executors", "EXECUTORS", usual=False),
     *(

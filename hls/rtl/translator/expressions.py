@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgekit.hls.rtl.llvm import CHOICES, SATURATING, Instruction, Refused
-from edgekit.hls.rtl.ranges import Range, bits, full
+from edgekit.hls.rtl.translator.llvm import CHOICES, COMPARISONS, SATURATING, SIGNS, Instruction, Refused
+from edgekit.hls.rtl.translator.ranges import Range, bits, full
 
-COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "gt": ">", "le": "<=", "ge": ">="}
-SIGNS = {"add": "+", "sub": "-", "mul": "*", "and": "&", "or": "|", "xor": "^"}
-TRUTHS = {"add": "^", "sub": "^", "xor": "^", "and": "&", "or": "|", "mul": "&"}
+TRUTHS = {**SIGNS, "add": "^", "sub": "^", "mul": "&"}
 
 
 def literal(value: int, width: int) -> str:
@@ -55,15 +53,13 @@ def expression(one: Instruction, parts: list[str], ranges: list[Range], unsigned
             parts = [unsigned(part, wide) for part in parts]
         if wide == 1 and one.about not in ("eq", "ne", "ult", "ugt", "ule", "uge"):
             raise Refused(f"the translator does not compare truth values by '{one.about}'")
-        return f"{parts[0]} {COMPARE[one.about[-2:]]} {parts[1]}"
+        return f"{parts[0]} {COMPARISONS[one.about[-2:]]} {parts[1]}"
     if op == "select":
         return f"{parts[0]} ? {parts[1]} : {parts[2]}"
-    if op in SIGNS and width == 1:
-        return f"{parts[0]} {TRUTHS[op]} {parts[1]}"
-    if op == "mul" and (factors := [operand for operand in one.operands if isinstance(operand, int)]):
+    if op == "mul" and width > 1 and (factors := [operand for operand in one.operands if isinstance(operand, int)]):
         return times(next(part for part, operand in zip(parts, one.operands, strict=True) if not isinstance(operand, int)), factors[0])
     if op in SIGNS:
-        return f"{parts[0]} {SIGNS[op]} {parts[1]}"
+        return f"{parts[0]} {(TRUTHS if width == 1 else SIGNS)[op]} {parts[1]}"
     if op == "shl":
         return f"{parts[0]} <<< {parts[1]}"
     if op == "ashr" or (op == "lshr" and ranges[0][0] >= 0):

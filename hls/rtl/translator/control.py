@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from edgekit.hls.rtl.llvm import Function
+from edgekit.hls.rtl.translator.llvm import Function
 
 
 @dataclass(frozen=True)
 class Control:
-    """`states`: the blocks that begin a cycle; the entry is first, and only left but for a function without loops.
+    """`states`: the blocks that begin a cycle, `heads` and the entry, which is first, and only left but for a function without loops.
 
     `paths`: state -> the blocks that may run in its cycle, in an order in which they can. `above`: state -> block -> the blocks of
-    that cycle that may have run before it, with itself; `certain`: those of them that have. `targets`, `sources`: of blocks.
+    that cycle that may have run before it, with itself; `certain`: those of them that have. `targets`: of blocks.
     """
 
     states: tuple[str, ...]
@@ -30,20 +30,12 @@ class Control:
     def meeting(self, block: str) -> tuple[str, frozenset[str]]:
         """Where the ways from a branch meet again, in the same cycle or at the beginning of the next one, and the blocks between; no
         block, "", where they do not."""
-        behind: dict[str, frozenset[str]] = {}
-
-        def certain(one: str) -> frozenset[str]:
-            """The blocks that every way from this one goes through."""
-            if one not in behind:
-                ends = one in self.heads or self.targets[one] == self.states[:1]
-                behind[one] = frozenset({one}) | (frozenset() if ends else _shared([certain(way) for way in self.targets[one]]))
-            return behind[one]
-
-        common = _shared([certain(way) for way in self.targets[block]])
-        if not common:
-            return "", frozenset()
-        nearest = max(common, key=lambda one: len(behind[one]))
-        return nearest, frozenset(_reached(self.targets[block], self.targets, frozenset({nearest})))
+        found: dict[str, frozenset[str]] = {}
+        for one in self.targets:
+            between = _reached(self.targets[block], self.targets, frozenset({one, *self.states}))
+            if all(way == one or way in between for inner in (block, *between) for way in self.targets[inner]):
+                found[one] = between
+        return min(found.items(), key=lambda item: len(item[1]), default=("", frozenset()))
 
 
 def _shared(sets: list[frozenset[str]]) -> frozenset[str]:
@@ -51,7 +43,7 @@ def _shared(sets: list[frozenset[str]]) -> frozenset[str]:
 
 
 def control_of(function: Function) -> Control:
-    entry = function.entry
+    entry = next(iter(function.blocks))
     targets = {name: block[-1].labels or (entry,) for name, block in function.blocks.items()}
     sources = {name: tuple(one for one in targets if name in targets[one]) for name in targets}
     heads = _heads(targets, sources, entry)
@@ -70,7 +62,7 @@ def control_of(function: Function) -> Control:
     return Control(states, heads, paths, above, certain, targets)
 
 
-def _reached(starts: tuple[str, ...], targets: Mapping[str, tuple[str, ...]], barred: frozenset[str]) -> set[str]:
+def _reached(starts: tuple[str, ...], targets: Mapping[str, tuple[str, ...]], barred: frozenset[str]) -> frozenset[str]:
     """The blocks that can be reached from these, with them, but for barred ones and what is behind those alone."""
     found: set[str] = set()
     work = list(starts)
@@ -79,7 +71,7 @@ def _reached(starts: tuple[str, ...], targets: Mapping[str, tuple[str, ...]], ba
         if one not in found and one not in barred:
             found.add(one)
             work += targets[one]
-    return found
+    return frozenset(found)
 
 
 def _heads(targets: Mapping[str, tuple[str, ...]], sources: Mapping[str, tuple[str, ...]], entry: str) -> frozenset[str]:
@@ -87,20 +79,10 @@ def _heads(targets: Mapping[str, tuple[str, ...]], sources: Mapping[str, tuple[s
 
     A loop is what an edge closes that leads to a block which every way to its beginning goes through: the head.
     """
-    every = frozenset(targets)
-    through = {name: frozenset({entry}) if name == entry else every for name in targets}
-    while True:
-        now = {
-            name: through[name] if name == entry else frozenset({name}) | _shared([through[one] for one in sources[name]])
-            for name in targets
-        }
-        if now == through:
-            break
-        through = now
     loops: dict[str, set[str]] = {}
     for last, ways in targets.items():
         for head in ways:
-            if head != entry and head in through[last]:
+            if head != entry and last not in _reached((entry,), targets, frozenset({head})):
                 loops.setdefault(head, {head}).update(_reached((last,), sources, frozenset({head})))
     heads = {head for head, body in loops.items() if not any(other != head and other in body for other in loops)}
     order = list(targets)
