@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+import time
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +29,7 @@ from edgekit.targets import LOCAL, find_board, find_device
 SPEED, MARGIN, SEEDS, CLASSES = 1.3, 1.1, 3, 10
 BOARD_NAME = "pynq_z2"
 ROUNDS = 5
+STARTED = time.monotonic()
 
 
 def main() -> int:
@@ -54,9 +56,11 @@ def search_device(workers: str, folder: Path) -> Found:
         data="digits",
         target=target,
         latency_ms=fastest / SPEED / MARGIN,
-        trials=32,
+        trials=20,
         finalists=1,
-        supernet_epochs=20,
+        supernet_epochs=8,
+        epochs=15,
+        qfx_epochs=4,
         seeds=SEEDS,
         workers=workers,
     )
@@ -70,11 +74,11 @@ def search_board(workers: str, folder: Path) -> Found:
         data="digits",
         board=BOARD_NAME,
         fps=best * SPEED,
-        trials=16,
+        trials=10,
         finalists=1,
-        supernet_epochs=8,
-        epochs=10,
-        qfx_epochs=4,
+        supernet_epochs=3,
+        epochs=8,
+        qfx_epochs=3,
         workers=workers,
     )
     return search_networks(space, options, output=folder / "search-board", note=told)
@@ -110,7 +114,7 @@ def line(one: Finalist, unit: str) -> str:
 
 
 def told(text: str) -> None:
-    print(f"edgekit: {text}", file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - STARTED:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

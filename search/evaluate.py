@@ -21,7 +21,9 @@ from edgekit.jobs.calibration import IMAGES_QUICK
 from edgekit.jobs.dataset import load_dataset
 from edgekit.keras_models import Precisions, freeze, quantize
 from edgekit.keras_models.qfx.precision import read_precisions
+from edgekit.keras_models.training.fit import fit
 from edgekit.keras_models.training.images import Images
+from edgekit.keras_models.training.options import Options
 from edgekit.keras_models.training.stored_images import split_as_taken
 from edgekit.search.cost import CostModel, cost_of
 from edgekit.search.space import Choice, Space, point_of, precisions_of
@@ -34,11 +36,13 @@ VALIDATION = 4
 """One training image in so many is kept for the search, which looks at it so often; nothing is trained with those but what is trained in
 the end. The held-out images are looked at in the end alone."""
 CHUNK, KERNELS = 256, "xnnpack"
+TUNING_LEARNING_RATE = 0.004
+"""Of a network that has its weights from the supernet: that of the supernet's training."""
 
 
 @dataclass(frozen=True)
 class PointTask:
-    """`supernet`: the file of its weights."""
+    """`supernet`: the file of its weights, with which a network is trained for `epochs` more before it is looked at."""
 
     space: Space
     chosen: dict[str, Choice]
@@ -46,6 +50,8 @@ class PointTask:
     supernet: Path
     data: str
     classes: int
+    epochs: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ def evaluate_point(task: PointTask) -> Scored:
         return Scored(cost, None)
     train, validation = search_images(task.data, point.table.size)
     model = cut_out(point, _weights(task.supernet), train)
+    if task.epochs:
+        fit(model, train, Options(task.epochs, TUNING_LEARNING_RATE, task.seed))
     exact = quantize(model, train.images[:IMAGES_QUICK], precisions=precisions_of(point)).model
     _forget()
     return Scored(cost, exact_accuracy(freeze(exact), validation))

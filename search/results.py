@@ -18,7 +18,8 @@ COSTS = (PREDICT, MEASURE, COUNT_MACS)
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """`target` and `on`, or `board`. `latency_ms` and `fps`: what a network has to keep. `trials`: of the search, and as many at random."""
+    """`target` and `on`, or `board`. `latency_ms` and `fps`: what a network has to keep. `trials`: of the search, and as many at random.
+    `tuning_epochs`: of each network of a trial, from the supernet's weights."""
 
     data: str
     target: str | None = None
@@ -31,6 +32,7 @@ class SearchOptions:
     trials: int = 64
     finalists: int = 3
     supernet_epochs: int = 40
+    tuning_epochs: int = 2
     epochs: int = 20
     qfx_epochs: int = 8
     seeds: int = 1

@@ -64,7 +64,7 @@ def search_networks(space: Space, options: SearchOptions, *, output: Path, note:
         def task(chosen: dict[str, Choice]) -> PointTask:
             if isinstance(model, PredictedLatency):
                 _complete(model.table, _graph(point_of(space, chosen), classes), options, note)
-            return PointTask(space, chosen, model, supernet, options.data, classes)
+            return PointTask(space, chosen, model, supernet, options.data, classes, options.tuning_epochs, options.seed)
 
         def tried(sampler: str) -> Trials:
             return run_trials(

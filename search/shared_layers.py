@@ -1,25 +1,51 @@
 """Two vocabularies of the supernet: ShapeLayers tells which arrays a network has, SharedLayers runs it on parts of larger ones.
 
-Both speak the verbs of networks of a space, which are few; of the others they say so.
+Both speak the verbs of networks of a space, which are few; of the others they say so. Two networks share the weights of a layer where it
+does the same in both: it has the same name, in a block of the same operation, and reads what the same stage made. A classifier that reads
+the last map in one network and a head in another has two sets of weights, and so has a depthwise convolution with and without an expansion
+before it. With one for both, no network but the largest learned anything, in 300 steps on the digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from edgekit.graph import Activation, Window
+from edgekit.keras_models.zoo.table import Table
 from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm, Function
 
 Shape: TypeAlias = tuple[int, ...]
+Naming: TypeAlias = Callable[[str], str]
+"""The name of a layer of one network -> that of the weights that it has a part of."""
 EPSILON = 1e-3
+
+
+def shared_names(table: Table) -> Naming:
+    """The names of the weights of a table's layers: what is read of the stages before, and the operation of a block, are told apart."""
+    before, source = {}, "stem"
+    for number, stage in enumerate(table.stages):
+        if stage.repeats:
+            before[number], source = source, f"stage_{number}"
+    ends = {"head": source, "classifier": "head" if table.head else source}
+
+    def name_of(layer: str) -> str:
+        if not layer.startswith("block_"):
+            kind = layer.split("_")[0]
+            return f"{layer}@{ends[kind]}" if kind in ends else layer
+        _, number, repeat, _ = layer.split("_", 3)
+        stage = int(number)
+        return f"{layer}@{table.stages[stage].op.value}" + (f"@{before[stage]}" if repeat == "0" else "")
+
+    return name_of
 
 
 @dataclass
 class ShapeLayers:
-    """A tensor is its shape. `shapes`: of each array, by layer and part."""
+    """A tensor is its shape. `shapes`: of each array, by the name of its weights and part."""
 
+    names: Naming
     shapes: dict[str, Shape] = field(default_factory=dict)
 
     def input(self, shape: tuple[int, int, int]) -> Shape:
@@ -75,11 +101,11 @@ class ShapeLayers:
         raise AttributeError(f"networks of a search space have no {verb}")
 
     def _note(self, name: str, kernel: Shape, batch_norm: BatchNorm | None, use_bias: bool) -> None:
-        self.shapes[f"{name}/kernel"] = kernel
+        self.shapes[f"{self.names(name)}/kernel"] = kernel
         if batch_norm is not None:
-            self.shapes |= {f"{batch_norm.name}/gamma": kernel[-1:], f"{batch_norm.name}/beta": kernel[-1:]}
+            self.shapes |= {f"{self.names(batch_norm.name)}/{part}": kernel[-1:] for part in ("gamma", "beta")}
         if use_bias:
-            self.shapes[f"{name}/bias"] = kernel[-1:]
+            self.shapes[f"{self.names(name)}/bias"] = kernel[-1:]
 
 
 @dataclass
@@ -91,6 +117,7 @@ class SharedLayers:
 
     variables: Mapping[str, Any]
     batch: Any
+    names: Naming
 
     def input(self, shape: tuple[int, int, int]) -> Any:
         import tensorflow as tf
@@ -110,7 +137,7 @@ class SharedLayers:
     ) -> Any:
         import tensorflow as tf
 
-        kernel = self._cut(f"{name}/kernel", (*window.kernel, x.shape[-1], filters))
+        kernel = self._cut(name, "kernel", (*window.kernel, x.shape[-1], filters))
         return self._ended(tf.nn.conv2d(x, kernel, window.strides, "SAME"), name, batch_norm, activation, use_bias)
 
     def depthwise(
@@ -125,12 +152,12 @@ class SharedLayers:
     ) -> Any:
         import tensorflow as tf
 
-        kernel = self._cut(f"{name}/kernel", (*window.kernel, x.shape[-1]))[..., None]
+        kernel = self._cut(name, "kernel", (*window.kernel, x.shape[-1]))[..., None]
         made = tf.nn.depthwise_conv2d(x, kernel, (1, *window.strides, 1), "SAME")
         return self._ended(made, name, batch_norm, activation, use_bias)
 
     def dense(self, x: Any, name: str, units: int, *, as_convolution: bool = False, dropout: float = 0.0, second_head: str = "") -> Any:
-        return x @ self._cut(f"{name}/kernel", (x.shape[-1], units)) + self._cut(f"{name}/bias", (units,))
+        return x @ self._cut(name, "kernel", (x.shape[-1], units)) + self._cut(name, "bias", (units,))
 
     def add(self, x: Any, y: Any, name: str) -> Any:
         return x + y
@@ -157,15 +184,15 @@ class SharedLayers:
 
         channels = (x.shape[-1],)
         if use_bias:
-            x = x + self._cut(f"{name}/bias", channels)
+            x = x + self._cut(name, "bias", channels)
         if batch_norm is not None:
-            gamma, beta = (self._cut(f"{batch_norm.name}/{part}", channels) for part in ("gamma", "beta"))
+            gamma, beta = (self._cut(batch_norm.name, part, channels) for part in ("gamma", "beta"))
             x = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=EPSILON, is_training=True)[0]
         endings = {Activation.NONE: tf.identity, Activation.RELU: tf.nn.relu, Activation.RELU6: tf.nn.relu6, Function.SIGMOID: tf.sigmoid}
         return endings[activation.kind](x)  # type: ignore[index]
 
-    def _cut(self, name: str, shape: Sequence[int]) -> Any:
-        return cut(self.variables[name], tuple(shape))
+    def _cut(self, layer: str, part: str, shape: Sequence[int]) -> Any:
+        return cut(self.variables[f"{self.names(layer)}/{part}"], tuple(shape))
 
 
 def cut(whole: Any, shape: tuple[int, ...]) -> Any:

@@ -1,8 +1,9 @@
 """One network that holds the weights of all networks of a space: trained once, and every point is cut out of it.
 
-A layer of a point has the first channels, and the middle cells of the kernel, of the largest layer of its name in the space (single-path
+A layer of a point has the first channels, and the middle cells of the kernel, of the largest layer of its kind in the space (single-path
 sharing, arXiv 1904.02877; slimmable layers, 1903.05134). Each step trains the largest network on the labels, and the smallest and some
-random ones on what the largest says: the sandwich rule and in-place distillation (1903.05134, section 3).
+random ones half on these, half on what the largest says: the sandwich rule and in-place distillation (1903.05134, section 3), with the
+labels for as long as the largest knows little.
 
 Batch norm has no running statistics here. A point that is cut out gets those of training images under its own weights, and is then
 quantized like any other network, so that what is measured of it is its exact form.
@@ -10,9 +11,9 @@ quantized like any other network, so that what is measured of it is its exact fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from math import cos, pi
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,17 +25,19 @@ from edgekit.files import MODEL_BYTES_MAX, check_regular, reading
 from edgekit.keras_models.layers.legacy_keras import import_keras
 from edgekit.keras_models.training.images import Images
 from edgekit.keras_models.weights.random import measure_statistics
-from edgekit.keras_models.zoo.arch import Arch, build
+from edgekit.keras_models.zoo.arch import build
 from edgekit.keras_models.zoo.build import build_network
 from edgekit.keras_models.zoo.network import make_request
-from edgekit.keras_models.zoo.table import Stage, arch_of, network_of
+from edgekit.keras_models.zoo.table import BlockOp, Stage, arch_of, network_of
 from edgekit.plan import write_file
 from edgekit.progress import Note
-from edgekit.search.shared_layers import ShapeLayers, SharedLayers, cut
+from edgekit.search.shared_layers import ShapeLayers, SharedLayers, cut, shared_names
 from edgekit.search.space import Point, Space, extreme, point_of, random_choice
 
 Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
-"""The arrays of the largest layers, by layer and part: "block_0_0_conv/kernel"."""
+"""The arrays of the largest layers, by their names (`shared_names`) and part: "block_0_0_conv@conv@stem/kernel"."""
+Lesson: TypeAlias = Callable[[Any, Any], tuple[Any, Any, dict[str, Any]]]
+"""A batch and what it should give, as probabilities -> the loss, what a network gives, and the gradients of the weights that it has."""
 OPTIMIZER, EPOCH = "optimizer/", "epoch"
 """Names, in a checkpoint, of what is no weight."""
 BATCH_SIZE, LEARNING_RATE, RANDOM = 64, 0.004, 2
@@ -56,15 +59,22 @@ class SupernetOptions:
 def largest_shapes(space: Space, classes: int) -> dict[str, tuple[int, ...]]:
     """The shape of every array that a network of the space may need, by its name."""
     shapes: dict[str, tuple[int, ...]] = {}
-    operations = max((len(values) for name, values in space.choices.items() if name.endswith(".op")), default=1)
-    for op in range(operations):
-        for stages in _left_out(space, extreme(space, largest=True, op=op).table.stages):
-            table = replace(extreme(space, largest=True, op=op).table, stages=stages)
-            layers = ShapeLayers()
+    heads = [int(filters) for filters in space.choices.get("head.filters", (0,)) if isinstance(filters, int)]
+    for op in range(_operations(space)):
+        largest = extreme(space, largest=True, op=op).table
+        for stages, head in product((*_left_out(space, largest.stages), _unexpanded(space, largest.stages)), {min(heads), max(heads)}):
+            table = replace(largest, stages=stages, head=head)
+            layers = ShapeLayers(shared_names(table))
             build(arch_of(table), layers, table.size, classes, "shapes")
             for name, shape in layers.shapes.items():
                 shapes[name] = tuple(map(max, shape, shapes.get(name, shape)))
-    return shapes
+    return dict(sorted(shapes.items()))
+
+
+def _unexpanded(space: Space, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The stages, those without an expansion whose expansion may be 1: such blocks are separable ones."""
+    may = [stage.repeats and 1 in space.choices.get(f"stages[{number}].expansion", ()) for number, stage in enumerate(stages)]
+    return tuple(replace(stage, op=BlockOp.SEPARABLE) if one else stage for stage, one in zip(stages, may, strict=True))
 
 
 def _left_out(space: Space, stages: tuple[Stage, ...]) -> Iterator[tuple[Stage, ...]]:
@@ -103,6 +113,7 @@ def train_supernet(
     optimizer.build(list(variables.values()))
     every = {**variables, **{f"{OPTIMIZER}{number}": variable for number, variable in enumerate(optimizer.variables)}}
     done = _restored(every, checkpoint) if checkpoint is not None and checkpoint.exists() else 0
+    lesson_of = _lessons(space, variables, len(first.classes))
     for epoch in range(done, options.epochs):
         rng, total = np.random.default_rng((options.seed, epoch)), 0.0
         order = rng.permutation(len(first))
@@ -110,7 +121,7 @@ def train_supernet(
             chosen = order[batch * size : (batch + 1) * size]
             share = (epoch * batches + batch) / (options.epochs * batches)
             optimizer.learning_rate.assign(options.learning_rate * (1 + cos(pi * share)) / 2)
-            total += _step(_sandwich(space, rng), variables, optimizer, images, chosen, len(first.classes))
+            total += _step(_sandwich(space, rng), lesson_of, variables, optimizer, images, chosen)
         note(f"training the supernet: epoch {epoch + 1} of {options.epochs}, loss of the largest network {total / batches:.3f}")
         if checkpoint is not None:
             state = {name: variable.numpy() for name, variable in every.items()}
@@ -130,9 +141,10 @@ def _restored(variables: Mapping[str, Any], checkpoint: Path) -> int:
 def cut_out(point: Point, weights: Weights, images: Images) -> Any:
     """The float Keras model of a point, with its part of the weights, and batch norms that know the images."""
     model = build_network(make_request(network_of(point.table), classes=len(images.classes)))
+    names = shared_names(point.table)
     for layer in model.layers:
         if layer.weights:
-            layer.set_weights([_part_of(layer.name, weight, weights) for weight in layer.weights])
+            layer.set_weights([_part_of(names(layer.name), weight, weights) for weight in layer.weights])
     measure_statistics(model, images.images[:STATISTICS_IMAGES])
     return model
 
@@ -155,44 +167,63 @@ def load_weights(path: Path) -> Weights:
 
 def _sandwich(space: Space, rng: np.random.Generator) -> list[Point]:
     """The largest network first, of any operations; then the smallest, then random ones."""
-    operations = {name: values for name, values in space.choices.items() if name.endswith(".op")}
-    large = extreme(space, largest=True, op=int(rng.integers(max(map(len, operations.values()), default=1))))
-    small = extreme(space, largest=False, op=int(rng.integers(max(map(len, operations.values()), default=1))))
+    large, small = (extreme(space, largest=largest, op=int(rng.integers(_operations(space)))) for largest in (True, False))
     return [large, small, *(point_of(space, random_choice(space, rng)) for _ in range(RANDOM))]
+
+
+def _operations(space: Space) -> int:
+    """The most operations that a stage of the space can be of."""
+    return max((len(values) for name, values in space.choices.items() if name.endswith(".op")), default=1)
+
+
+def _lessons(space: Space, variables: Mapping[str, Any], classes: int) -> Callable[[Point], Lesson]:
+    """Point -> its `Lesson`. The largest and the smallest networks, which are in every step, are traced; random ones are not worth it."""
+    import tensorflow as tf
+
+    def eager(point: Point) -> Lesson:
+        def lesson(batch: Any, target: Any) -> tuple[Any, Any, dict[str, Any]]:
+            with tf.GradientTape() as tape:
+                logits = build(
+                    arch_of(point.table), SharedLayers(variables, batch, shared_names(point.table)), batch.shape[1], classes, "shared"
+                )
+                loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits))
+            found = tape.gradient(loss, variables)
+            return loss, tf.nn.softmax(logits), {name: gradient for name, gradient in found.items() if gradient is not None}
+
+        return lesson
+
+    extremes = {extreme(space, largest=largest, op=op) for largest in (True, False) for op in range(_operations(space))}
+    traced = {point: tf.function(eager(point), autograph=False) for point in extremes}
+    return lambda point: traced.get(point) or eager(point)
 
 
 def _step(
     points: Sequence[Point],
+    lesson_of: Callable[[Point], Lesson],
     variables: Mapping[str, Any],
     optimizer: Any,
     images: Mapping[int, Images],
     chosen: npt.NDArray[np.int64],
-    classes: int,
 ) -> float:
-    """One step of all networks together; the loss of the first, which teaches the others."""
+    """One step of all networks together; the loss of the first, which learns the labels and teaches the others."""
     import tensorflow as tf
 
-    taught, first_loss = None, 0.0
+    first_loss, target = 0.0, None
+    labels = tf.one_hot(images[points[0].table.size].labels[chosen], len(images[points[0].table.size].classes))
     gradients: dict[str, Any] = {}
     for point in points:
         data = images[point.table.size]
-        with tf.GradientTape() as tape:
-            logits = _forward(arch_of(point.table), variables, data.images[chosen], classes)
-            if taught is None:
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(data.labels[chosen], logits))
-                taught, first_loss = tf.stop_gradient(tf.nn.softmax(logits)), float(loss)
-            else:
-                loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(taught, logits))
-        found = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.NONE)
+        batch = tf.convert_to_tensor(data.images[chosen])
+        if target is None:
+            loss, said, found = lesson_of(point)(batch, labels)
+            first_loss, target = float(loss), (labels + said) / 2
+        else:
+            _, _, found = lesson_of(point)(batch, target)
         for name, gradient in found.items():
-            if gradient is not None:
-                gradients[name] = gradient if name not in gradients else gradients[name] + gradient
-    optimizer.apply_gradients([(tf.convert_to_tensor(gradient), variables[name]) for name, gradient in gradients.items()])
+            gradient = tf.convert_to_tensor(gradient)
+            gradients[name] = gradient if name not in gradients else gradients[name] + gradient
+    optimizer.apply_gradients([(gradient, variables[name]) for name, gradient in gradients.items()])
     return first_loss
-
-
-def _forward(arch: Arch, variables: Mapping[str, Any], batch: Any, classes: int) -> Any:
-    return build(arch, SharedLayers(variables, batch), batch.shape[1], classes, "shared")
 
 
 def _initial(shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator) -> Weights:
@@ -208,13 +239,13 @@ def _initial(shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator) ->
     return made
 
 
-def _part_of(layer: str, weight: Any, weights: Weights) -> npt.NDArray[np.float32]:
+def _part_of(name: str, weight: Any, weights: Weights) -> npt.NDArray[np.float32]:
     """What a Keras weight of a layer is of the largest one; the statistics of a batch norm are measured later."""
     kind = weight.name.split("/")[-1].split(":")[0]
     shape = tuple(weight.shape)
     if kind not in PARTS:
         return np.ones(shape, np.float32) if kind == "moving_variance" else np.zeros(shape, np.float32)
-    whole = weights[f"{layer}/{PARTS[kind]}"]
+    whole = weights[f"{name}/{PARTS[kind]}"]
     if kind == "depthwise_kernel":
         return cut(whole, shape[:3])[..., None]
     return cut(whole, shape)

@@ -35,17 +35,19 @@ def images() -> Images:
 def test_every_network_of_the_space_has_its_weights_in_it(space: Space) -> None:
     """One whose first stage is left out reads the stem's channels, which are more than the stage's."""
     shapes = largest_shapes(space, 2)
-    assert shapes["block_1_0_expand/kernel"] == (1, 1, 16, 48)
-    assert shapes["block_1_0_depthwise/kernel"] == (5, 5, 48) and shapes["block_0_0_conv/kernel"] == (3, 3, 16, 8)
-    assert shapes["classifier/kernel"] == (16, 2)
+    assert shapes["block_1_0_expand@inverted@stem/kernel"] == (1, 1, 16, 48)
+    assert shapes["block_1_0_expand@inverted@stage_0/kernel"] == (1, 1, 8, 24)
+    assert shapes["block_1_0_depthwise@inverted@stem/kernel"] == (5, 5, 48)
+    assert shapes["block_0_0_conv@conv@stem/kernel"] == (3, 3, 16, 8)
+    assert shapes["classifier@head/kernel"] == (16, 2) and shapes["classifier@stage_1/kernel"] == (16, 2)
     weights = {name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) for name, shape in shapes.items()}
     rng, few = np.random.default_rng(1), Images(np.zeros((2, 32, 32, 3), np.float32), np.zeros(2, np.int64), ("a", "b"))
     for _ in range(3):
         cut_out(point_of(space, random_choice(space, rng)), weights, few)
     small = cut_out(extreme(space, largest=False), weights, few)
     kernel = small.get_layer("block_1_0_depthwise").get_weights()[0]
-    assert np.array_equal(kernel[..., 0], weights["block_1_0_depthwise/kernel"][1:4, 1:4, : kernel.shape[2]])
-    assert np.array_equal(small.get_layer("classifier").get_weights()[0], weights["classifier/kernel"][:8])
+    assert np.array_equal(kernel[..., 0], weights["block_1_0_depthwise@inverted@stem/kernel"][1:4, 1:4, : kernel.shape[2]])
+    assert np.array_equal(small.get_layer("classifier").get_weights()[0], weights["classifier@stage_1/kernel"][:8])
 
 
 def test_it_learns_and_goes_on_to_the_same_result_where_it_was_stopped(space: Space, images: Images, tmp_path: Path) -> None:
