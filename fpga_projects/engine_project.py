@@ -24,8 +24,9 @@ from edgekit.version import __version__
 PROGRAM_FILE = "network.program"
 BUFFER_BYTES = 128 << 20
 """Memory that the device tree keeps for program, images and results: the same for every network."""
-POINTERS = ("matrix_jobs", "matrix_rows", "vector_jobs", "vector_rows", "images", "results")
-NUMBERS = ("engine", "beats", "matrix_count", "vector_count", "image_bytes", "result_words", "frames")
+POINTERS = ("matrix_jobs", "matrix_program", "vector_jobs", "vector_program", "images", "results")
+COUNTS, PLACES = ("matrix_count", "vector_count"), ("matrix_at", "vector_at", "rows_at")
+NUMBERS = ("engine", "beats", *COUNTS, *PLACES, "image_bytes", "result_words", "frames")
 REGISTERS = {name: 0x18 + 12 * index for index, name in enumerate(POINTERS)} | {
     name: 0x18 + 12 * len(POINTERS) + 8 * index for index, name in enumerate(NUMBERS)
 }

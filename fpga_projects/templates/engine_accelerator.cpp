@@ -1,5 +1,5 @@
-// The top function of the IP: the engine (firmware/edgekit_engine.h), and what brings it its rows of weights over AXI masters. The registers
-// of the control port are at the offsets that the drivers use.
+// The top function of the IP: the engine (firmware/edgekit_engine.h) with what brings it jobs, rows of weights and images over AXI masters, and
+// takes its results away. Each master belongs to one process. The registers of the control port are at the offsets that the drivers use.
 
 #include "accelerator.h"
 
@@ -14,77 +14,42 @@ typedef nnet::engine_row<engine_size> row_t;
 typedef nnet::engine_token<engine_size> token_t;
 typedef nnet::engine_word<engine_size> word_t;
 
-// The rows that an array's jobs take, of row_bytes bytes each, out of memory words in which they lie one behind the other.
-//
-// Loop:   Step    of each job: a word is read where fewer bytes than a row are held, a row is written where they suffice
-//                 trip count: at most words and rows together      initiation interval 1
-static void read_rows(const short *jobs, const unsigned job_count, const edgekit::memory_word *words, hls::stream<row_t> &out) {
-    const unsigned row_bytes = engine_size::row_bytes;
-    unsigned char held[engine_size::row_bytes + edgekit::word_bytes];
-    #pragma HLS ARRAY_PARTITION variable=held complete
-Job:
-    for (unsigned number = 0; number < job_count; number++) {
-        const nnet::engine_job job = nnet::read_engine_job(jobs + number * nnet::engine_job_halves);
-        const unsigned long long first = static_cast<unsigned long long>(job.stream_row) * row_bytes;
-        const unsigned rows = unsigned(job.stream_rows), begun = unsigned(first % edgekit::word_bytes);
-        const unsigned steps = (begun + rows * row_bytes) / edgekit::word_bytes + 1 + rows;
-        unsigned long long next = first / edgekit::word_bytes;
-        unsigned skip = begun, count = 0, written = 0;
-    Step:
-        for (unsigned step = 0; step < steps; step++) {
-            #pragma HLS PIPELINE II=1
-            if (written == rows) {
-                break;
-            }
-            if (count < row_bytes) {
-                const edgekit::memory_word word = words[next];
-                for (unsigned byte = 0; byte < edgekit::word_bytes; byte++) {
-                    #pragma HLS UNROLL
-                    if (byte >= skip) {
-                        held[count + byte - skip] = word.byte[byte];
-                    }
-                }
-                count += edgekit::word_bytes - skip;
-                skip = 0;
-                next++;
-            }
-            if (count >= row_bytes) {
-                row_t row;
-                for (unsigned byte = 0; byte < row_bytes; byte++) {
-                    #pragma HLS UNROLL
-                    row.byte[byte] = held[byte];
-                }
-                for (unsigned byte = 0; byte < edgekit::word_bytes; byte++) {
-                    #pragma HLS UNROLL
-                    held[byte] = held[byte + row_bytes];
-                }
-                out.write(row);
-                count -= row_bytes;
-                written++;
-            }
-        }
-    }
-}
-
-static void frame(const short *matrix_jobs, const edgekit::memory_word *matrix_rows, const short *vector_jobs,
-                  const edgekit::memory_word *vector_rows, const unsigned char *image, word_t *results, const unsigned beats,
-                  const unsigned matrix_count, const unsigned vector_count) {
+// Depths: rows bridge the time in which memory is busy; of all others a FIFO of LUTs holds what a job or two are.
+static void frame(const edgekit::memory_word *matrix_jobs, const edgekit::memory_word *matrix_program, const edgekit::memory_word *vector_jobs,
+                  const edgekit::memory_word *vector_program, const unsigned char *image, word_t *results, const unsigned beats,
+                  const unsigned matrix_count, const unsigned vector_count, const unsigned matrix_at, const unsigned vector_at,
+                  const unsigned rows_at) {
     #pragma HLS DATAFLOW
     hls::stream<row_t> to_matrix("to_matrix"), to_vector("to_vector");
     #pragma HLS STREAM variable=to_matrix depth=$matrix_rows
     #pragma HLS STREAM variable=to_vector depth=$vector_rows
-    hls::stream<token_t> tokens("tokens");
+    hls::stream<token_t> tokens("tokens"), given("given");
     #pragma HLS STREAM variable=tokens depth=512
-    read_rows(matrix_jobs, matrix_count, matrix_rows, to_matrix);
-    read_rows(vector_jobs, vector_count, vector_rows, to_vector);
-    nnet::read_engine_image<engine_size>(vector_jobs, vector_count, image, tokens);
-    nnet::run_engine<engine_size>(beats, matrix_jobs, matrix_count, vector_jobs, vector_count, to_matrix, to_vector, tokens, results);
+    #pragma HLS STREAM variable=given depth=32
+    hls::stream<nnet::engine_part> matrix_parts("matrix_parts"), vector_parts("vector_parts");
+    #pragma HLS STREAM variable=matrix_parts depth=32
+    #pragma HLS STREAM variable=vector_parts depth=32
+    hls::stream<nnet::engine_fill> matrix_fills("matrix_fills"), vector_fills("vector_fills");
+    #pragma HLS STREAM variable=matrix_fills depth=4
+    #pragma HLS STREAM variable=vector_fills depth=4
+    hls::stream<nnet::engine_lines> loads("loads");
+    #pragma HLS STREAM variable=loads depth=4
+    hls::stream<nnet::engine_stored> stores("stores");
+    #pragma HLS STREAM variable=stores depth=4
+    nnet::read_matrix_jobs<engine_size>(matrix_jobs, matrix_count, matrix_parts, matrix_fills);
+    nnet::read_vector_jobs<engine_size>(vector_jobs, vector_count, vector_parts, vector_fills, loads, stores);
+    nnet::read_engine_rows<engine_size>(matrix_program, matrix_at / edgekit::word_bytes, matrix_count, rows_at / edgekit::word_bytes, to_matrix);
+    nnet::read_engine_rows<engine_size>(vector_program, vector_at / edgekit::word_bytes, vector_count, rows_at / edgekit::word_bytes, to_vector);
+    nnet::read_engine_image<engine_size>(loads, vector_count, image, tokens);
+    nnet::run_engine<engine_size>(beats, matrix_count, vector_count, matrix_parts, matrix_fills, to_matrix, vector_parts, vector_fills,
+                                  to_vector, tokens, given);
+    nnet::write_engine_results<engine_size>(stores, vector_count, given, results);
 }
 
-unsigned edgekit_accelerator(const short *matrix_jobs, const edgekit::memory_word *matrix_rows, const short *vector_jobs,
-                             const edgekit::memory_word *vector_rows, const unsigned char *images, word_t *results, unsigned engine,
-                             unsigned beats, unsigned matrix_count, unsigned vector_count, unsigned image_bytes, unsigned result_words,
-                             unsigned frames) {
+unsigned edgekit_accelerator(const edgekit::memory_word *matrix_jobs, const edgekit::memory_word *matrix_program,
+                             const edgekit::memory_word *vector_jobs, const edgekit::memory_word *vector_program, const unsigned char *images,
+                             word_t *results, unsigned engine, unsigned beats, unsigned matrix_count, unsigned vector_count, unsigned matrix_at,
+                             unsigned vector_at, unsigned rows_at, unsigned image_bytes, unsigned result_words, unsigned frames) {
 $interface
     #pragma HLS INTERFACE s_axilite port=return bundle=control
     if (engine != edgekit::engine_identity) {
@@ -97,8 +62,8 @@ Frame:
             break;
         }
         const unsigned long long at = index;
-        frame(matrix_jobs, matrix_rows, vector_jobs, vector_rows, images + at * image_bytes, results + at * result_words, beats, matrix_count,
-              vector_count);
+        frame(matrix_jobs, matrix_program, vector_jobs, vector_program, images + at * image_bytes, results + at * result_words, beats,
+              matrix_count, vector_count, matrix_at, vector_at, rows_at);
     }
     return edgekit::engine_ran;
 }

@@ -17,11 +17,13 @@ struct memory_word {
 };
 } // namespace edgekit
 
-// Images and results: of one frame `image_bytes` bytes and `result_words` words of the map memory, one frame behind the other.
+// The jobs of each array; the program as its file is, in which the jobs and the rows of weights start at the bytes `..._at`; images and
+// results: of one frame `image_bytes` bytes and `result_words` words of the map memory, one frame behind the other.
 // Gives engine_ran, or engine_is_another, where nothing was done.
-unsigned edgekit_accelerator(const short *matrix_jobs, const edgekit::memory_word *matrix_rows, const short *vector_jobs,
-                             const edgekit::memory_word *vector_rows, const unsigned char *images, nnet::engine_word<engine_size> *results,
-                             unsigned engine, unsigned beats, unsigned matrix_count, unsigned vector_count, unsigned image_bytes,
+unsigned edgekit_accelerator(const edgekit::memory_word *matrix_jobs, const edgekit::memory_word *matrix_program,
+                             const edgekit::memory_word *vector_jobs, const edgekit::memory_word *vector_program, const unsigned char *images,
+                             nnet::engine_word<engine_size> *results, unsigned engine, unsigned beats, unsigned matrix_count,
+                             unsigned vector_count, unsigned matrix_at, unsigned vector_at, unsigned rows_at, unsigned image_bytes,
                              unsigned result_words, unsigned frames);
 
 #endif

@@ -53,15 +53,15 @@ class Engine:
         self.images = self.pynq.allocate((self.frames * program.image_bytes + BURST_BYTES,), np.uint8)
         self.results = self.pynq.allocate((self.frames * program.result_words * program.size["simd"],), np.uint8)
         self.buffers = [self.memory, self.images, self.results]
-        places = {"matrix_jobs": self.placed.matrix_at, "vector_jobs": self.placed.vector_at}
-        places |= {"matrix_rows": self.placed.rows_at, "vector_rows": self.placed.rows_at}
+        parts = {"matrix_at": self.placed.matrix_at, "vector_at": self.placed.vector_at, "rows_at": self.placed.rows_at}
+        places = {"matrix_jobs": parts["matrix_at"], "vector_jobs": parts["vector_at"], "matrix_program": 0, "vector_program": 0}
         for name, first in places.items():
             self.tell(name, self.memory.device_address + first)
         self.tell("images", self.images.device_address)
         self.tell("results", self.results.device_address)
         numbers = {"engine": program.engine, "beats": program.beats, "image_bytes": program.image_bytes}
         numbers |= {"matrix_count": len(program.matrix) // 128, "vector_count": len(program.vector) // 128}
-        for name, number in {**numbers, "result_words": program.result_words}.items():
+        for name, number in {**numbers, **parts, "result_words": program.result_words}.items():
             self.ip.write(self.facts["registers"][name], number)
         return self.placed
 

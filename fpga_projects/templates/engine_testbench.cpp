@@ -19,9 +19,11 @@ static std::vector<unsigned char> read_file(const char *path) {
 }
 
 // Bytes as the words that a port to memory reads, the last one filled up.
-template <class T> static std::vector<T> as_words(const unsigned char *bytes, size_t count) {
-    std::vector<T> words(count / sizeof(T) + 2);
-    std::copy_n(bytes, count, reinterpret_cast<unsigned char *>(words.data()));
+static std::vector<edgekit::memory_word> as_words(const std::vector<unsigned char> &bytes) {
+    std::vector<edgekit::memory_word> words(bytes.size() / edgekit::word_bytes + 2);
+    for (size_t i = 0; i < bytes.size(); i++) {
+        words[i / edgekit::word_bytes].byte[i % edgekit::word_bytes] = bytes[i];
+    }
     return words;
 }
 
@@ -29,14 +31,15 @@ static int compare() {
     const std::vector<unsigned char> file = read_file("network.program"), inputs = read_file("tb_data/inputs.bin");
     const std::vector<unsigned char> expected = read_file("tb_data/expected.bin");
     const edgekit::Program program = edgekit::read_program(file.data(), file.size(), edgekit::engine_identity);
-    const std::vector<short> matrix = as_words<short>(file.data() + program.matrix_at, size_t(program.matrix_jobs) * edgekit::job_bytes);
-    const std::vector<short> vector = as_words<short>(file.data() + program.vector_at, size_t(program.vector_jobs) * edgekit::job_bytes);
-    const std::vector<edgekit::memory_word> rows = as_words<edgekit::memory_word>(file.data() + program.rows_at, size_t(program.rows) * program.row_bytes);
+    const std::vector<edgekit::memory_word> memory = as_words(file);
+    const edgekit::memory_word *matrix = memory.data() + program.matrix_at / edgekit::word_bytes;
+    const edgekit::memory_word *vector = memory.data() + program.vector_at / edgekit::word_bytes;
     const unsigned frames = unsigned(inputs.size() / program.image_bytes);
     std::vector<word_t> results(size_t(frames) * program.result_words);
     const auto run = [&](unsigned engine) {
-        return edgekit_accelerator(matrix.data(), rows.data(), vector.data(), rows.data(), inputs.data(), results.data(), engine, program.beats,
-                                   program.matrix_jobs, program.vector_jobs, program.image_bytes, program.result_words, frames);
+        return edgekit_accelerator(matrix, memory.data(), vector, memory.data(), inputs.data(), results.data(), engine, program.beats,
+                                   program.matrix_jobs, program.vector_jobs, program.matrix_at, program.vector_at, program.rows_at,
+                                   program.image_bytes, program.result_words, frames);
     };
     if (run(program.engine + 1) != edgekit::engine_is_another || run(program.engine) != edgekit::engine_ran) {
         std::printf("FAILED: the engine does not tell its own programs from others\n");

@@ -32,7 +32,7 @@ from edgekit.hls.engine.lowering import Lowering, begin
 from edgekit.hls.engine.matrix_ops import conv, dense, matmul
 from edgekit.hls.engine.order import cuts_of, heights, order_of, uses_of
 from edgekit.hls.engine.placement import place
-from edgekit.hls.engine.program import JOB_BYTES, Program, Step, Traffic, chain_beats, map_bytes
+from edgekit.hls.engine.program import JOB_READ_BYTES, Program, Step, Traffic, chain_beats, map_bytes
 from edgekit.hls.engine.schedule import access_of, scheduled
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.engine.vector_ops import add, concat, cut, depthwise, keep, load, lookup, max_pool, multiply, reshape, upsample
@@ -180,7 +180,7 @@ def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str]
         weights=size.row_bytes * sum(step.passes.rows for step in steps),
         image=sum(map_bytes(job) for step in steps for job in step.jobs if step.tensor or step.op == "input"),
         results=sum(map_bytes(job) for step in steps for job in step.jobs if step.op.startswith("output ")),
-        program=JOB_BYTES * sum(len(step.jobs) for step in steps),
+        program=JOB_READ_BYTES * sum(len(step.jobs) for step in steps),
     )
     graph = here.graph
     return Program(

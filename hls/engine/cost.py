@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from edgekit.errors import EdgekitError
+from edgekit.hls.engine.program import JOB_BYTES
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR
 from edgekit.hls.kernels.base import Cost, Memory
@@ -29,6 +30,11 @@ LUTS_OF_A_TABLE = 256 * 8 // 64 * 2
 """256 bytes that are written and read."""
 CONTROL_LUTS = 1_500
 """Of an array: nine counters and their ends, three addresses, the fields of a job. A folded kernel's control is 200 (hls/kernels)."""
+JOB_BITS = 8 * JOB_BYTES + 12 * 32
+"""Of an array's next job with the extent of its loops, in registers, beside the one that runs."""
+FIFO_LUTS = 2 * (2 * 128 + 80) + 13 * 16 + 5 * 16 + 32
+"""FIFOs to the beat loop: of either array parts of jobs (32 of 128 bits) and rows to fill (4 of 80 bits, a LUT a bit); to what brings the
+image and takes results away, 4 jobs each."""
 MATRIX_ROWS, VECTOR_ROWS = 2_048, 256
 """Rows of each array's weights that a FIFO holds: what it bridges when memory is busy. The vector array's is of LUTs."""
 URAM_WORDS, URAM_BITS = 4_096, 72
@@ -69,7 +75,7 @@ def resources(design: Design) -> Resources:
     weight_registers = 2 * size.products * 8
     return Resources(
         lut=ceil(total.lut) + _memory_luts(size),
-        ff=ceil(total.ff) + weight_registers + 2 * size.lanes * 8,  # a byte behind each table
+        ff=ceil(total.ff) + weight_registers + 2 * size.lanes * 8 + 2 * JOB_BITS,  # a byte behind each table
         bram36=ceil(total.bram36),
         dsp=total.dsp,
         uram=_urams(size) if design.uram else 0,
@@ -105,7 +111,7 @@ def _memory_luts(size: EngineSize) -> int:
     """LUTs that are memory, and have no flip-flops: tables, the vector array's FIFO, and what block RAM leaves of the matrix array's."""
     bits = 8 * size.row_bytes
     fifos = ceil(VECTOR_ROWS / LUT_BITS) * bits + ceil(MATRIX_ROWS / LUT_BITS) * (bits % 36)
-    return 2 * size.lanes * LUTS_OF_A_TABLE + 2 * fifos
+    return 2 * size.lanes * LUTS_OF_A_TABLE + 2 * fifos + FIFO_LUTS
 
 
 def _urams(size: EngineSize) -> int:

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from edgekit.arrays import Array
-from edgekit.hls.engine.program import JOB_BEATS, JOB_BYTES, Job, Kind, MatrixJob, Program, VectorJob, View, passes_of
+from edgekit.hls.engine.program import JOB_BEATS, JOB_BYTES, SPAN_BYTES, Job, Kind, MatrixJob, Program, VectorJob, View, passes_of
 from edgekit.hls.engine.size import GATHERED_WORDS, EngineSize
 
 FIELDS: tuple[tuple[str, int], ...] = (
@@ -149,8 +149,19 @@ def reader_cpp() -> str:
         place += bits // 16
     lines += ["    for (unsigned i = 0; i < 6; i++) {", "        #pragma HLS UNROLL"]
     lines += [f"        job.moved[i] = int(half[{moved} + 2 * i] & 0xFFFF) + half[{moved} + 2 * i + 1] * 65536;", "    }"]
-    lines += ["    return job;", "}", "", "} // namespace nnet", "", "#endif", ""]
+    lines += ["    return job;", "}", "", *_span_cpp(), "} // namespace nnet", "", "#endif", ""]
     return "\n".join(lines)
+
+
+def _span_cpp() -> list[str]:
+    """What brings an array's rows of weights needs of a job: the numbers of 32 bits in its first SPAN_BYTES."""
+    first = [name for name, bits in FIELDS if bits == 32][: SPAN_BYTES // 4]
+    lines = [f"static const unsigned engine_span_bytes = {SPAN_BYTES};", "", "struct engine_span {"]
+    lines += [*(f"    int {name};" for name in first), "};", ""]
+    lines += ["inline engine_span read_engine_span(const short half[engine_span_bytes / 2]) {", "    #pragma HLS INLINE"]
+    lines += ["    engine_span of;"]
+    lines += [f"    of.{name} = int(half[{2 * at}] & 0xFFFF) + half[{2 * at + 1}] * 65536;" for at, name in enumerate(first)]
+    return [*lines, "    return of;", "}", ""]
 
 
 def size_cpp(size: EngineSize) -> str:

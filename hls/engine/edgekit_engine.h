@@ -4,11 +4,19 @@
 // (edgekit.hls.engine) has seen to it that what a job reads is there, and that no bank is read or written twice in a beat.
 // SIZE_T has the engine's constants. A word is `simd` bytes; bank b holds words b * bank_words and on, split over `words` memories,
 // so that `words` neighbouring words are read or written in one beat.
+//
+//     jobs --> read_..._jobs -----> parts of jobs ---+
+//     rows --> read_engine_rows --> rows ------------+--> run_engine --> words --> write_engine_results --> results
+//     image -> read_engine_image -> words -----------+
+//
+// All are processes side by side, with streams between them; each pointer to memory belongs to one of them.
 
 #ifndef EDGEKIT_ENGINE_H_
 #define EDGEKIT_ENGINE_H_
 
 #include "ap_int.h"
+#include "edgekit_engine_control.h"
+#include "edgekit_engine_fetch.h"
 #include "edgekit_engine_job.h"
 #include "edgekit_engine_memory.h"
 #include "edgekit_engine_matrix.h"
@@ -17,38 +25,22 @@
 
 namespace nnet {
 
-// The weight stream's rows, in the order in which the jobs of one array take them.
-//
-// Loops:  Job, Row    the rows of all jobs      initiation interval 1, in bursts: the addresses of a job ascend by one
-template <class SIZE_T>
-void read_engine_rows(const short *jobs, const unsigned job_count, const engine_row<SIZE_T> *rows, hls::stream<engine_row<SIZE_T>> &out) {
-Job:
-    for (unsigned number = 0; number < job_count; number++) {
-        const engine_job job = read_engine_job(jobs + number * engine_job_halves);
-    Row:
-        for (int row = 0; row < job.stream_rows; row++) {
-            #pragma HLS PIPELINE II=1
-            out.write(rows[job.stream_row + row]);
-        }
-    }
-}
-
 // The image as the words that LOAD jobs write, `words` of them a token: of each pixel the bytes that lie under it, 0 outside the image,
 // of one line or of the `kernel_h` lines under a convolution's kernel.
 //
 // Loops:  Place  the bytes of a pixel      Line   the bytes of a line      Token   the row's tokens      with an initiation interval of 1
 template <class SIZE_T>
-void read_engine_image(const short *jobs, const unsigned job_count, const unsigned char *image, hls::stream<engine_token<SIZE_T>> &out) {
+void read_engine_image(hls::stream<engine_lines> &loads, const unsigned job_count, const unsigned char *image, hls::stream<engine_token<SIZE_T>> &out) {
     static unsigned char line[engine_line_max];
     #pragma HLS ARRAY_PARTITION variable=line cyclic factor=64
     static short tap_of[SIZE_T::gathered], byte_of[SIZE_T::gathered]; // of a pixel's bytes: the line, and where in it
     #pragma HLS ARRAY_PARTITION variable=tap_of complete
     #pragma HLS ARRAY_PARTITION variable=byte_of complete
 Job:
-    for (unsigned number = 0; number < job_count; number++) {
-        const engine_job job = read_engine_job(jobs + number * engine_job_halves);
-        if (job.kind != engine_load) {
-            continue;
+    for (unsigned number = 0; number < job_count + 1; number++) {
+        const engine_lines job = loads.read();
+        if (!job.more) {
+            break;
         }
         short tap = 0, byte_of_tap = 0;
     Place:
@@ -102,32 +94,120 @@ Job:
     }
 }
 
+// Words that STORE jobs give, to where they lie in the result.
+//
+// Loops:  Job   those jobs, at most job_count      Token   a job's tokens, of `words` words each, which are written one by one
+template <class SIZE_T>
+void write_engine_results(hls::stream<engine_stored> &stores, const unsigned job_count, hls::stream<engine_token<SIZE_T>> &tokens,
+                          engine_word<SIZE_T> *results) {
+Job:
+    for (unsigned number = 0; number < job_count + 1; number++) {
+        const engine_stored job = stores.read();
+        if (!job.more) {
+            break;
+        }
+        int row = 0, word = 0;
+        const int count = engine_ceil(job.width, int(SIZE_T::words)) * job.rows;
+    Token:
+        for (int token = 0; token < count; token++) {
+            const engine_token<SIZE_T> found = tokens.read();
+        Word:
+            for (unsigned w = 0; w < SIZE_T::words; w++) {
+                #pragma HLS PIPELINE II=1
+                if (word + int(w) < job.width) {
+                    results[job.base + (job.first_row + row) * job.row_words + word + int(w)] = found.word[w];
+                }
+            }
+            word += int(SIZE_T::words);
+            if (word >= job.width) {
+                word = 0;
+                row++;
+            }
+        }
+    }
+}
+
 // The beats of a frame.
 //
 // Loop:   Beat   `beats`      initiation interval 1
 //
+// A beat: each array's control says what is read, written and summed; each memory of a bank is read once; the arrays compute; each is
+// written once. Only counters, and registers that are written from streams, go from one beat to the next.
 // A sum comes back to its memory before it is read again: a pass has at least 10 beats. What an array writes is read by the other one
 // 24 beats later at the earliest, and by itself in a later job.
 template <class SIZE_T>
-void run_engine(const unsigned beats, const short *matrix_jobs, const unsigned matrix_count, const short *vector_jobs,
-                const unsigned vector_count, hls::stream<engine_row<SIZE_T>> &matrix_rows, hls::stream<engine_row<SIZE_T>> &vector_rows,
-                hls::stream<engine_token<SIZE_T>> &image, engine_word<SIZE_T> *results) {
+void run_engine(const unsigned beats, const unsigned matrix_count, const unsigned vector_count, hls::stream<engine_part> &matrix_parts,
+                hls::stream<engine_fill> &matrix_fills, hls::stream<engine_row<SIZE_T>> &matrix_rows, hls::stream<engine_part> &vector_parts,
+                hls::stream<engine_fill> &vector_fills, hls::stream<engine_row<SIZE_T>> &vector_rows, hls::stream<engine_token<SIZE_T>> &image,
+                hls::stream<engine_token<SIZE_T>> &results) {
     static engine_memory<SIZE_T> memory;
     #pragma HLS ARRAY_PARTITION variable=memory.bank complete dim=1
     #pragma HLS ARRAY_PARTITION variable=memory.bank complete dim=2
+    #pragma HLS AGGREGATE variable=memory.bank
     static matrix_array<SIZE_T> matrix;
+    #pragma HLS ARRAY_RESHAPE variable=matrix.sums complete dim=2
+    #pragma HLS ARRAY_PARTITION variable=matrix.weights.now complete dim=0
+    #pragma HLS ARRAY_PARTITION variable=matrix.weights.next complete dim=0
+    #pragma HLS ARRAY_PARTITION variable=matrix.weights.bias complete
+    #pragma HLS ARRAY_PARTITION variable=matrix.weights.code complete
+    #pragma HLS ARRAY_PARTITION variable=matrix.weights.next_bias complete
+    #pragma HLS ARRAY_PARTITION variable=matrix.weights.next_code complete
+    #pragma HLS ARRAY_PARTITION variable=matrix.table.entry complete dim=1
+    #pragma HLS ARRAY_PARTITION variable=matrix.table.entry cyclic factor=SIZE_T::row_bytes dim=2
     static vector_array<SIZE_T> vector;
-    matrix.begin(matrix_jobs, matrix_count);
-    vector.begin(vector_jobs, vector_count);
+    #pragma HLS ARRAY_RESHAPE variable=vector.sums complete dim=2
+    #pragma HLS ARRAY_PARTITION variable=vector.weights.now complete dim=0
+    #pragma HLS ARRAY_PARTITION variable=vector.weights.next complete dim=0
+    #pragma HLS ARRAY_PARTITION variable=vector.weights.bias complete
+    #pragma HLS ARRAY_PARTITION variable=vector.weights.code complete
+    #pragma HLS ARRAY_PARTITION variable=vector.weights.next_bias complete
+    #pragma HLS ARRAY_PARTITION variable=vector.weights.next_code complete
+    #pragma HLS ARRAY_PARTITION variable=vector.partial complete dim=0
+    #pragma HLS ARRAY_PARTITION variable=vector.gate complete
+    #pragma HLS ARRAY_PARTITION variable=vector.table.entry complete dim=1
+    #pragma HLS ARRAY_PARTITION variable=vector.table.entry cyclic factor=SIZE_T::row_bytes dim=2
+    static matrix_control<SIZE_T> matrix_runs;
+    #pragma HLS ARRAY_PARTITION variable=matrix_runs.queue.half complete
+    static vector_control<SIZE_T> vector_runs;
+    #pragma HLS ARRAY_PARTITION variable=vector_runs.queue.half complete
+    matrix_runs.begin(matrix_count, matrix_parts, matrix_fills);
+    vector_runs.begin(vector_count, vector_parts, vector_fills);
 Beat:
     for (unsigned beat = 0; beat < beats; beat++) {
         #pragma HLS PIPELINE II=1
         #pragma HLS DEPENDENCE variable=memory.bank inter false
         #pragma HLS DEPENDENCE variable=matrix.sums inter false
         #pragma HLS DEPENDENCE variable=vector.sums inter false
-        memory.next_beat();
-        matrix.beat(int(beat), memory, matrix_rows);
-        vector.beat(int(beat), memory, vector_rows, image, results);
+        engine_reads<SIZE_T> reads;
+        #pragma HLS ARRAY_PARTITION variable=reads.wanted complete dim=0
+        #pragma HLS ARRAY_PARTITION variable=reads.row complete dim=0
+        #pragma HLS ARRAY_PARTITION variable=reads.found complete dim=0
+        engine_writes<SIZE_T> writes;
+        #pragma HLS ARRAY_PARTITION variable=writes.wanted complete dim=0
+        #pragma HLS ARRAY_PARTITION variable=writes.row complete dim=0
+        #pragma HLS ARRAY_PARTITION variable=writes.byte complete dim=0
+        #pragma HLS ARRAY_PARTITION variable=writes.word complete dim=0
+        memory.ports.next_beat();
+        reads.begin();
+        writes.begin();
+        const matrix_step matrix_does = matrix_runs.next(int(beat), matrix_parts, matrix_fills);
+        const vector_step vector_does = vector_runs.next(int(beat), vector_parts, vector_fills);
+        if (matrix_does.reads) {
+            reads.want(memory, matrix_does.address, 1);
+        }
+        for (unsigned w = 0; w < SIZE_T::words; w++) {
+            #pragma HLS UNROLL
+            if (int(w) < vector_does.x_words) {
+                reads.want(memory, vector_does.x_address + int(w), 0);
+            }
+            if (int(w) < vector_does.y_words) {
+                reads.want(memory, vector_does.y_address + int(w), 0);
+            }
+        }
+        reads.read(memory);
+        matrix.run(matrix_does, matrix_runs.job, reads, memory, writes, matrix_rows);
+        vector.run(vector_does, vector_runs.job, reads, memory, writes, vector_rows, image, results);
+        writes.write(memory);
         EDGEKIT_ENGINE_BEAT(beat, memory);
     }
 }

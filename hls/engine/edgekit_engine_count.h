@@ -14,21 +14,29 @@ struct engine_counts {
 };
 extern engine_counts engine_counted;
 
-template <unsigned BANKS> struct engine_ports {
-    int reader[BANKS], writer[BANKS];
+// Each memory of a bank has one port to read and one to write: two words of it in one beat are one too many, whoever asks.
+template <unsigned BANKS, unsigned WORDS> struct engine_ports {
+    int reader[BANKS], writer[BANKS], read_row[BANKS][WORDS], write_row[BANKS][WORDS];
 
     void next_beat() {
         for (unsigned bank = 0; bank < BANKS; bank++) {
             reader[bank] = writer[bank] = -1;
+            for (unsigned part = 0; part < WORDS; part++) {
+                read_row[bank][part] = write_row[bank][part] = -1;
+            }
         }
     }
-    void read(const unsigned bank, const int array) {
-        engine_counted.bank_twice += reader[bank] >= 0 && reader[bank] != array;
+    void read(const unsigned bank, const unsigned part, const unsigned row, const int array) {
+        int &before = read_row[bank][part];
+        engine_counted.bank_twice += (reader[bank] >= 0 && reader[bank] != array) || (before >= 0 && before != int(row));
         reader[bank] = array;
+        before = int(row);
     }
-    void write(const unsigned bank, const int array) {
-        engine_counted.bank_twice += writer[bank] >= 0 && writer[bank] != array;
+    void write(const unsigned bank, const unsigned part, const unsigned row, const int array) {
+        int &before = write_row[bank][part];
+        engine_counted.bank_twice += (writer[bank] >= 0 && writer[bank] != array) || before >= 0;
         writer[bank] = array;
+        before = int(row);
     }
 };
 // Is called after each beat, with the memory as it is then.
@@ -39,10 +47,10 @@ template <class memory_T> void engine_watch(unsigned beat, const memory_T &memor
 #define EDGEKIT_ENGINE_PASSED_WORDS(SIZE_T) engine_word<SIZE_T> passed[SIZE_T::banks * SIZE_T::bank_words];
 #define EDGEKIT_ENGINE_PASSED(memory, address, word) (memory).passed[address] = (word)
 #else
-template <unsigned BANKS> struct engine_ports {
+template <unsigned BANKS, unsigned WORDS> struct engine_ports {
     void next_beat() {}
-    void read(unsigned, int) {}
-    void write(unsigned, int) {}
+    void read(unsigned, unsigned, unsigned, int) {}
+    void write(unsigned, unsigned, unsigned, int) {}
 };
 #define EDGEKIT_ENGINE_COUNT(what, number)
 #define EDGEKIT_ENGINE_BEAT(beat, memory)

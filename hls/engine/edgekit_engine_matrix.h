@@ -8,14 +8,11 @@
 #ifndef EDGEKIT_ENGINE_MATRIX_H_
 #define EDGEKIT_ENGINE_MATRIX_H_
 
-#include "edgekit_engine_job.h"
+#include "edgekit_engine_control.h"
 #include "edgekit_engine_memory.h"
 #include "hls_stream.h"
 
 namespace nnet {
-
-static const int engine_pass_min = 10; // beats of a pass, so that a sum is back before it is read again
-enum { engine_stream = 0, engine_of_rows = 1, engine_of_columns = 2 };
 
 // Two products that share x in one 25 x 18 multiplier, 17 bits apart; three are added before they are taken apart:
 // 3 * 128 * 128 < 2^16. With x in 0..255 the weights are within +-31, and 3 * 31 * 255 is less.
@@ -53,295 +50,233 @@ template <unsigned LANES, unsigned SIMD> void engine_dot(const int x[SIMD], cons
 #endif
 }
 
-template <class SIZE_T> struct matrix_array {
-    static const unsigned lanes = SIZE_T::lanes, simd = SIZE_T::simd;
-    int sums[SIZE_T::positions][lanes];
-    signed char now[lanes][simd], next[lanes][simd];
-    int bias[lanes], code[lanes], next_bias[lanes], next_code[lanes];
-    engine_lookup<SIZE_T> table;
-    const short *jobs;
-    unsigned job_count, running, filling; // the job that runs or is next; the one whose weights come in
-    engine_job job, fill_job;
-    bool active, fill_open;
-    int group, tap_h, tap_w, word, at, row, col, constant; // where the job is; `at`: the beat of the pass
-    int fill_group, fill_pass, filled;
+// What the array does in a beat. `reads`: whether `address` is read, as x, or as weights of a product of maps (`to_next`).
+struct matrix_step {
+    bool reads, swaps, swaps_constants, sums, first, last, own, to_next, of_rows;
+    engine_take row;
+    int address, number;            // of the sum
+    int out_address, out_words;     // words of the output that there are, from the first on
+    int next_place, next_inside, y_lanes; // of weights of a map: the output or the words, the input, and how many of them count
+};
 
-    void begin(const short *list, const unsigned count) {
-        jobs = list;
-        job_count = count;
-        running = filling = 0;
+template <class SIZE_T> struct matrix_control {
+    engine_job job;
+    engine_loops loops;
+    engine_queue queue;
+    engine_filling<SIZE_T> filling;
+    unsigned running; // the number of the job
+    bool active;
+    int constant, table_row;
+
+    void begin(const unsigned count, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
+        queue.begin(count);
+        filling.begin(count, fills);
         active = false;
-        fetch();
-        open_fill();
+        running = 0;
+    First:
+        for (unsigned part = 0; part < engine_parts; part++) {
+            #pragma HLS PIPELINE II=1
+            EDGEKIT_ENGINE_COUNT(jobs[1], queue.load(parts));
+        }
     }
 
-    void beat(const int now_beat, engine_memory<SIZE_T> &memory, hls::stream<engine_row<SIZE_T>> &rows) {
+    matrix_step next(const int now, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
         #pragma HLS INLINE
-        if (!active && running < job_count && job.start <= now_beat) {
-            EDGEKIT_ENGINE_COUNT(late, job.start != now_beat);
+        matrix_step step;
+        step.reads = step.swaps = step.sums = step.last = step.own = step.to_next = false;
+        step.row.kind = engine_no_row;
+        if (!active && queue.starts(now)) {
+            queue.take(job, loops.of);
+            EDGEKIT_ENGINE_COUNT(late, job.start != now);
             active = true;
-            group = tap_h = tap_w = word = at = row = col = constant = table.row = 0;
+            loops.begin();
+            constant = table_row = 0;
         }
         if (active) {
             EDGEKIT_ENGINE_COUNT(busy[1], 1);
-            if (table.load(job.flags, rows, 1)) {
-                // the job's first beats
+            if ((job.flags & engine_table) && table_row < int(SIZE_T::table_rows)) { // the job's first beats
+                step.row.kind = engine_table_row;
+                step.row.place = table_row++;
             } else if (job.kind == engine_stream) {
-                if (at == 0) {
-                    take_weights();
+                if (loops.at == 0) {
+                    take_weights(step, fills);
                 }
-                position(memory, at);
-                pass_beat(stream_length());
+                position(step, loops.at);
+                end_beat();
             } else {
-                map_beat(memory, rows);
+                map_beat(step, fills);
             }
         }
-        fill(rows);
+        if (step.row.kind == engine_no_row) {
+            step.row = filling.take();
+        }
+        EDGEKIT_ENGINE_COUNT(jobs[1], queue.load(parts));
+        return step;
     }
 
   private:
-    void fetch() {
-        if (running < job_count) {
-            job = read_engine_job(jobs + running * engine_job_halves);
-            EDGEKIT_ENGINE_COUNT(jobs[1], 1);
-        }
-    }
-
-    // The weights of job `filling` may come in if they are of the stream; else it is passed when its last pass runs.
-    void open_fill() {
-        fill_group = fill_pass = filled = 0;
-        fill_open = false;
-        if (filling < job_count) {
-            fill_job = read_engine_job(jobs + filling * engine_job_halves);
-            fill_open = fill_job.kind == engine_stream;
-        }
-    }
-
-    static int groups(const engine_job &one) { return (one.count + int(SIZE_T::words) - 1) / int(SIZE_T::words); }
-
-    static int passes(const engine_job &one) { return one.kernel_h * one.kernel_w * one.x_words; }
-
-    // Rows of a pass: the last group may have fewer words.
-    static int weight_rows(const engine_job &one, const int group) {
-        const int left = one.count - group * int(SIZE_T::words), words = left < int(SIZE_T::words) ? left : int(SIZE_T::words);
-        return (words * int(simd) + int(SIZE_T::row_words) - 1) / int(SIZE_T::row_words);
-    }
-
-    int rows_of_fill() const { return weight_rows(fill_job, fill_group) + (fill_pass == 0 ? int(SIZE_T::constant_rows) : 0); }
-
-    void fill(hls::stream<engine_row<SIZE_T>> &rows) {
-        if (!fill_open || filled == rows_of_fill()) {
-            return;
-        }
-        const engine_row<SIZE_T> one = rows.read();
-        EDGEKIT_ENGINE_COUNT(rows[1], 1);
-        const int place = fill_pass == 0 ? filled - int(SIZE_T::constant_rows) : filled;
-        if (place < 0) {
-            constants(one, filled, next_bias, next_code);
-        } else {
-            for (unsigned w = 0; w < SIZE_T::row_words; w++) {
-                #pragma HLS UNROLL
-                const unsigned lane = unsigned(place) * SIZE_T::row_words + w;
-                for (unsigned s = 0; s < simd && lane < lanes; s++) {
-                    #pragma HLS UNROLL
-                    next[lane][s] = static_cast<signed char>(engine_weight(one, w * simd + s));
-                }
-            }
-        }
-        filled++;
-    }
-
-    static void constants(const engine_row<SIZE_T> &one, const int number, int *biases, int *codes) {
-        for (unsigned c = 0; c < SIZE_T::constants_a_row; c++) {
-            #pragma HLS UNROLL
-            const unsigned lane = unsigned(number) * SIZE_T::constants_a_row + c;
-            if (lane < lanes) {
-                engine_constant(one, c, biases[lane], codes[lane]);
-            }
-        }
-    }
-
-    void take_weights() {
-        EDGEKIT_ENGINE_COUNT(no_weights, !fill_open || filling != running || filled != rows_of_fill());
-        swap();
-        if (fill_pass == 0) {
-            for (unsigned p = 0; p < lanes; p++) {
-                #pragma HLS UNROLL
-                bias[p] = next_bias[p];
-                code[p] = next_code[p];
-            }
-        }
-        filled = 0;
-        if (++fill_pass == passes(fill_job)) {
-            fill_pass = 0;
-            if (++fill_group == groups(fill_job)) {
-                filling++;
-                open_fill();
-            }
-        }
-    }
-
-    void swap() {
-        for (unsigned p = 0; p < lanes; p++) {
-            #pragma HLS UNROLL
-            for (unsigned s = 0; s < simd; s++) {
-                #pragma HLS UNROLL
-                now[p][s] = next[p][s];
-            }
-        }
-    }
-
-    bool first_pass() const { return tap_h == 0 && tap_w == 0 && word == 0; }
-
-    bool last_pass() const { return tap_h + 1 == job.kernel_h && tap_w + 1 == job.kernel_w && word + 1 == job.x_words; }
-
-    int place() const {
-        const int positions = job.rows * job.cols;
-        return positions < engine_pass_min ? engine_pass_min : positions;
-    }
-
-    int stream_length() const {
-        const bool end = last_pass();
-        if (end && group + 1 == groups(job)) {
-            return place();
-        }
-        const int rows = weight_rows(job, end ? group + 1 : group) + (end ? int(SIZE_T::constant_rows) : 0);
-        return rows < place() ? place() : rows;
-    }
-
-    // The beat after this one: of the same pass, or of the next.
-    void pass_beat(const int length) {
-        if (++at < length) {
-            return;
-        }
-        at = row = col = 0;
-        if (++word < job.x_words) {
-            return;
-        }
-        word = 0;
-        if (++tap_w < job.kernel_w) {
-            return;
-        }
-        tap_w = 0;
-        if (++tap_h < job.kernel_h) {
-            return;
-        }
-        tap_h = constant = 0;
-        if (++group == groups(job)) {
+    void end_beat() {
+        #pragma HLS INLINE
+        if (loops.next()) {
             active = false;
             running++;
-            fetch();
         }
     }
 
-    void position(engine_memory<SIZE_T> &memory, const int number) {
-        if (number >= job.rows * job.cols) {
+    void take_weights(matrix_step &step, hls::stream<engine_fill> &fills) {
+        #pragma HLS INLINE
+        EDGEKIT_ENGINE_COUNT(no_weights, !filling.open || filling.job != running || filling.filled != filling.rows());
+        step.swaps = true;
+        step.swaps_constants = filling.pass == 0;
+        filling.taken(fills);
+    }
+
+    void position(matrix_step &step, const int number) {
+        #pragma HLS INLINE
+        if (number >= loops.of.positions) {
             return;
         }
-        const int in_row = (job.first_row + row) * job.stride_h - job.pad_h + tap_h * job.dilation_h;
-        const int in_col = col * job.stride_w - job.pad_w + tap_w * job.dilation_w;
-        int x[simd];
-        if (in_row >= 0 && in_row < job.x_rows && in_col >= 0 && in_col < job.x_cols) {
-            const int slot = engine_slot(in_row, job.x_lift, job.x_ring);
-            const int address = job.x_base + (slot * job.x_cols + in_col) * job.x_pixel + job.x_word + word;
-            const engine_word<SIZE_T> found = memory.read(address, 1);
-            for (unsigned s = 0; s < simd; s++) {
-                #pragma HLS UNROLL
-                x[s] = engine_value(found.byte[s], job.x_signed);
-            }
+        const int in_row = (job.first_row + loops.row) * job.stride_h - job.pad_h + loops.step_h * job.dilation_h;
+        const int in_col = loops.col * job.stride_w - job.pad_w + loops.step_w * job.dilation_w;
+        step.sums = true;
+        step.reads = in_row >= 0 && in_row < job.x_rows && in_col >= 0 && in_col < job.x_cols;
+        step.address = job.x_base + (engine_slot(in_row, job.x_lift, job.x_ring) * job.x_cols + in_col) * job.x_pixel + job.x_word + loops.word;
+        step.number = number;
+        step.first = loops.first_pass() && !(job.flags & engine_own_bias);
+        step.last = loops.last_pass();
+        const int slot = engine_slot(job.first_row + loops.row, job.out_lift, job.out_ring), word = loops.group * int(SIZE_T::words);
+        step.out_address = job.out_base + slot * job.out_row_words + loops.col * job.out_pixel + job.out_word + word;
+        step.out_words = job.count - word;
+        loops.next_position();
+    }
+
+    // A product of two maps: constants of a group, then of each pass the weights out of y, then the positions.
+    void map_beat(matrix_step &step, hls::stream<engine_fill> &fills) {
+        #pragma HLS INLINE
+        const bool own = job.flags & engine_own_bias;
+        const int sets = own ? loops.of.positions : 1;
+        if (loops.first_pass() && loops.at == 0 && constant < sets * int(SIZE_T::constant_rows)) {
+            step.row.kind = engine_direct_row;
+            step.row.place = constant % int(SIZE_T::constant_rows);
+            step.own = own && step.row.place + 1 == int(SIZE_T::constant_rows);
+            step.number = constant / int(SIZE_T::constant_rows);
+            constant++;
+            return;
+        }
+        if (loops.at < int(SIZE_T::lanes)) {
+            weights_of_map(step);
         } else {
-            for (unsigned s = 0; s < simd; s++) {
-                #pragma HLS UNROLL
-                x[s] = 0;
+            if (loops.at == int(SIZE_T::lanes)) {
+                step.swaps = true;
+                step.swaps_constants = false;
+                if (loops.last_pass() && loops.last_group()) { // the next job's weights may come
+                    filling.next_job(fills);
+                }
             }
+            position(step, loops.at - int(SIZE_T::lanes));
         }
-        int sum[lanes];
-        const bool first = first_pass(), own = job.flags & engine_own_bias;
-        for (unsigned p = 0; p < lanes; p++) {
-            #pragma HLS UNROLL
-            sum[p] = first && !own ? bias[p] : sums[number][p];
-        }
-        engine_dot<lanes, simd>(x, now, sum);
-        for (unsigned p = 0; p < lanes; p++) {
-            #pragma HLS UNROLL
-            sums[number][p] = sum[p];
-        }
-        if (last_pass()) {
-            emit(memory, sum);
-        }
-        if (++col == job.cols) {
-            col = 0;
-            row++;
+        const bool group_ends = loops.last_pass();
+        end_beat();
+        if (group_ends && loops.at == 0) {
+            constant = 0;
         }
     }
 
-    void emit(engine_memory<SIZE_T> &memory, const int sum[lanes]) {
-        const int slot = engine_slot(job.first_row + row, job.out_lift, job.out_ring);
-        const int address = job.out_base + slot * job.out_row_words + col * job.out_pixel + job.out_word + group * int(SIZE_T::words);
+    void weights_of_map(matrix_step &step) {
+        #pragma HLS INLINE
+        const int at = loops.at, s_of = at / int(SIZE_T::words), w_of = at % int(SIZE_T::words);
+        step.of_rows = job.kind == engine_of_rows;
+        const int cell = step.of_rows ? job.y_first + loops.group * int(SIZE_T::lanes) + at : loops.word * int(SIZE_T::simd) + s_of;
+        const int column = step.of_rows ? loops.word : loops.group * int(SIZE_T::words) + w_of;
+        step.to_next = true;
+        step.reads = cell < job.y_rows * job.y_cols && (step.of_rows || column < job.count);
+        step.address = job.y_base + cell * job.y_pixel + job.y_word + column;
+        step.next_place = step.of_rows ? at : w_of * int(SIZE_T::simd);
+        step.next_inside = s_of;
+        step.y_lanes = step.of_rows && loops.word + 1 == job.x_words ? job.y_lanes : int(SIZE_T::simd);
+    }
+};
+
+template <class SIZE_T> struct matrix_array {
+    static const unsigned lanes = SIZE_T::lanes, simd = SIZE_T::simd;
+    int sums[SIZE_T::positions][lanes];
+    engine_weights<SIZE_T, SIZE_T::lanes> weights;
+    engine_lookup<SIZE_T> table;
+
+    void run(const matrix_step &step, const engine_job &job, const engine_reads<SIZE_T> &reads, engine_memory<SIZE_T> &memory,
+             engine_writes<SIZE_T> &writes, hls::stream<engine_row<SIZE_T>> &rows) {
+        #pragma HLS INLINE
+        if (step.swaps) {
+            weights.swap(step.swaps_constants);
+        }
+        if (step.row.kind != engine_no_row) {
+            const engine_row<SIZE_T> row = rows.read();
+            EDGEKIT_ENGINE_COUNT(rows[1], 1);
+            if (step.row.kind == engine_table_row) {
+                table.load(step.row.place, row);
+            } else if (step.row.kind == engine_weight_row) {
+                weights.fill(step.row.place, row);
+            } else {
+                weights.constants(step.row.place, row, step.row.kind == engine_direct_row);
+            }
+        }
+        engine_word<SIZE_T> found = engine_zeros<SIZE_T>();
+        if (step.reads) {
+            found = reads.at(step.address);
+        }
+        if (step.to_next) {
+            to_next(step, found);
+        }
+        if (step.sums || step.own) {
+            sum(step, job, found, memory, writes);
+        }
+    }
+
+  private:
+    void to_next(const matrix_step &step, const engine_word<SIZE_T> &found) {
+        #pragma HLS INLINE
+        for (unsigned s = 0; s < simd; s++) {
+            #pragma HLS UNROLL
+            const signed char value = int(s) < step.y_lanes ? static_cast<signed char>(found.byte[s]) : 0;
+            if (step.of_rows) {
+                weights.next[step.next_place][s] = value;
+            } else {
+                weights.next[step.next_place + int(s)][step.next_inside] = value;
+            }
+        }
+    }
+
+    // One read and one write of `sums`; a bias of its own goes there as it is.
+    void sum(const matrix_step &step, const engine_job &job, const engine_word<SIZE_T> &found, engine_memory<SIZE_T> &memory,
+             engine_writes<SIZE_T> &writes) {
+        #pragma HLS INLINE
+        int x[simd], sum[lanes];
+        for (unsigned s = 0; s < simd; s++) {
+            #pragma HLS UNROLL
+            x[s] = engine_value(found.byte[s], job.x_signed);
+        }
+        for (unsigned p = 0; p < lanes; p++) {
+            #pragma HLS UNROLL
+            sum[p] = step.own || step.first ? weights.bias[p] : sums[step.number][p];
+        }
+        if (!step.own) {
+            engine_dot<lanes, simd>(x, weights.now, sum);
+        }
+        for (unsigned p = 0; p < lanes; p++) {
+            #pragma HLS UNROLL
+            sums[step.number][p] = sum[p];
+        }
         for (unsigned w = 0; w < SIZE_T::words; w++) {
             #pragma HLS UNROLL
-            if (group * int(SIZE_T::words) + int(w) < job.count) {
+            if (step.last && int(w) < step.out_words) {
                 engine_word<SIZE_T> out;
                 for (unsigned s = 0; s < simd; s++) {
                     #pragma HLS UNROLL
                     const unsigned p = w * simd + s;
-                    out.byte[s] = static_cast<unsigned char>(engine_requantize(sum[p], code[p], job.low, job.high));
+                    out.byte[s] = static_cast<unsigned char>(engine_requantize(sum[p], weights.code[p], job.low, job.high));
                 }
-                EDGEKIT_ENGINE_PASSED(memory, address + int(w), out);
-                memory.write(address + int(w), table.of(job.flags, out), 1);
-            }
-        }
-    }
-
-    // A product of two maps: constants of a group, then of each pass the weights out of y, then the positions.
-    void map_beat(engine_memory<SIZE_T> &memory, hls::stream<engine_row<SIZE_T>> &rows) {
-        const int sets = job.flags & engine_own_bias ? job.rows * job.cols : 1;
-        if (first_pass() && at == 0 && constant < sets * int(SIZE_T::constant_rows)) {
-            const int inside = constant % int(SIZE_T::constant_rows);
-            constants(rows.read(), inside, bias, code);
-            EDGEKIT_ENGINE_COUNT(rows[1], 1);
-            if ((job.flags & engine_own_bias) && inside + 1 == int(SIZE_T::constant_rows)) {
-                for (unsigned p = 0; p < lanes; p++) {
-                    #pragma HLS UNROLL
-                    sums[constant / int(SIZE_T::constant_rows)][p] = bias[p];
-                }
-            }
-            constant++;
-            return;
-        }
-        if (at < int(lanes)) {
-            weights_of_map(memory);
-        } else {
-            if (at == int(lanes)) {
-                swap();
-                if (last_pass() && group + 1 == groups(job)) {
-                    filling++;
-                    open_fill();
-                }
-            }
-            position(memory, at - int(lanes));
-        }
-        pass_beat(int(lanes) + place());
-    }
-
-    void weights_of_map(engine_memory<SIZE_T> &memory) {
-        const bool of_rows = job.kind == engine_of_rows;
-        const int s_of = at / int(SIZE_T::words), w_of = at % int(SIZE_T::words);
-        const int cell = of_rows ? job.y_first + group * int(lanes) + at : word * int(simd) + s_of;
-        const int column = of_rows ? word : group * int(SIZE_T::words) + w_of;
-        const bool there = cell < job.y_rows * job.y_cols && (of_rows || column < job.count);
-        engine_word<SIZE_T> found;
-        if (there) {
-            found = memory.read(job.y_base + cell * job.y_pixel + job.y_word + column, 1);
-        }
-        for (unsigned s = 0; s < simd; s++) {
-            #pragma HLS UNROLL
-            const bool zero = !there || (of_rows && word + 1 == job.x_words && int(s) >= job.y_lanes);
-            const signed char value = zero ? 0 : static_cast<signed char>(found.byte[s]);
-            if (of_rows) {
-                next[at][s] = value;
-            } else {
-                next[w_of * int(simd) + int(s)][s_of] = value;
+                EDGEKIT_ENGINE_PASSED(memory, step.out_address + int(w), out);
+                writes.want(memory, step.out_address + int(w), table.of(job.flags, w, out), -1, 1);
             }
         }
     }

@@ -16,6 +16,16 @@ template <class SIZE_T> struct engine_word {
     unsigned char byte[SIZE_T::simd];
 };
 
+template <class SIZE_T> engine_word<SIZE_T> engine_zeros() {
+    #pragma HLS INLINE
+    engine_word<SIZE_T> zeros;
+    for (unsigned s = 0; s < SIZE_T::simd; s++) {
+        #pragma HLS UNROLL
+        zeros.byte[s] = 0;
+    }
+    return zeros;
+}
+
 template <class SIZE_T> struct engine_token {
     engine_word<SIZE_T> word[SIZE_T::words];
 };
@@ -72,65 +82,141 @@ inline int engine_slot(const int row, const int lift, const int ring) {
     return lifted >= ring ? lifted - ring : lifted;
 }
 
-// The table of an array's job, a copy a lane, and the row of it that comes next.
+// The table of an array's job: a copy a lane, each written a row a beat, read by a byte.
 template <class SIZE_T> struct engine_lookup {
-    unsigned char entry[SIZE_T::table_rows * SIZE_T::row_bytes];
-    int row;
+    unsigned char entry[SIZE_T::lanes][SIZE_T::table_rows * SIZE_T::row_bytes];
 
-    // Takes a row of the stream in front of the job's first pass, as long as some are missing.
-    bool load(const int flags, hls::stream<engine_row<SIZE_T>> &rows, const int array) {
+    void load(const int row, const engine_row<SIZE_T> &one) {
         #pragma HLS INLINE
-        if (!(flags & engine_table) || row == int(SIZE_T::table_rows)) {
-            return false;
-        }
-        const engine_row<SIZE_T> one = rows.read();
-        EDGEKIT_ENGINE_COUNT(rows[array], 1);
-        for (unsigned byte = 0; byte < SIZE_T::row_bytes; byte++) {
+        for (unsigned lane = 0; lane < SIZE_T::lanes; lane++) {
             #pragma HLS UNROLL
-            entry[unsigned(row) * SIZE_T::row_bytes + byte] = one.byte[byte];
+            for (unsigned byte = 0; byte < SIZE_T::row_bytes; byte++) {
+                #pragma HLS UNROLL
+                entry[lane][unsigned(row) * SIZE_T::row_bytes + byte] = one.byte[byte];
+            }
         }
-        row++;
-        return true;
     }
 
-    // A word of what a job made, by its table if it has one.
-    engine_word<SIZE_T> of(const int flags, const engine_word<SIZE_T> &made) const {
+    // Word number `w` of what a job made, by its table if it has one.
+    engine_word<SIZE_T> of(const int flags, const unsigned w, const engine_word<SIZE_T> &made) const {
         #pragma HLS INLINE
         engine_word<SIZE_T> found = made;
         for (unsigned s = 0; s < SIZE_T::simd && (flags & engine_table); s++) {
             #pragma HLS UNROLL
-            found.byte[s] = entry[made.byte[s]];
+            found.byte[s] = entry[w * SIZE_T::simd + s][made.byte[s]];
         }
         return found;
     }
 };
 
+// A word's memory, and its place there.
+template <class SIZE_T> struct engine_place {
+    unsigned bank, part, row;
+
+    explicit engine_place(const int address) {
+        #pragma HLS INLINE
+        const unsigned inside = unsigned(address) % SIZE_T::bank_words;
+        bank = unsigned(address) / SIZE_T::bank_words;
+        part = inside % SIZE_T::words;
+        row = inside / SIZE_T::words;
+    }
+};
+
+// The map memory. Each of its memories has one port to read and one to write, and is read at one place of the code, and written at one:
+// what both arrays want is collected before.
 template <class SIZE_T> struct engine_memory {
     engine_word<SIZE_T> bank[SIZE_T::banks][SIZE_T::words][SIZE_T::bank_part];
-    engine_ports<SIZE_T::banks> ports;
+    engine_ports<SIZE_T::banks, SIZE_T::words> ports;
     EDGEKIT_ENGINE_PASSED_WORDS(SIZE_T)
+};
 
-    void next_beat() { ports.next_beat(); }
+// What is read in a beat.
+template <class SIZE_T> struct engine_reads {
+    bool wanted[SIZE_T::banks][SIZE_T::words];
+    unsigned row[SIZE_T::banks][SIZE_T::words];
+    engine_word<SIZE_T> found[SIZE_T::banks][SIZE_T::words];
 
-    engine_word<SIZE_T> read(const int address, const int array) {
+    void begin() {
         #pragma HLS INLINE
-        const unsigned number = unsigned(address) / SIZE_T::bank_words, inside = unsigned(address) % SIZE_T::bank_words;
-        ports.read(number, array);
-        return bank[number][inside % SIZE_T::words][inside / SIZE_T::words];
+        for (unsigned b = 0; b < SIZE_T::banks; b++) {
+            #pragma HLS UNROLL
+            for (unsigned w = 0; w < SIZE_T::words; w++) {
+                #pragma HLS UNROLL
+                wanted[b][w] = false;
+            }
+        }
     }
 
-    void write(const int address, const engine_word<SIZE_T> &word, const int array) {
+    void want(engine_memory<SIZE_T> &memory, const int address, const int array) {
         #pragma HLS INLINE
-        const unsigned number = unsigned(address) / SIZE_T::bank_words, inside = unsigned(address) % SIZE_T::bank_words;
-        ports.write(number, array);
-        bank[number][inside % SIZE_T::words][inside / SIZE_T::words] = word;
+        const engine_place<SIZE_T> at(address);
+        memory.ports.read(at.bank, at.part, at.row, array);
+        wanted[at.bank][at.part] = true;
+        row[at.bank][at.part] = at.row;
     }
 
-    void write_byte(const int address, const int place, const unsigned char byte, const int array) {
+    void read(const engine_memory<SIZE_T> &memory) {
         #pragma HLS INLINE
-        const unsigned number = unsigned(address) / SIZE_T::bank_words, inside = unsigned(address) % SIZE_T::bank_words;
-        ports.write(number, array);
-        bank[number][inside % SIZE_T::words][inside / SIZE_T::words].byte[place] = byte;
+        for (unsigned b = 0; b < SIZE_T::banks; b++) {
+            #pragma HLS UNROLL
+            for (unsigned w = 0; w < SIZE_T::words; w++) {
+                #pragma HLS UNROLL
+                if (wanted[b][w]) {
+                    found[b][w] = memory.bank[b][w][row[b][w]];
+                }
+            }
+        }
+    }
+
+    const engine_word<SIZE_T> &at(const int address) const {
+        #pragma HLS INLINE
+        const engine_place<SIZE_T> place(address);
+        return found[place.bank][place.part];
+    }
+};
+
+// What is written in a beat: whole words, or one byte of a word.
+template <class SIZE_T> struct engine_writes {
+    bool wanted[SIZE_T::banks][SIZE_T::words];
+    unsigned row[SIZE_T::banks][SIZE_T::words];
+    int byte[SIZE_T::banks][SIZE_T::words]; // the only one that is written, -1: all are
+    engine_word<SIZE_T> word[SIZE_T::banks][SIZE_T::words];
+
+    void begin() {
+        #pragma HLS INLINE
+        for (unsigned b = 0; b < SIZE_T::banks; b++) {
+            #pragma HLS UNROLL
+            for (unsigned w = 0; w < SIZE_T::words; w++) {
+                #pragma HLS UNROLL
+                wanted[b][w] = false;
+            }
+        }
+    }
+
+    void want(engine_memory<SIZE_T> &memory, const int address, const engine_word<SIZE_T> &content, const int only, const int array) {
+        #pragma HLS INLINE
+        const engine_place<SIZE_T> at(address);
+        memory.ports.write(at.bank, at.part, at.row, array);
+        wanted[at.bank][at.part] = true;
+        row[at.bank][at.part] = at.row;
+        byte[at.bank][at.part] = only;
+        word[at.bank][at.part] = content;
+    }
+
+    void write(engine_memory<SIZE_T> &memory) const {
+        #pragma HLS INLINE
+        for (unsigned b = 0; b < SIZE_T::banks; b++) {
+            #pragma HLS UNROLL
+            for (unsigned w = 0; w < SIZE_T::words; w++) {
+                #pragma HLS UNROLL
+                for (unsigned s = 0; s < SIZE_T::simd && wanted[b][w]; s++) { // byte enables
+                    #pragma HLS UNROLL
+                    if (byte[b][w] < 0 || byte[b][w] == int(s)) {
+                        memory.bank[b][w][row[b][w]].byte[s] = word[b][w].byte[s];
+                    }
+                }
+            }
+        }
     }
 };
 

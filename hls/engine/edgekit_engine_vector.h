@@ -9,401 +9,365 @@
 #ifndef EDGEKIT_ENGINE_VECTOR_H_
 #define EDGEKIT_ENGINE_VECTOR_H_
 
-#include "edgekit_engine_job.h"
-#include "edgekit_engine_matrix.h"
+#include "edgekit_engine_control.h"
 #include "edgekit_engine_memory.h"
 #include "hls_stream.h"
 
 namespace nnet {
 
-enum { engine_depthwise, engine_add, engine_multiply, engine_max, engine_copy, engine_load, engine_store, engine_move };
+// What the array does in a beat, with words of x and y that start at x_address and y_address; x_words, y_words, out_words: how many of them
+// there are, none if at most 0.
+struct vector_step {
+    bool swaps, swaps_constants, gates, sums, inside, first, second, last, partials;
+    engine_take row;
+    int x_address, x_words, y_address, y_words;
+    int number, tap; // of the sum, and of the partial sum that it takes
+    int out_address, out_words;
+    int from_byte, to_byte; // of a MOVE
+};
+
+template <class SIZE_T> struct vector_control {
+    engine_job job;
+    engine_loops loops;
+    engine_queue queue;
+    engine_filling<SIZE_T> filling;
+    unsigned running; // the number of the job
+    bool active;
+    int phase, table_row; // phase: of DEPTHWISE columns until the next output, of MOVE its step
+    int byte_of_step;     // of a MOVE
+
+    void begin(const unsigned count, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
+        queue.begin(count);
+        filling.begin(count, fills);
+        active = false;
+        running = 0;
+    First:
+        for (unsigned part = 0; part < engine_parts; part++) {
+            #pragma HLS PIPELINE II=1
+            EDGEKIT_ENGINE_COUNT(jobs[0], queue.load(parts));
+        }
+    }
+
+    vector_step next(const int now, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
+        #pragma HLS INLINE
+        vector_step step;
+        step.swaps = step.gates = step.sums = step.partials = false;
+        step.row.kind = engine_no_row;
+        step.x_words = step.y_words = step.out_words = 0;
+        if (!active && queue.starts(now)) {
+            queue.take(job, loops.of);
+            EDGEKIT_ENGINE_COUNT(late, job.start != now);
+            active = true;
+            loops.begin();
+            table_row = byte_of_step = 0;
+            begin_row();
+        }
+        if (active) {
+            EDGEKIT_ENGINE_COUNT(busy[0], 1);
+            if ((job.flags & engine_table) && table_row < int(SIZE_T::table_rows)) { // the job's first beats
+                step.row.kind = engine_table_row;
+                step.row.place = table_row++;
+            } else {
+                job_beat(step, fills);
+            }
+        }
+        if (step.row.kind == engine_no_row) {
+            step.row = filling.take();
+        }
+        EDGEKIT_ENGINE_COUNT(jobs[0], queue.load(parts));
+        return step;
+    }
+
+  private:
+    void begin_row() { phase = job.kind == engine_depthwise ? job.taps - 1 : 0; }
+
+    int group_words() const { return job.count - loops.group * int(SIZE_T::words); }
+
+    void job_beat(vector_step &step, hls::stream<engine_fill> &fills) {
+        #pragma HLS INLINE
+        if (loops.at == 0 && job.kind == engine_depthwise) {
+            EDGEKIT_ENGINE_COUNT(no_weights, !filling.open || filling.job != running || filling.filled != filling.rows());
+            step.swaps = true;
+            step.swaps_constants = filling.pass == 0;
+            filling.taken(fills);
+        } else if (loops.at == 0 && loops.last_pass() && loops.last_group()) { // the next job's weights may come
+            filling.next_job(fills);
+        }
+        const bool gate = (job.flags & engine_y_cell) && loops.step_h == 0;
+        if (loops.at < (gate ? 1 : loops.of.positions)) {
+            if (job.kind == engine_depthwise) {
+                depthwise(step);
+            } else if (job.kind == engine_load || job.kind == engine_store) {
+                transfer(step);
+            } else if (job.kind == engine_move) {
+                move(step);
+            } else if (gate) {
+                step.gates = true;
+                step.y_address = job.y_base + loops.group * int(SIZE_T::words);
+                step.y_words = group_words();
+            } else {
+                position(step);
+            }
+        }
+        if (loops.next()) {
+            active = false;
+            running++;
+        }
+        if (loops.at == 0) {
+            begin_row();
+        }
+    }
+
+    // `words` neighbouring words of a pixel, from the group's first on; none outside the map.
+    void read_x(vector_step &step, const int in_row, const int in_col) {
+        #pragma HLS INLINE
+        step.inside = in_row >= 0 && in_row < job.x_rows && in_col >= 0 && in_col < job.x_cols;
+        const int pixel = engine_slot(in_row, job.x_lift, job.x_ring) * job.x_cols + in_col;
+        step.x_address = job.x_base + pixel * job.x_pixel + job.x_word + loops.group * int(SIZE_T::words);
+        step.x_words = step.inside ? group_words() : 0;
+    }
+
+    void write(vector_step &step, const int out_row, const int out_col) {
+        #pragma HLS INLINE
+        const int slot = engine_slot(job.first_h + (job.first_row + out_row) * job.step_h, job.out_lift, job.out_ring);
+        const int pixel = slot * job.out_row_words + (job.first_w + out_col * job.step_w) * job.out_pixel;
+        step.out_address = job.out_base + pixel + job.out_word + loops.group * int(SIZE_T::words);
+        step.out_words = step.last ? group_words() : 0;
+    }
+
+    void depthwise(vector_step &step) {
+        #pragma HLS INLINE
+        const int tap_w = loops.step_w * job.taps;
+        const int in_row = (job.first_row + loops.row) * job.stride_h - job.pad_h + loops.step_h * job.dilation_h;
+        const int in_col = (job.taps == 1 ? loops.col * job.stride_w : loops.col) - job.pad_w + tap_w * job.dilation_w;
+        read_x(step, in_row, in_col);
+        step.partials = true;
+        step.sums = phase == 0; // all columns of a position's pass have been read
+        const int out_col = job.taps == 1 ? loops.col : (loops.col - job.taps + 1) / job.stride_w;
+        step.number = loops.row * job.cols + out_col;
+        step.first = loops.first_pass();
+        step.last = step.sums && loops.last_pass();
+        step.tap = job.taps - 1;
+        write(step, loops.row, out_col);
+        phase = phase > 0 ? phase - 1 : job.taps == 1 ? 0 : job.stride_w - 1;
+        loops.next_position();
+        if (loops.col == 0) {
+            begin_row();
+        }
+    }
+
+    void position(vector_step &step) {
+        #pragma HLS INLINE
+        const bool pair = job.flags & engine_pair, two = job.kind == engine_add || job.kind == engine_multiply;
+        step.sums = true;
+        step.number = loops.row * job.cols + loops.col;
+        step.first = loops.first_pass();
+        step.last = loops.last_pass();
+        step.second = two && (loops.step_h == 1 || pair);
+        step.inside = true;
+        if (step.second && !(job.flags & engine_y_cell)) {
+            const int pixel = engine_slot(job.first_row + loops.row, job.y_lift, job.y_ring) * job.y_cols + loops.col;
+            step.y_address = job.y_base + pixel * job.y_pixel + loops.group * int(SIZE_T::words);
+            step.y_words = group_words();
+        }
+        if (step.y_words <= 0 || pair) {
+            const int tap_h = job.kind == engine_max ? loops.step_h : 0, tap_w = job.kind == engine_max ? loops.step_w : 0;
+            read_x(step, (job.first_row + loops.row) * job.stride_h - job.pad_h + tap_h, loops.col * job.stride_w - job.pad_w + tap_w);
+        }
+        write(step, loops.row, loops.col);
+        loops.next_position();
+    }
+
+    // A row's words one behind the other, `words` of them a beat.
+    void transfer(vector_step &step) {
+        #pragma HLS INLINE
+        const bool load = job.kind == engine_load;
+        const int word = loops.col * int(SIZE_T::words), row = job.first_row + loops.row;
+        if (load) {
+            step.out_address = job.out_base + engine_slot(row, job.out_lift, job.out_ring) * job.out_row_words + word;
+            step.out_words = loops.of.width - word;
+        } else {
+            step.x_address = job.x_base + engine_slot(row, job.x_lift, job.x_ring) * loops.of.width + word;
+            step.x_words = loops.of.width - word;
+        }
+        loops.next_position();
+        EDGEKIT_ENGINE_COUNT(results, loops.col == 0 && !load ? loops.of.width * int(SIZE_T::simd) : 0);
+    }
+
+    // moved: steps, bytes of a step; of x and of the output the first byte of a row and the bytes from a step to the next.
+    void move(vector_step &step) {
+        #pragma HLS INLINE
+        const int x_row = engine_slot(job.first_row + loops.row, job.x_lift, job.x_ring) * job.x_cols * job.x_pixel;
+        const int out_row = engine_slot(job.first_row + loops.row, job.out_lift, job.out_ring) * job.out_row_words;
+        const int from = job.moved[2] + phase * job.moved[3] + byte_of_step, to = job.moved[4] + phase * job.moved[5] + byte_of_step;
+        step.x_address = job.x_base + x_row + from / int(SIZE_T::simd);
+        step.x_words = 1;
+        step.from_byte = from % int(SIZE_T::simd);
+        step.out_address = job.out_base + out_row + to / int(SIZE_T::simd);
+        step.out_words = 1;
+        step.to_byte = to % int(SIZE_T::simd);
+        if (++byte_of_step == job.moved[1]) {
+            byte_of_step = 0;
+            phase++;
+        }
+        loops.next_position();
+        if (loops.col == 0) {
+            phase = 0;
+        }
+    }
+};
 
 template <class SIZE_T> struct vector_array {
     static const unsigned lanes = SIZE_T::lanes, simd = SIZE_T::simd, taps = SIZE_T::taps;
     int sums[SIZE_T::positions][lanes];
-    signed char now[taps][lanes], next[taps][lanes];
-    int bias[lanes], code[lanes], next_bias[lanes], next_code[lanes];
+    engine_weights<SIZE_T, SIZE_T::taps * SIZE_T::words> weights; // of each tap `words` words
     int partial[taps][lanes]; // sums over 1, 2, ... taps that end at the column that was read last
     int gate[lanes];
     engine_lookup<SIZE_T> table;
-    const short *jobs;
-    unsigned job_count, running, filling;
-    engine_job job, fill_job;
-    bool active, fill_open;
-    int group, tap_h, tap_w, at, row, col, phase; // tap_w: the first of the pass; phase: columns until the next output
-    int fill_group, fill_pass, filled;
 
-    void begin(const short *list, const unsigned count) {
-        jobs = list;
-        job_count = count;
-        running = filling = 0;
-        active = false;
-        fetch();
-        open_fill();
-    }
-
-    void beat(const int now_beat, engine_memory<SIZE_T> &memory, hls::stream<engine_row<SIZE_T>> &rows,
-              hls::stream<engine_token<SIZE_T>> &image, engine_word<SIZE_T> *results) {
+    void run(const vector_step &step, const engine_job &job, const engine_reads<SIZE_T> &reads, engine_memory<SIZE_T> &memory,
+             engine_writes<SIZE_T> &writes, hls::stream<engine_row<SIZE_T>> &rows, hls::stream<engine_token<SIZE_T>> &image,
+             hls::stream<engine_token<SIZE_T>> &results) {
         #pragma HLS INLINE
-        if (!active && running < job_count && job.start <= now_beat) {
-            EDGEKIT_ENGINE_COUNT(late, job.start != now_beat);
-            active = true;
-            group = tap_h = tap_w = at = row = col = table.row = 0;
-            phase = job.kind == engine_depthwise ? job.taps - 1 : 0;
+        if (step.swaps) {
+            weights.swap(step.swaps_constants);
         }
-        if (active) {
-            EDGEKIT_ENGINE_COUNT(busy[0], 1);
-            if (table.load(job.flags, rows, 0)) {
-                // the job's first beats
-            } else if (job.kind == engine_depthwise) {
-                depthwise(memory);
+        if (step.row.kind != engine_no_row) {
+            const engine_row<SIZE_T> row = rows.read();
+            EDGEKIT_ENGINE_COUNT(rows[0], 1);
+            if (step.row.kind == engine_table_row) {
+                table.load(step.row.place, row);
+            } else if (step.row.kind == engine_weight_row) {
+                weights.fill(step.row.place, row);
             } else {
-                if (at == 0 && last_pass() && group + 1 == groups(job)) { // the next job's weights may come
-                    filling++;
-                    open_fill();
-                }
-                other(memory, image, results);
+                weights.constants(step.row.place, row, false);
             }
         }
-        fill(rows);
+        if (job.kind == engine_load || job.kind == engine_store || job.kind == engine_move) {
+            transfer(step, job, reads, memory, writes, image, results);
+        } else if (step.sums || step.partials || step.gates) {
+            compute(step, job, reads, memory, writes);
+        }
     }
 
   private:
-    void fetch() {
-        if (running < job_count) {
-            job = read_engine_job(jobs + running * engine_job_halves);
-            EDGEKIT_ENGINE_COUNT(jobs[0], 1);
-        }
-    }
-
-    void open_fill() {
-        fill_group = fill_pass = filled = 0;
-        fill_open = false;
-        if (filling < job_count) {
-            fill_job = read_engine_job(jobs + filling * engine_job_halves);
-            fill_open = fill_job.kind == engine_depthwise;
-        }
-    }
-
-    static bool streams(const engine_job &one) { return one.kind == engine_load || one.kind == engine_store || one.kind == engine_move; }
-
-    static bool takes_two(const engine_job &one) { return one.kind == engine_add || one.kind == engine_multiply; }
-
-    static int groups(const engine_job &one) { return streams(one) ? 1 : (one.count + int(SIZE_T::words) - 1) / int(SIZE_T::words); }
-
-    static int steps(const engine_job &one) { return (one.kernel_w + one.taps - 1) / one.taps; }
-
-    static int weight_rows(const engine_job &one) {
-        return (one.taps * int(SIZE_T::words) + int(SIZE_T::row_words) - 1) / int(SIZE_T::row_words);
-    }
-
-    int rows_of_fill() const { return weight_rows(fill_job) + (fill_pass == 0 ? int(SIZE_T::constant_rows) : 0); }
-
-    void fill(hls::stream<engine_row<SIZE_T>> &rows) {
-        if (!fill_open || filled == rows_of_fill()) {
-            return;
-        }
-        const engine_row<SIZE_T> one = rows.read();
-        EDGEKIT_ENGINE_COUNT(rows[0], 1);
-        const int place = fill_pass == 0 ? filled - int(SIZE_T::constant_rows) : filled;
-        if (place < 0) {
-            for (unsigned c = 0; c < SIZE_T::constants_a_row; c++) {
-                #pragma HLS UNROLL
-                const unsigned lane = unsigned(filled) * SIZE_T::constants_a_row + c;
-                if (lane < lanes) {
-                    engine_constant(one, c, next_bias[lane], next_code[lane]);
-                }
-            }
-        } else {
-            for (unsigned w = 0; w < SIZE_T::row_words; w++) {
-                #pragma HLS UNROLL
-                const unsigned number = unsigned(place) * SIZE_T::row_words + w;
-                for (unsigned s = 0; s < simd && number < taps * SIZE_T::words; s++) {
-                    #pragma HLS UNROLL
-                    next[number / SIZE_T::words][number % SIZE_T::words * simd + s] = static_cast<signed char>(engine_weight(one, w * simd + s));
-                }
-            }
-        }
-        filled++;
-    }
-
-    void take_weights() {
-        EDGEKIT_ENGINE_COUNT(no_weights, !fill_open || filling != running || filled != rows_of_fill());
-        for (unsigned p = 0; p < lanes; p++) {
-            #pragma HLS UNROLL
-            for (unsigned k = 0; k < taps; k++) {
-                #pragma HLS UNROLL
-                now[k][p] = next[k][p];
-            }
-            if (fill_pass == 0) {
-                bias[p] = next_bias[p];
-                code[p] = next_code[p];
-            }
-        }
-        filled = 0;
-        if (++fill_pass == fill_job.kernel_h * steps(fill_job)) {
-            fill_pass = 0;
-            if (++fill_group == groups(fill_job)) {
-                filling++;
-                open_fill();
-            }
-        }
-    }
-
-    bool first_pass() const { return tap_h == 0 && tap_w == 0; }
-
-    bool last_pass() const {
-        if (streams(job)) {
-            return true;
-        }
-        if (takes_two(job)) {
-            return tap_h == 1 || (job.flags & engine_pair);
-        }
-        return tap_h + 1 == job.kernel_h && tap_w + step() >= job.kernel_w;
-    }
-
-    int step() const { return job.kind == engine_depthwise ? job.taps : 1; }
-
-    void pass_beat(const int length) {
-        if (++at < length) {
-            return;
-        }
-        at = row = col = 0;
-        phase = job.taps - 1;
-        if (!last_pass()) {
-            tap_w += step();
-            if (tap_w >= job.kernel_w || takes_two(job)) {
-                tap_w = 0;
-                tap_h++;
-            }
-            return;
-        }
-        tap_h = tap_w = 0;
-        if (++group == groups(job)) {
-            active = false;
-            running++;
-            fetch();
-        }
-    }
-
-    // `words` neighbouring words of a pixel, from the group's first on; zeros outside the map.
-    bool read_x(engine_memory<SIZE_T> &memory, const int in_row, const int in_col, int x[lanes]) {
-        const bool inside = in_row >= 0 && in_row < job.x_rows && in_col >= 0 && in_col < job.x_cols;
-        const int slot = engine_slot(in_row, job.x_lift, job.x_ring);
-        const int first = job.x_base + (slot * job.x_cols + in_col) * job.x_pixel + job.x_word + group * int(SIZE_T::words);
-        read_words(memory, first, inside, job.x_signed, x);
-        return inside;
-    }
-
-    void read_words(engine_memory<SIZE_T> &memory, const int first, const bool inside, const int is_signed, int x[lanes]) {
+    // Words that are read, as they are.
+    static engine_token<SIZE_T> words_at(const engine_reads<SIZE_T> &reads, const int address, const int count) {
+        #pragma HLS INLINE
+        engine_token<SIZE_T> token;
         for (unsigned w = 0; w < SIZE_T::words; w++) {
             #pragma HLS UNROLL
-            const bool there = inside && group * int(SIZE_T::words) + int(w) < job.count;
-            engine_word<SIZE_T> found;
-            if (there) {
-                found = memory.read(first + int(w), 0);
+            token.word[w] = engine_zeros<SIZE_T>();
+            if (int(w) < count) {
+                token.word[w] = reads.at(address + int(w));
             }
+        }
+        return token;
+    }
+
+    static void values_at(const engine_reads<SIZE_T> &reads, const int address, const int count, const int is_signed, int x[lanes]) {
+        #pragma HLS INLINE
+        const engine_token<SIZE_T> token = words_at(reads, address, count);
+        for (unsigned w = 0; w < SIZE_T::words; w++) {
+            #pragma HLS UNROLL
             for (unsigned s = 0; s < simd; s++) {
                 #pragma HLS UNROLL
-                x[w * simd + s] = there ? engine_value(found.byte[s], is_signed) : 0;
+                x[w * simd + s] = engine_value(token.word[w].byte[s], is_signed);
             }
         }
     }
 
-    void emit(engine_memory<SIZE_T> &memory, const int out_row, const int out_col, const int value[lanes]) {
-        const int slot = engine_slot(job.first_h + (job.first_row + out_row) * job.step_h, job.out_lift, job.out_ring);
-        const int address = job.out_base + slot * job.out_row_words + (job.first_w + out_col * job.step_w) * job.out_pixel + job.out_word +
-                            group * int(SIZE_T::words);
+    void transfer(const vector_step &step, const engine_job &job, const engine_reads<SIZE_T> &reads, engine_memory<SIZE_T> &memory,
+                  engine_writes<SIZE_T> &writes, hls::stream<engine_token<SIZE_T>> &image, hls::stream<engine_token<SIZE_T>> &results) {
+        #pragma HLS INLINE
+        engine_token<SIZE_T> token;
+        const bool load = job.kind == engine_load, move = job.kind == engine_move;
+        if (load && step.out_words > 0) {
+            token = image.read();
+            EDGEKIT_ENGINE_COUNT(tokens, 1);
+        } else if (step.x_words > 0) {
+            token = words_at(reads, step.x_address, step.x_words);
+        }
+        if (move && step.out_words > 0) {
+            token.word[0].byte[step.to_byte] = token.word[0].byte[step.from_byte];
+        }
+        if (job.kind == engine_store && step.x_words > 0) {
+            results.write(token);
+        }
         for (unsigned w = 0; w < SIZE_T::words; w++) {
             #pragma HLS UNROLL
-            if (group * int(SIZE_T::words) + int(w) < job.count) {
+            if (int(w) < step.out_words) {
+                writes.want(memory, step.out_address + int(w), token.word[w], move ? step.to_byte : -1, 0);
+            }
+        }
+    }
+
+    void compute(const vector_step &step, const engine_job &job, const engine_reads<SIZE_T> &reads, engine_memory<SIZE_T> &memory,
+                 engine_writes<SIZE_T> &writes) {
+        #pragma HLS INLINE
+        int x[lanes], y[lanes];
+        values_at(reads, step.x_address, step.x_words, job.x_signed, x);
+        values_at(reads, step.y_address, step.y_words, job.y_signed, y);
+        if (step.gates) {
+            for (unsigned p = 0; p < lanes; p++) {
+                #pragma HLS UNROLL
+                gate[p] = y[p];
+            }
+        }
+        if (step.partials) {
+            for (unsigned p = 0; p < lanes; p++) {
+                #pragma HLS UNROLL
+                for (unsigned k = 0; k < taps; k++) { // the taps' products share x, so that two lie in one multiplier
+                    #pragma HLS UNROLL
+                    const unsigned tap = taps - 1 - k, word = tap * SIZE_T::words + p / simd;
+                    partial[tap][p] = (tap > 0 ? partial[tap - 1][p] : 0) + x[p] * weights.now[word][p % simd];
+                }
+            }
+        }
+        if (step.sums) {
+            sum(step, job, x, y, memory, writes);
+        }
+    }
+
+    // One read and one write of `sums`.
+    void sum(const vector_step &step, const engine_job &job, const int x[lanes], const int y[lanes], engine_memory<SIZE_T> &memory,
+             engine_writes<SIZE_T> &writes) {
+        #pragma HLS INLINE
+        const bool pair = job.flags & engine_pair, cell = job.flags & engine_y_cell;
+        const int rounding = job.shift ? 1 << (job.shift - 1) : 0;
+        int value[lanes];
+        for (unsigned p = 0; p < lanes; p++) {
+            #pragma HLS UNROLL
+            const int before = sums[step.number][p];
+            int sum;
+            if (job.kind == engine_depthwise) {
+                sum = (step.first ? weights.bias[p] : before) + partial[step.tap][p];
+                value[p] = engine_requantize(sum, weights.code[p], job.low, job.high);
+            } else if (job.kind == engine_max) {
+                const int most = step.first ? job.low : before;
+                sum = step.inside && x[p] > most ? x[p] : most;
+                value[p] = engine_clamp(sum, job.low, job.high);
+            } else {
+                const int one = step.second && !cell && !pair ? before : x[p], two = cell ? gate[p] : y[p];
+                sum = !step.second ? one : job.kind == engine_add ? one + two : one * two;
+                value[p] = job.kind == engine_copy       ? sum
+                           : job.kind == engine_multiply ? engine_clamp((sum + rounding) >> job.shift, job.low, job.high)
+                                                         : engine_clamp(sum, job.low, job.high);
+            }
+            sums[step.number][p] = sum;
+        }
+        for (unsigned w = 0; w < SIZE_T::words; w++) {
+            #pragma HLS UNROLL
+            if (int(w) < step.out_words) {
                 engine_word<SIZE_T> out;
                 for (unsigned s = 0; s < simd; s++) {
                     #pragma HLS UNROLL
                     out.byte[s] = static_cast<unsigned char>(value[w * simd + s]);
                 }
-                EDGEKIT_ENGINE_PASSED(memory, address + int(w), out);
-                memory.write(address + int(w), table.of(job.flags, out), 0);
+                EDGEKIT_ENGINE_PASSED(memory, step.out_address + int(w), out);
+                writes.want(memory, step.out_address + int(w), table.of(job.flags, w, out), -1, 0);
             }
         }
-    }
-
-    void depthwise(engine_memory<SIZE_T> &memory) {
-        if (at == 0) {
-            take_weights();
-        }
-        const int reads = job.rows * job.walk;
-        if (at < reads) {
-            const int in_row = (job.first_row + row) * job.stride_h - job.pad_h + tap_h * job.dilation_h;
-            const int in_col = (job.taps == 1 ? col * job.stride_w : col) - job.pad_w + tap_w * job.dilation_w;
-            int x[lanes];
-            read_x(memory, in_row, in_col, x);
-            for (unsigned p = 0; p < lanes; p++) {
-                #pragma HLS UNROLL
-                for (unsigned k = 0; k < taps; k++) { // the taps' products share x, so that two lie in one multiplier
-                    #pragma HLS UNROLL
-                    const unsigned tap = taps - 1 - k;
-                    partial[tap][p] = (tap > 0 ? partial[tap - 1][p] : 0) + x[p] * now[tap][p];
-                }
-            }
-            if (phase == 0) {
-                output(memory);
-                phase = job.taps == 1 ? 0 : job.stride_w - 1;
-            } else {
-                phase--;
-            }
-            if (++col == job.walk) {
-                col = 0;
-                phase = job.taps - 1;
-                row++;
-            }
-        }
-        const bool end = last_pass();
-        int length = reads < engine_pass_min ? engine_pass_min : reads;
-        if (!end || group + 1 != groups(job)) {
-            const int rows = weight_rows(job) + (end ? int(SIZE_T::constant_rows) : 0);
-            length = rows < length ? length : rows;
-        }
-        pass_beat(length);
-    }
-
-    // All columns of a position's pass have been read.
-    void output(engine_memory<SIZE_T> &memory) {
-        const int out_col = job.taps == 1 ? col : (col - job.taps + 1) / job.stride_w;
-        const int number = row * job.cols + out_col;
-        const bool first = first_pass(), last = last_pass();
-        int value[lanes];
-        for (unsigned p = 0; p < lanes; p++) {
-            #pragma HLS UNROLL
-            const int sum = (first ? bias[p] : sums[number][p]) + partial[unsigned(job.taps) - 1][p];
-            sums[number][p] = sum;
-            value[p] = engine_requantize(sum, code[p], job.low, job.high);
-        }
-        if (last) {
-            emit(memory, row, out_col, value);
-        }
-    }
-
-    void other(engine_memory<SIZE_T> &memory, hls::stream<engine_token<SIZE_T>> &image, engine_word<SIZE_T> *results) {
-        if (job.kind == engine_load || job.kind == engine_store) {
-            transfer(memory, image, results);
-            return;
-        }
-        if (job.kind == engine_move) {
-            move(memory);
-            return;
-        }
-        const bool cell = (job.flags & engine_y_cell) && tap_h == 0;
-        const int positions = cell ? 1 : job.rows * job.cols;
-        if (cell && at == 0) {
-            read_words(memory, job.y_base + group * int(SIZE_T::words), true, job.y_signed, gate);
-        } else if (at < positions) {
-            position(memory);
-        }
-        pass_beat(positions < engine_pass_min ? engine_pass_min : positions);
-    }
-
-    void position(engine_memory<SIZE_T> &memory) {
-        const int number = row * job.cols + col;
-        const bool pair = job.flags & engine_pair, cell = job.flags & engine_y_cell;
-        const bool second = takes_two(job) && (tap_h == 1 || pair), other = second && !cell;
-        int x[lanes], y[lanes];
-        bool inside = true;
-        if (other) {
-            const int pixel = engine_slot(job.first_row + row, job.y_lift, job.y_ring) * job.y_cols + col;
-            read_words(memory, job.y_base + pixel * job.y_pixel + group * int(SIZE_T::words), true, job.y_signed, y);
-        }
-        if (!other || pair) {
-            const int tap = job.kind == engine_max ? 1 : 0;
-            inside = read_x(memory, (job.first_row + row) * job.stride_h - job.pad_h + tap * tap_h, col * job.stride_w - job.pad_w + tap * tap_w, x);
-        }
-        int value[lanes];
-        const int rounding = job.shift ? 1 << (job.shift - 1) : 0;
-        for (unsigned p = 0; p < lanes; p++) {
-            #pragma HLS UNROLL
-            const int before = sums[number][p];
-            const int one = other && !pair ? before : x[p], two = cell ? gate[p] : y[p];
-            int sum = one;
-            if (job.kind == engine_max) {
-                const int most = first_pass() ? job.low : before;
-                sum = inside && one > most ? one : most;
-            } else if (second) {
-                sum = job.kind == engine_add ? one + two : one * two;
-            }
-            sums[number][p] = sum;
-            value[p] = job.kind == engine_copy       ? sum
-                       : job.kind == engine_multiply ? engine_clamp((sum + rounding) >> job.shift, job.low, job.high)
-                                                     : engine_clamp(sum, job.low, job.high);
-        }
-        if (last_pass()) {
-            emit(memory, row, col, value);
-        }
-        if (++col == job.cols) {
-            col = 0;
-            row++;
-        }
-    }
-
-    // A row's words one behind the other, `words` of them a beat.
-    void transfer(engine_memory<SIZE_T> &memory, hls::stream<engine_token<SIZE_T>> &image, engine_word<SIZE_T> *results) {
-        const int width = job.cols * job.count, tokens = (width + int(SIZE_T::words) - 1) / int(SIZE_T::words);
-        if (row < job.rows) {
-            engine_token<SIZE_T> token;
-            if (job.kind == engine_load) {
-                token = image.read();
-                EDGEKIT_ENGINE_COUNT(tokens, 1);
-            }
-            const bool load = job.kind == engine_load;
-            const int slot = load ? engine_slot(job.first_row + row, job.out_lift, job.out_ring) : engine_slot(job.first_row + row, job.x_lift, job.x_ring);
-            for (unsigned w = 0; w < SIZE_T::words; w++) {
-                #pragma HLS UNROLL
-                const int word = col * int(SIZE_T::words) + int(w);
-                if (word < width && load) {
-                    memory.write(job.out_base + slot * job.out_row_words + word, token.word[w], 0);
-                }
-                if (word < width && !load) {
-                    results[job.out_base + (job.first_row + row) * job.out_row_words + word] = memory.read(job.x_base + slot * width + word, 0);
-                }
-            }
-            if (++col == tokens) {
-                EDGEKIT_ENGINE_COUNT(results, load ? 0 : width * int(simd));
-                col = 0;
-                row++;
-            }
-        }
-        const int beats = job.rows * tokens;
-        if (++at == (beats < engine_pass_min ? engine_pass_min : beats)) {
-            finish();
-        }
-    }
-
-    // moved: steps, bytes of a step; of x and of the output the first byte of a row and the bytes from a step to the next.
-    void move(engine_memory<SIZE_T> &memory) {
-        const int each = job.moved[0] * job.moved[1];
-        if (row < job.rows) {
-            const int x_row = engine_slot(job.first_row + row, job.x_lift, job.x_ring) * job.x_cols * job.x_pixel;
-            const int out_row = engine_slot(job.first_row + row, job.out_lift, job.out_ring) * job.out_row_words;
-            const int from = job.moved[2] + phase * job.moved[3] + col, to = job.moved[4] + phase * job.moved[5] + col;
-            const engine_word<SIZE_T> found = memory.read(job.x_base + x_row + from / int(simd), 0);
-            memory.write_byte(job.out_base + out_row + to / int(simd), to % int(simd), found.byte[from % int(simd)], 0);
-            if (++col == job.moved[1]) {
-                col = 0;
-                if (++phase == job.moved[0]) {
-                    phase = 0;
-                    row++;
-                }
-            }
-        }
-        const int beats = job.rows * each;
-        if (++at == (beats < engine_pass_min ? engine_pass_min : beats)) {
-            finish();
-        }
-    }
-
-    void finish() {
-        active = false;
-        running++;
-        fetch();
     }
 };
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgekit.arrays import Array
 from edgekit.hls.engine.cost import MATRIX_ROWS, VECTOR_ROWS, Design
-from edgekit.hls.engine.program import JOB_BYTES, Program, Step, busy, map_bytes
+from edgekit.hls.engine.program import JOB_READ_BYTES, Program, Step, busy, map_bytes
 from edgekit.hls.engine.size import EngineSize
 from edgekit.targets import Board
 
@@ -129,7 +129,7 @@ def demand(program: Program, matrix: bool) -> Array:
 
 def ddr_bytes(step: Step, program: Program) -> int:
     """Bytes that a step moves between DDR and the chip."""
-    found = step.passes.rows * program.size.row_bytes + JOB_BYTES * len(step.jobs)
+    found = step.passes.rows * program.size.row_bytes + JOB_READ_BYTES * len(step.jobs)
     return found + sum(map_bytes(job) for job in step.jobs)
 
 

@@ -32,6 +32,9 @@ JOB_BEATS = 4
 """From the end of a job to the start of the next one of the same array."""
 JOB_BYTES = 128
 """A job in memory."""
+SPAN_BYTES = 16
+"""Of a job, what is read a second time, by what brings its rows of weights."""
+JOB_READ_BYTES = JOB_BYTES + SPAN_BYTES
 LATENCY = 24
 """From the last beat of a job to the first at which what it wrote can be read, and what it read overwritten."""
 

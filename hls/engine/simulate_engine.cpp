@@ -31,6 +31,12 @@ struct watched {
     int end, base, row_words, ring, first, rows, passed;
 };
 
+// A port to memory brings words of 16 bytes. A job is read once by the arrays, and its beginning by what brings their rows.
+struct memory_word {
+    unsigned char byte[16];
+};
+static const unsigned job_bytes = 2 * nnet::engine_job_halves + nnet::engine_span_bytes;
+
 // Of one array: bytes that have come and were not taken yet, in thousandths, and of those that are on their way.
 struct port {
     long long held, coming, room;
@@ -108,7 +114,7 @@ template <class memory_T> void engine_watch(unsigned beat, const memory_T &memor
     const engine_counts &now = engine_counted;
     unsigned long moved[2];
     for (int array = 0; array < 2; array++) {
-        moved[array] = now.rows[array] * engine_size::row_bytes + now.jobs[array] * engine_job_halves * 2;
+        moved[array] = now.rows[array] * engine_size::row_bytes + now.jobs[array] * job_bytes;
     }
     moved[0] += now.results + static_cast<unsigned long>(double(now.tokens) * token_bytes);
     memory_model.beat(moved);
@@ -146,6 +152,16 @@ template <class value_T> static std::vector<value_T> values(const std::string &n
     return found;
 }
 
+// Puts a file's bytes behind what is in memory, and gives the word at which they start.
+static unsigned put(std::vector<memory_word> &memory, const std::vector<char> &bytes) {
+    const std::size_t first = memory.size();
+    memory.resize(first + (bytes.size() + sizeof(memory_word) - 1) / sizeof(memory_word) + 1);
+    if (!bytes.empty()) {
+        std::memcpy(memory[first].byte, bytes.data(), bytes.size());
+    }
+    return unsigned(first);
+}
+
 int main(int count, char **arguments) {
     if (count != 11) {
         std::fprintf(stderr, "simulate_engine FOLDER BEATS IMAGE_BYTES RESULT_WORDS IMAGES OUTPUTS PORT BOTH MATRIX_FIFO VECTOR_FIFO\n");
@@ -154,28 +170,39 @@ int main(int count, char **arguments) {
     const std::string folder = arguments[1];
     const unsigned beats = unsigned(std::strtoul(arguments[2], nullptr, 10));
     const std::size_t image_bytes = std::strtoul(arguments[3], nullptr, 10), result_words = std::strtoul(arguments[4], nullptr, 10);
-    const std::vector<short> matrix = values<short>(folder + "/matrix.jobs"), vector = values<short>(folder + "/vector.jobs");
-    const std::vector<row_t> rows = values<row_t>(folder + "/rows.bin");
+    const std::vector<char> matrix = content(folder + "/matrix.jobs"), vector = content(folder + "/vector.jobs");
+    std::vector<memory_word> program;
+    const unsigned matrix_first = put(program, matrix), vector_first = put(program, vector), rows_first = put(program, content(folder + "/rows.bin"));
     const std::vector<char> images = content(arguments[5]);
     watch = values<watched>(folder + "/watch.bin");
     outputs.open(arguments[6], std::ios::binary);
     std::vector<word_t> results(result_words);
-    const unsigned matrix_count = unsigned(matrix.size()) / nnet::engine_job_halves, vector_count = unsigned(vector.size()) / nnet::engine_job_halves;
+    const unsigned matrix_count = unsigned(matrix.size()) / nnet::engine_job_halves / 2;
+    const unsigned vector_count = unsigned(vector.size()) / nnet::engine_job_halves / 2;
     for (std::size_t first = 0; first + image_bytes <= images.size(); first += image_bytes) {
         nnet::engine_counted = nnet::engine_counts();
         next_watch = 0;
         memory_model.start(std::atoll(arguments[7]), std::atoll(arguments[8]), std::atoll(arguments[9]), std::atoll(arguments[10]));
         hls::stream<row_t> matrix_rows("matrix_rows"), vector_rows("vector_rows");
-        hls::stream<token_t> image("image");
-        nnet::read_engine_rows<engine_size>(matrix.data(), matrix_count, rows.data(), matrix_rows);
-        nnet::read_engine_rows<engine_size>(vector.data(), vector_count, rows.data(), vector_rows);
-        nnet::read_engine_image<engine_size>(vector.data(), vector_count, reinterpret_cast<const unsigned char *>(images.data()) + first, image);
+        hls::stream<token_t> image("image"), given("given");
+        hls::stream<nnet::engine_part> matrix_parts("matrix_parts"), vector_parts("vector_parts");
+        hls::stream<nnet::engine_fill> matrix_fills("matrix_fills"), vector_fills("vector_fills");
+        hls::stream<nnet::engine_lines> loads("loads");
+        hls::stream<nnet::engine_stored> stores("stores");
+        const unsigned char *pixels = reinterpret_cast<const unsigned char *>(images.data()) + first;
+        nnet::read_matrix_jobs<engine_size>(program.data() + matrix_first, matrix_count, matrix_parts, matrix_fills);
+        nnet::read_vector_jobs<engine_size>(program.data() + vector_first, vector_count, vector_parts, vector_fills, loads, stores);
+        nnet::read_engine_rows<engine_size>(program.data(), matrix_first, matrix_count, rows_first, matrix_rows);
+        nnet::read_engine_rows<engine_size>(program.data(), vector_first, vector_count, rows_first, vector_rows);
+        nnet::read_engine_image<engine_size>(loads, vector_count, pixels, image);
         token_bytes = image.size() ? double(nnet::engine_counted.image) / double(image.size()) : 0;
-        nnet::run_engine<engine_size>(beats, matrix.data(), matrix_count, vector.data(), vector_count, matrix_rows, vector_rows, image, results.data());
+        nnet::run_engine<engine_size>(beats, matrix_count, vector_count, matrix_parts, matrix_fills, matrix_rows, vector_parts, vector_fills,
+                                      vector_rows, image, given);
+        nnet::write_engine_results<engine_size>(stores, vector_count, given, results.data());
         outputs.write(reinterpret_cast<const char *>(results.data()), std::streamsize(results.size() * sizeof(word_t)));
         const nnet::engine_counts &found = nnet::engine_counted;
         std::printf("%lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu\n", found.busy[0], found.busy[1], found.rows[0], found.rows[1], found.image,
-                    found.results, (found.jobs[0] + found.jobs[1]) * nnet::engine_job_halves * 2, memory_model.waits, found.bank_twice, found.late, found.no_weights + matrix_rows.size() + vector_rows.size() + image.size());
+                    found.results, (found.jobs[0] + found.jobs[1]) * job_bytes, memory_model.waits, found.bank_twice, found.late, found.no_weights + matrix_rows.size() + vector_rows.size() + image.size() + given.size());
     }
     return outputs.good() ? 0 : 2;
 }

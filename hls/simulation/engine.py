@@ -31,7 +31,7 @@ from edgekit.tools import GXX, missing_reason, require
 
 SIMULATED_BOARD = "ultra96"
 """Whose engine runs a graph that is in no project of an engine: the integers are the same on every board."""
-KERNEL = ("edgekit_engine.h", "edgekit_engine_memory.h", "edgekit_engine_matrix.h", "edgekit_engine_vector.h", "edgekit_engine_count.h")
+KERNEL = tuple(f"edgekit_engine{part}.h" for part in ("", "_control", "_count", "_fetch", "_matrix", "_memory", "_vector"))
 SIMULATION = "simulate_engine.cpp"
 NATIVE = ("ap_int.h", "ap_fixed.h", "hls_stream.h")
 

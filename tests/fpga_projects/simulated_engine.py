@@ -37,20 +37,21 @@ int main(int, char **argv) {
     for (int i = 0; i < 6; i++) {
         at[i] = memory.data() + std::strtoull(argv[2 + i], nullptr, 10);
     }
-    unsigned number[7];
-    for (int i = 0; i < 7; i++) {
+    unsigned number[10];
+    for (int i = 0; i < 10; i++) {
         number[i] = unsigned(std::strtoul(argv[8 + i], nullptr, 10));
     }
     typedef edgekit::memory_word words;
     const unsigned ended = edgekit_accelerator(
-        (short *)at[0], (words *)at[1], (short *)at[2], (words *)at[3], (unsigned char *)at[4], (nnet::engine_word<engine_size> *)at[5],
-        number[0], number[1], number[2], number[3], number[4], number[5], number[6]);
+        (words *)at[0], (words *)at[1], (words *)at[2], (words *)at[3], (unsigned char *)at[4], (nnet::engine_word<engine_size> *)at[5],
+        number[0], number[1], number[2], number[3], number[4], number[5], number[6], number[7], number[8], number[9]);
     std::ofstream(argv[1], std::ios::binary).write(memory.data(), std::streamsize(memory.size()));
     std::printf("%u", ended);
 }
 """
-POINTERS = ("matrix_jobs", "matrix_rows", "vector_jobs", "vector_rows", "images", "results")
-NUMBERS = ("engine", "beats", "matrix_count", "vector_count", "image_bytes", "result_words", "frames")
+POINTERS = ("matrix_jobs", "matrix_program", "vector_jobs", "vector_program", "images", "results")
+PLACES = ("matrix_at", "vector_at", "rows_at")
+NUMBERS = ("engine", "beats", "matrix_count", "vector_count", *PLACES, "image_bytes", "result_words", "frames")
 
 
 def networks() -> tuple[IntegerGraph, IntegerGraph]:

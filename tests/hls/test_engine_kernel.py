@@ -165,7 +165,22 @@ def test_it_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
 def test_nothing_is_allocated_and_every_loop_has_a_bound(name: str) -> None:
     text = re.sub(r"//.*", "", (ENGINE / name).read_text())
     assert re.findall(r"\b(?:new|delete|malloc|free|while|do|goto|std)\b", text) == []
-    bound = r"(?:\w+ \+ 1 < |\w+ < )(?:SIZE_T::|BANKS\b|SIMD\b|LANES\b|lanes\b|simd\b|taps\b|job\.|job_count\b|beats\b|6\b)"
+    constants = r"SIZE_T::|BANKS\b|WORDS\b|SIMD\b|LANES\b|NUMBER\b|lanes\b|simd\b|taps\b|engine_\w+\b|\d\b"
+    of_words = r"word_halves\b|job_words\b|word_bytes\b|row_bytes\b|span_words\b"
+    of_program = r"job\.|job_count\b|beats\b|steps\b|count\b"  # rows of weights of a job, tokens of one
+    bound = rf"(?:\w+ \+ 1 < |\w+ < )(?:{constants}|{of_words}|{of_program})"
     loops = re.findall(r"for \(\w+ \w+ = [^;]+; (.*?);", text)
     assert len(loops) == text.count("for (")
     assert [loop for loop in loops if not re.match(bound, loop)] == []
+
+
+def test_the_beat_loop_meets_memory_in_streams_alone_and_each_bank_at_one_place() -> None:
+    """An interval of 1 needs it: a pointer to memory, or a second read or write of a bank, is a wait in the loop."""
+    text = re.sub(r"//.*", "", "".join((ENGINE / name).read_text() for name in KERNEL))
+    (parameters,) = re.findall(r"void run_engine\((.*?)\) \{", text, re.DOTALL)
+    assert "*" not in parameters and parameters.count("hls::stream<") == 8
+    assert re.findall(r"bank(\[\w+\]\[\w+\])\[", text.replace("SIZE_T::", "")) == ["[banks][words]", "[b][w]", "[b][w]"]
+    for array in ("matrix", "vector"):
+        code = re.sub(r"//.*", "", (ENGINE / f"edgekit_engine_{array}.h").read_text())
+        assert len(re.findall(r"[^.\w]sums\[step\.number\]\[p\](?! =)", code)) == 1
+        assert len(re.findall(r"[^.\w]sums\[step\.number\]\[p\] =", code)) == 1

@@ -93,14 +93,17 @@ class Engine {
         std::copy(file.begin(), file.end(), buffer_.data());
         control_.write_address(register_matrix_jobs, buffer_.address() + program_.matrix_at);
         control_.write_address(register_vector_jobs, buffer_.address() + program_.vector_at);
-        control_.write_address(register_matrix_rows, buffer_.address() + program_.rows_at);
-        control_.write_address(register_vector_rows, buffer_.address() + program_.rows_at);
+        control_.write_address(register_matrix_program, buffer_.address());
+        control_.write_address(register_vector_program, buffer_.address());
         control_.write_address(register_images, buffer_.address() + images_);
         control_.write_address(register_results, buffer_.address() + results_);
         control_.write(register_engine, program_.engine);
         control_.write(register_beats, program_.beats);
         control_.write(register_matrix_count, program_.matrix_jobs);
         control_.write(register_vector_count, program_.vector_jobs);
+        control_.write(register_matrix_at, program_.matrix_at);
+        control_.write(register_vector_at, program_.vector_at);
+        control_.write(register_rows_at, program_.rows_at);
         control_.write(register_image_bytes, program_.image_bytes);
         control_.write(register_result_words, program_.result_words);
     }
