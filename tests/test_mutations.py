@@ -447,7 +447,23 @@ def test_a_few_mutations(kind: Kind, tmp_path: Path) -> None:
     read_mutations(kind, tmp_path, kind.few)
 
 
+def test_a_text_as_long_as_its_place_says_takes_no_memory(tmp_path: Path) -> None:
+    """A text is kept as its length, the heap in which it lies, and its number there: the first two of one are damaged."""
+    content, path = bytearray(weights_h5()), tmp_path / "long.h5"
+    heap = content.find(b"GCOL").to_bytes(8, "little")
+    place = content.find(heap)
+    assert place > 0
+    content[place - 4 : place + 8] = (3 << 30).to_bytes(4, "little") + (7 << 40).to_bytes(8, "little")
+    path.write_bytes(content)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = peak_bytes()
+    with pytest.raises(EdgekitError, match="is damaged"):
+        read_h5(path)
+    assert peak_bytes() - before < 1 << 28
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_thousand_mutations(kind: Kind, tmp_path: Path) -> None:
     read_mutations(kind, tmp_path, MANY)
