@@ -226,6 +226,8 @@ entry:
   %o = add i32 0, 0
   %row = mul nuw nsw i32 %o, 3
   %at = getelementptr inbounds [6 x [3 x %"struct.pair"]], ptr %kept, i32 0, i32 2, i32 %row, i32 1
+  %bank = getelementptr inbounds [3 x %"struct.pair"], ptr %kept, i32 5
+  %inside = getelementptr inbounds [3 x %"struct.pair"], ptr %bank, i32 0, i32 1, i32 1
   ret void
 }
 """
@@ -233,7 +235,9 @@ entry:
     pointers = Pointers(read_function(module, "stage0"), module.structs)
     found = pointers.of("%at")
     assert (found.array, found.at.factors, found.at.constant) == ("%kept", (), 2)  # %o is known to be no more than its parts, 0
-    assert found.bank is not None and found.bank.constant == 2
+    assert found.bank.constant == 2
+    inside = pointers.of("%inside")
+    assert (inside.bank.constant, inside.at.constant) == (5, 6)
 
 
 def test_memory_is_laid_out_as_the_compiler_does() -> None:

@@ -130,15 +130,16 @@ class Pointers:
         if len(parts) < 3 or not parts[1].startswith("ptr "):
             raise Refused(f"the translator does not know the address '{text}'")
         kind, base = parts[0], self.of(operand(parts[1].removeprefix("ptr ")))
-        indices = [operand(one.split(None, 1)[1]) for one in parts[2:]]
-        at, bank = base.at.plus(self.sum_of(indices[0]), size(kind, self.structs)), base.bank
-        for place, index in enumerate(indices[1:]):
-            _, inner = parts_of(kind, self.structs)
-            if place == 0 and self.arrays.get(base.array) == kind and banks_of(kind):
-                bank = self.sum_of(index)
+        at, bank, whole = base.at, base.bank, self.arrays.get(base.array, "")
+        bank_kind = parts_of(whole, self.structs)[1] if banks_of(whole) else ""
+        for place, text in enumerate(parts[2:]):
+            index = self.sum_of(operand(text.split(None, 1)[1]))
+            if place > 0:
+                _, kind = parts_of(kind, self.structs)
+            if kind == bank_kind:
+                bank = bank.plus(index)
             else:
-                at = at.plus(self.sum_of(index), size(inner, self.structs))
-            kind = inner
+                at = at.plus(index, size(kind, self.structs))
         return Pointer(base.array, at, bank)
 
 
