@@ -33,7 +33,7 @@ WHAT_DOMINATES = (
     "",
     "A kernel a layer does not fit the smaller boards, and block RAM is why: a layer keeps either all its weights on chip or, to read",
     "each weight once a frame, its whole input and output map, and all layers hold theirs at the same time. conv_pw_7 to 11 of",
-    "MobileNetV1 (14 x 14 x 512) take 43 block RAMs each with weights on chip and some 45 with maps held, so DDR does not help them;",
+    "MobileNetV1 (14 x 14 x 512) take some 43 block RAMs each with weights on chip and some 50 with maps held, so DDR does not help them;",
     "only the last layers gain.",
     "MobileNetV2 has twice as many layers, whose control alone takes the LUTs of a ZU3EG. DDR and DSP slices do not limit.",
     "So layers have to share: one engine that runs a block at a time needs the largest layer's memory, not the sum of all.",

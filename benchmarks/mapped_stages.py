@@ -2,6 +2,7 @@
 
 mapped_stages.py draw -o TABLE [--graphs N] [--seed S]     adds stages of drawn graphs in drawn foldings to a table
 mapped_stages.py planned -o TABLE GRAPH.onnx FOLDING.json    adds the stages of a planned network, each kind and size once
+mapped_stages.py project FOLDER                              what all stages of a written project take, whichever edgekit wrote it
 mapped_stages.py fit [TABLE]                                 prints hls/kernels/luts.py, from the stages that are not held out
 mapped_stages.py errors [TABLE]                              how far the estimates are off on the stages that the fit did not see, by kernel
 
@@ -44,10 +45,12 @@ from edgekit.hls.dataflow import dataflow_of
 from edgekit.hls.folding import Folding, WeightPlacement, read_folding
 from edgekit.hls.ops import legal_foldings
 from edgekit.hls.project.project import plan_simulation
-from edgekit.hls.rtl.mapping import map_stages
+from edgekit.hls.rtl.mapping import Mapped, map_stages
+from edgekit.hls.rtl.measured import mapped_stage
 from edgekit.hls.rtl.project import project_rtl
 from edgekit.hls.rtl.translator.verilog import StageRtl
 from edgekit.targets import find_board
+from edgekit.tools import YOSYS, require, version
 
 TABLE = Path(__file__).parent / "mapped_stages.json"
 FAMILY = "xc7"
@@ -176,6 +179,20 @@ def add_rows(path: Path, found: Iterator[Row], rows: list[Row]) -> None:
         print(f"{row['kind']:12} {row['lut']:5} LUT  {row['from']}", file=sys.stderr, flush=True)
 
 
+def project_lines(folder: Path) -> Iterator[str]:
+    """Of each kernel of a project how many stages it is in and what they take together, and of all; readers of weights are left out."""
+    program = version(YOSYS, require(YOSYS))
+    rtl = project_rtl(folder, lambda _: None)
+    found: dict[str, list[Mapped]] = {}
+    for call, stage in zip(rtl.top.calls, rtl.stages, strict=True):
+        if call.kernel != "read_weights":
+            found.setdefault(call.kernel, []).append(mapped_stage(stage, FAMILY, program))
+    yield "| kernel | stages | LUT | FF | DSP | BRAM36 |\n| --- | --- | --- | --- | --- | --- |"
+    for kernel, counts in (*found.items(), ("all", [one for many in found.values() for one in many])):
+        total = sum(counts, Mapped())
+        yield f"| {kernel} | {len(counts)} | {total.lut:,} | {total.ff:,} | {total.dsp} | {total.bram18 / 2:g} |"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     commands = parser.add_subparsers(dest="command", required=True)
@@ -188,6 +205,7 @@ def main() -> int:
     planned.add_argument("-o", "--output", type=Path, required=True)
     planned.add_argument("graph", type=Path)
     planned.add_argument("folding", type=Path)
+    commands.add_parser("project").add_argument("folder", type=Path)
     for name in ("fit", "errors"):
         commands.add_parser(name).add_argument("table", type=Path, nargs="?", default=TABLE)
     options = parser.parse_args()
@@ -201,6 +219,10 @@ def main() -> int:
             for one in errors(rows, what):
                 print(f"| {one.kind} | {one.stages} | {one.estimated:,.0f} | {one.mapped:,.0f} | {one.median:.0%} | {one.worst:.0%} |")
             print()
+        return 0
+    if options.command == "project":
+        for line in project_lines(options.folder):
+            print(line, flush=True)
         return 0
     rows = read_table(options.output)
     known = {key_of(row) for row in rows}

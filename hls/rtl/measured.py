@@ -81,7 +81,7 @@ def measure(project: Mapping[str, bytes], graph: IntegerGraph, plan: FoldingPlan
     mapped: dict[str, list[tuple[Mapped, Cost]]] = {}
     for place, (stage, made) in enumerate(zip(stages, rtl.stages, strict=True)):
         note(f"mapping stage {place + 1} of {len(stages)} with Yosys: {stage.name}")
-        mapped.setdefault(owner.get(stage.op, graph.input), []).append((_mapped(made, family, program), stage_cost(stage)))
+        mapped.setdefault(owner.get(stage.op, graph.input), []).append((mapped_stage(made, family, program), stage_cost(stage)))
     order = [name for name in dict.fromkeys((graph.input, *(op.name for op in graph.ops))) if name in mapped]
     layers = tuple(_layer(name, mapped[name]) for name in order)
     return Measured(program=program, family=family, layers=layers, total=_layer("", [one for found in mapped.values() for one in found]))
@@ -94,8 +94,8 @@ def _layer(name: str, found: list[tuple[Mapped, Cost]]) -> MappedLayer:
     return MappedLayer(name=name, stages=len(found), **numbers, bram36=total.bram18 / 2, estimated=estimated)
 
 
-def _mapped(stage: StageRtl, family: str, program: str) -> Mapped:
-    """From the cache, if this circuit was mapped before by this program, whatever its streams' numbers."""
+def mapped_stage(stage: StageRtl, family: str, program: str) -> Mapped:
+    """From the cache, if this circuit was mapped before by `program`, Yosys with its version, whatever its streams' numbers."""
     text = stage.verilog.replace(stage.name, "stage")
     for place, stream in enumerate((*stage.inputs, *stage.outputs)):
         text = re.sub(rf"\b((?:use_)?(?:in|out)){stream}(_\w+)?\b", rf"\g<1>_{place}\g<2>", text)

@@ -82,6 +82,11 @@ extern "C" void stage0() {
 }
 """
 """A job of the matrix array with its control taken away: the weights of a pass, then its positions."""
+PARTS = """
+namespace nnet { struct engine_part; }
+namespace hls { template <> struct stream<nnet::engine_part> { nnet::engine_part read(); }; }
+"""
+"""The parts of jobs come by streams that nothing here reads."""
 
 
 def matrix_stage(size: EngineSize, is_signed: bool, folder: Path) -> StageRtl:
@@ -90,7 +95,7 @@ def matrix_stage(size: EngineSize, is_signed: bool, folder: Path) -> StageRtl:
         (folder / file.name).write_text(file.read_text())
     for name, content in kernel_sources(size).items():
         (folder / name).write_text(for_clang(content.decode()))
-    headers = '#include "edgekit_engine_size.h"\n#include "edgekit_engine_matrix.h"\ntypedef engine_size SIZE;'
+    headers = PARTS + '#include "edgekit_engine_size.h"\n#include "edgekit_engine_matrix.h"\ntypedef engine_size SIZE;'
     numbers = f"enum {{ passes = {PASSES}, weight_rows = {size.group_rows(size.words)}, is_signed = {int(is_signed)} }};"
     (folder / "stages.cpp").write_text("\n".join([TOKEN, headers, numbers, MATRIX]))
     shapes = {0: StreamShape(size.simd, 8, False), 1: StreamShape(size.row_bytes, 8, False), 2: StreamShape(size.lanes, 8, True)}
