@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -27,6 +26,7 @@ from typing import Any
 from imagenet import main as measure_photographs
 
 from edgekit.jobs.dataset import load_dataset
+from edgekit.spread.tasks import Task, results_of, workers_at
 
 COLUMNS = ("float", "images", "none", "qfx", "2-hot", "8 bits")
 SEEDS = 3
@@ -66,19 +66,23 @@ def main() -> None:
     parser.add_argument("--network", action="append", choices=[one.network for one in MEMBERS], help="only this one; may be repeated")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many, from 0 on (default {SEEDS})")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"the file of JSON lines (default {RESULTS})")
+    parser.add_argument("--workers", default="1", help="local, a number of processes, ray, or ray://host:port (default 1)")
     options = parser.parse_args()
     options.results.parent.mkdir(parents=True, exist_ok=True)
     members = [member for member in MEMBERS if not options.network or member.network in options.network]
-    jobs = [(member, seed, options.results) for seed in range(options.seeds) for member in members]
-    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:  # TensorFlow keeps a gigabyte and more of every network
-        pool.starmap(measure, jobs, chunksize=1)
+    jobs = [(member, seed, options.results.absolute()) for seed in range(options.seeds) for member in members]
+    tasks = [Task(f"{member.network}, seed {seed}", measure, (member, seed, results)) for member, seed, results in jobs]
+    with workers_at(options.workers, tasks_each=1) as workers:  # TensorFlow keeps a gigabyte and more of every network
+        for done in results_of(workers, tasks):
+            print(f"{done.task.key}: done", file=sys.stderr, flush=True)
     found = table(read(options.results))
     DOCUMENT.write_text(HEAD.read_text(encoding="utf-8") + found, encoding="utf-8")
     print(found)
 
 
-def measure(member: Member, seed: int, results: Path) -> None:
-    """Adds the columns that `results` lacks of this member and seed."""
+def measure(job: tuple[Member, int, Path]) -> None:
+    """Adds the columns that the file of results lacks of a member and seed: a line in one write, which others do not interrupt."""
+    member, seed, results = job
     known = {row["column"] for row in read(results) if (row["network"], row["seed"]) == (member.network, seed)}
     if known == set(COLUMNS):
         return

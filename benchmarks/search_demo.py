@@ -74,11 +74,11 @@ def search_board(workers: str, folder: Path) -> Found:
         data="digits",
         board=BOARD_NAME,
         fps=best * SPEED,
-        trials=10,
+        trials=6,
         finalists=1,
-        supernet_epochs=3,
-        epochs=8,
-        qfx_epochs=3,
+        supernet_epochs=2,
+        epochs=6,
+        qfx_epochs=2,
         workers=workers,
     )
     return search_networks(space, options, output=folder / "search-board", note=told)

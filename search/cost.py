@@ -9,7 +9,10 @@ from typing import Protocol
 
 from edgekit.bench.graphs import graph_timer
 from edgekit.errors import EdgekitError
+from edgekit.fpga_projects.engine_plan import plan_engine
+from edgekit.graph import IntegerGraph
 from edgekit.hls import DoesNotFit, plan_foldings
+from edgekit.jobs.hls_form import ENGINE, LAYERS
 from edgekit.keras_models import Precisions
 from edgekit.keras_models.zoo.network import Request, count_request, make_request
 from edgekit.keras_models.zoo.table import network_of
@@ -48,7 +51,7 @@ class CostModel(Protocol):
     @property
     def device(self) -> str | None: ...
 
-    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None) -> Cost: ...
+    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None, form: str = LAYERS) -> Cost: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class PredictedLatency:
     unit: str = MS
     device: str | None = None
 
-    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None) -> Cost:
+    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None, form: str = LAYERS) -> Cost:
         value = load_table(self.table).predicted(graph_of(request, precisions))
         return Cost(value, MS, PREDICTED, _excess(value, self.limit))
 
@@ -78,7 +81,7 @@ class MeasuredLatency:
     def device(self) -> str | None:
         return self.on
 
-    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None) -> Cost:
+    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None, form: str = LAYERS) -> Cost:
         graph = graph_of(request, precisions)
         with graph_timer(self.on, find_device(self.target)) as (_, timer):
             value = min(min(timer(graph)) for _ in range(ROUNDS))
@@ -87,14 +90,16 @@ class MeasuredLatency:
 
 @dataclass(frozen=True)
 class PlannedFrames:
-    """By the planner, of a kernel a layer. `fps`: the least frames a second."""
+    """By the planner, of a kernel a layer or of the board's engine. `fps`: the least frames a second."""
 
     board: str
     fps: float | None = None
     unit: str = FPS
     device: str | None = None
 
-    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None) -> Cost:
+    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None, form: str = LAYERS) -> Cost:
+        if form == ENGINE:
+            return self._of_engine(graph_of(request, precisions), clock_mhz)
         board = at_clock(find_board(self.board), clock_mhz)
         try:
             found, fits = plan_foldings(graph_of(request, precisions), board).estimates, True
@@ -105,6 +110,16 @@ class PlannedFrames:
         over = max(found.share[name] / found.planned_share[name] - 1 for name in ("lut", "ff", "bram36", "dsp"))
         return Cost(found.fps, FPS, PLANNED, missed if fits else max(missed, over, 1e-6), facts)
 
+    def _of_engine(self, graph: IntegerGraph, clock_mhz: float | None) -> Cost:
+        """A network that the engine cannot run makes no frames."""
+        try:
+            plan = plan_engine(graph, find_board(self.board), clock_mhz)
+        except EdgekitError:
+            return Cost(0.0, FPS, PLANNED, 1.0)
+        takes, fps = plan.takes, plan.estimate.fps
+        facts = {"lut": takes.lut, "ff": takes.ff, "bram36": takes.bram36, "dsp": takes.dsp, "clock_mhz": plan.estimate.clock_mhz}
+        return Cost(fps, FPS, PLANNED, 0.0 if self.fps is None else 1 - fps / self.fps, facts)
+
 
 @dataclass(frozen=True)
 class CountedMacs:
@@ -114,7 +129,7 @@ class CountedMacs:
     unit: str = MACS
     device: str | None = None
 
-    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None) -> Cost:
+    def cost(self, request: Request, precisions: Precisions | None, clock_mhz: float | None, form: str = LAYERS) -> Cost:
         value = float(count_request(request).macs)
         return Cost(value, MACS, COUNTED, _excess(value, self.limit))
 
@@ -122,7 +137,7 @@ class CountedMacs:
 def cost_of(model: CostModel, point: Point, classes: int) -> Cost:
     """The cost of a point. One whose maps no kernel fits costs more than any limit."""
     request = make_request(network_of(point.table), classes=classes)
-    return model.cost(request, precisions_of(point), point.clock_mhz)
+    return model.cost(request, precisions_of(point), point.clock_mhz, point.form)
 
 
 def better(unit: str, left: float, right: float) -> bool:

@@ -63,6 +63,7 @@ class TrainingTask:
     size: int
     precisions: Path | None
     clock_mhz: float | None
+    form: str
     data: str
     epochs: int
     qfx_epochs: int
@@ -126,7 +127,7 @@ def train_network(task: TrainingTask) -> TrainedNetwork:
     if task.target is not None:
         export_model(done, target=task.target, output=bundle)
     elif task.board is not None:
-        write_hls_project(done, board=task.board, clock_mhz=task.clock_mhz, output=bundle)
+        write_hls_project(done, board=task.board, form=task.form, clock_mhz=task.clock_mhz, output=bundle)
     return TrainedNetwork(float(float_file.read_text()), float(accuracy_file.read_text()), exact, bundle)
 
 

@@ -20,6 +20,7 @@ from edgekit.bundle import open_bundle
 from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError, UnknownName
 from edgekit.graph import IntegerGraph
+from edgekit.jobs.hls_form import LAYERS
 from edgekit.keras_models import find_network
 from edgekit.keras_models.zoo.network import Request, make_request
 from edgekit.keras_models.zoo.table import network_of
@@ -35,7 +36,7 @@ from edgekit.search.results import COSTS, COUNT_MACS, MEASURE, Finalist, Found, 
 from edgekit.search.space import Choice, Point, Space, point_of, precisions_json, precisions_of, random_choice
 from edgekit.search.supernet import SupernetOptions, save_weights, train_supernet
 from edgekit.search.trials import RANDOM, SAMPLERS, Trial, Trials, front, hypervolume, run_trials
-from edgekit.spread.tasks import Task, Workers, spread, workers_at
+from edgekit.spread.tasks import Task, Workers, results_of, workers_at
 from edgekit.targets import find_board, find_device
 from edgekit.verify import verify
 
@@ -223,6 +224,7 @@ def _jobs(space: Space, best: Sequence[Trial], options: SearchOptions, state: Pa
                 size=point.table.size,
                 precisions=folder / BITS if bits else None,
                 clock_mhz=point.clock_mhz,
+                form=point.form,
                 seed=seed,
                 folder=folder / f"seed{seed}",
                 target=options.target,
@@ -237,6 +239,7 @@ def _jobs(space: Space, best: Sequence[Trial], options: SearchOptions, state: Pa
                 size=member.size,
                 precisions=None,
                 clock_mhz=None,
+                form=LAYERS,
                 seed=seed,
                 folder=state / "networks" / member.name / f"seed{seed}",
                 target=options.target,
@@ -250,21 +253,12 @@ def _train(
     space: Space, best: Sequence[Trial], options: SearchOptions, state: Path, workers: Workers, note: Note
 ) -> dict[tuple[str, int], TrainedNetwork]:
     wanted = {(name, seed): task for name, seed, task in _jobs(space, best, options, state)}
+    keys = {f"{name} {seed}": (name, seed) for name, seed in wanted}
     made: dict[tuple[str, int], TrainedNetwork] = {}
-    while len(made) < len(wanted):
-        tasks = [Task(f"{name} {seed}", train_network, task) for (name, seed), task in wanted.items() if (name, seed) not in made]
-        keys = {f"{name} {seed}": (name, seed) for name, seed in wanted}
-        lost = 0
-        for done in spread(workers, tasks):
-            note(f"training: {len(made) + 1} of {len(wanted)} networks")
-            if done.error is not None:
-                raise EdgekitError(f"training {done.task.key}: {done.error}")
-            if done.lost:
-                lost += 1  # it goes on from its checkpoint
-            else:
-                made[keys[done.task.key]] = done.value
-        if lost and lost == len(tasks):
-            raise EdgekitError("every worker that trained a network died; is there too little memory for so many? Use fewer --workers")
+    # One whose worker died goes on from its checkpoint.
+    for done in results_of(workers, [Task(key, train_network, wanted[pair]) for key, pair in keys.items()]):
+        made[keys[done.task.key]] = done.value
+        note(f"training: {len(made)} of {len(wanted)} networks")
     return made
 
 

@@ -3,7 +3,7 @@
 Everywhere in the file a list holds the choices, and a value that is no list is settled. Stages are MnasNet's, as in
 edgekit.keras_models.zoo.table; besides what a table says of one, `weight_bits` and `k_hot` are those of all its layers. `families` are
 networks of the zoo by name, with the widths and sizes that are to be compared: there are few, so all of them are trained and measured.
-`board` has the clocks to plan for.
+`board` has the clocks, and the forms (a kernel a layer, or one engine), to plan for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError
 from edgekit.files import read_json_object
+from edgekit.jobs.hls_form import FORMS, LAYERS
 from edgekit.keras_models import Precisions, WeightPrecision, find_network
 from edgekit.keras_models.qfx.precision import BITS_MAX, BITS_MIN, SIX_BITS
 from edgekit.keras_models.zoo.network import SIZE_MAX, SIZE_MIN, make_request
@@ -90,17 +91,19 @@ class Space:
 
 @dataclass(frozen=True)
 class Point:
-    """A network of the space. `precisions`: of the weights of each stage. `clock_mhz`: the board's own where it is None."""
+    """A network of the space. `precisions`: of the weights of each stage. `clock_mhz`: the board's, or its engine's, own where it is None.
+    `form`: what `edgekit hls --form` takes."""
 
     table: Table
     precisions: tuple[WeightPrecision, ...]
     clock_mhz: float | None = None
+    form: str = LAYERS
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits, equal for points that are the same network, exact form and clock, whatever it is called."""
+        """Twelve hexadecimal digits, equal for points that are the same network, bits, clock and form, whatever it is called."""
         text = table_json(replace(self.table, name="point"))
-        return digest_of(f"{text}{precisions_json(self)}{self.clock_mhz}".encode())[:12]
+        return digest_of(f"{text}{precisions_json(self)}{self.clock_mhz}{'' if self.form == LAYERS else self.form}".encode())[:12]
 
 
 def read_space(path: Path) -> Space:
@@ -140,7 +143,7 @@ def point_of(space: Space, chosen: Chosen) -> Point:
         activation=ACTIVATIONS[str(full.get("activation", "relu6"))],
     )
     clock = full.get("board.clock_mhz")
-    point = Point(table, tuple(precisions), None if clock is None else float(clock))
+    point = Point(table, tuple(precisions), None if clock is None else float(clock), str(full.get("board.form", LAYERS)))
     return replace(point, table=replace(table, name=f"point-{point.digest}"))
 
 
@@ -217,7 +220,7 @@ def _parse(found: Mapping[str, Any]) -> Space:
             "stride": lambda where, value: one_of(where, value, STRIDES),
         },
         "head": {"filters": lambda where, value: whole(where, value, 0, FILTERS_MAX)},
-        "board": {"clock_mhz": _clock},
+        "board": {"clock_mhz": _clock, "form": lambda where, value: one_of(where, value, FORMS)},
     }
     for name, keys in readers.items():
         if name in found:

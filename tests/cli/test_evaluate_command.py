@@ -14,8 +14,11 @@ import pytest
 from processes import edgekit
 
 from edgekit.cli.main import main
-from edgekit.jobs import ModelRequest, export_model, load_source
+from edgekit.jobs import ModelRequest, export_model, load_source, spread_out
+from edgekit.jobs.evaluate import Seen, evaluate_models
+from edgekit.jobs.spread_out import evaluate_spread
 from edgekit.plan import write_file
+from edgekit.spread.tasks import Done, Task
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 
@@ -52,6 +55,46 @@ def test_side_by_side(folder: Path) -> None:
     assert found["images"] == 60 and all(row["values"] == 600 for row in rows)
     assert rows[1]["top1"] == rows[2]["top1"] and "alone.tflite" in found["warnings"][0], "the same file; its preprocessing was assumed"
     assert all(0 <= row["top1"] <= row["top5"] <= 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_spread_over_workers_it_says_the_same(folder: Path) -> None:
+    words = ("evaluate", "net.keras", "bundle", "bundle/model.onnx", "--data", "digits", "--limit", "20", "--json")
+    alone, spread = (edgekit(folder, *words, *more) for more in ((), ("--workers", "2")))
+    assert spread.returncode == 0, spread.stderr
+    assert json.loads(spread.stdout) == json.loads(alone.stdout)
+    refused = edgekit(folder, "evaluate", "net.keras", "none.keras", "--data", "digits", "--workers", "2")
+    assert refused.returncode == 2 and "none.keras" in refused.stderr
+    verified = edgekit(folder, "verify", "bundle", "bundle", "--executor", "onnxruntime", "--inputs", "4", "--workers", "2", "--json")
+    found = json.loads(verified.stdout)
+    assert verified.returncode == 0 and found["passed"] and [one["passed"] for one in found["folders"]] == [True, True]
+
+
+def test_outputs_that_should_be_equal_are_counted_where_workers_saw_them_differ(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of this process, one of which gives another digest of the outputs: the two models are then evaluated together."""
+    monkeypatch.chdir(folder)
+    given: list[tuple[str, ...]] = []
+
+    class Here:
+        count = 1
+
+        def start(self, task: Task) -> None:
+            evaluation, seen = task.function(task.argument)
+            wrong = [Seen(one.graph, f"other {task.key}") for one in seen]
+            self.done = Done(task, value=(evaluation, seen if task.key == "0" else wrong))
+
+        def wait(self) -> Done:
+            return self.done
+
+    def together(models: list[str], **options: object) -> object:
+        given.append(tuple(models))
+        return evaluate_models(models, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(spread_out, "evaluate_models", together)
+    options = {"data": "digits", "limit": 8, "executors": ["reference"], "on": "local", "preprocessing": None, "channel_order": "rgb"}
+    found = evaluate_spread(["bundle", "bundle/model.onnx"], {**options, "labels": None, "size": None}, Here())
+    assert [row.differing for row in found.rows] == [None, 0]
+    assert given == [("bundle",), ("bundle/model.onnx",), ("bundle", "bundle/model.onnx")]
 
 
 def test_the_table_says_whether_exact_copies_are_equal(folder: Path) -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from edgekit.errors import EdgekitError
+from edgekit.fpga_projects.engine_plan import plan_engine
 from edgekit.graph import IntegerGraph
+from edgekit.jobs.hls_form import FORMS
 from edgekit.keras_models import Precisions, WeightPrecision, build_model, freeze, quantize
 from edgekit.keras_models.qfx.precision import read_precisions
 from edgekit.keras_models.zoo.network import make_request
 from edgekit.keras_models.zoo.table import BlockOp, Stage, Table, network_of
 from edgekit.keras_models.zoo.table_file import table_json
+from edgekit.search.cost import PlannedFrames, cost_of
 from edgekit.search.graph_layers import graph_of
 from edgekit.search.space import (
     BOARD,
@@ -31,6 +34,7 @@ from edgekit.search.space import (
     random_choice,
     read_space,
 )
+from edgekit.targets import find_board
 
 SPACE: dict[str, Any] = {
     "schema": "edgekit-space/1",
@@ -41,7 +45,7 @@ SPACE: dict[str, Any] = {
         {"filters": [16, 24], "squeeze_excite": [False, True], "weight_bits": [3, 6], "k_hot": [None, 1, 2]},
     ],
     "head": {"filters": [0, 64]},
-    "board": {"clock_mhz": [100, 125.0]},
+    "board": {"clock_mhz": [100, 125.0], "form": ["layers", "engine"]},
     "families": {"mobilenet_v2": {"alpha": [0.35, 0.5], "size": 32}},
 }
 
@@ -56,7 +60,7 @@ def space_in(folder: Path, change: Callable[[dict[str, Any]], object] = lambda _
 
 def test_lists_are_choices_and_values_are_settled(tmp_path: Path) -> None:
     space = read_space(space_in(tmp_path))
-    assert space.points == 2 * 3 * 2 * 3 * 2 * 2 * 2 * 3 * 2 * 2
+    assert space.points == 2 * 3 * 2 * 3 * 2 * 2 * 2 * 3 * 2 * 2 * 2
     assert space.choices["stages[1].k_hot"] == (None, 1, 2) and "stem.filters" not in space.open_names
     assert space.members == (Member("mobilenet_v2", 0.35, 32), Member("mobilenet_v2", 0.5, 32))
 
@@ -64,8 +68,8 @@ def test_lists_are_choices_and_values_are_settled(tmp_path: Path) -> None:
 def test_a_point_is_what_was_chosen(tmp_path: Path) -> None:
     space = read_space(space_in(tmp_path))
     chosen = {"size": 48, "stages[0].op": "conv", "stages[0].repeats": 2, "stages[1].weight_bits": 3, "stages[1].k_hot": 1}
-    point = point_of(space, {**chosen, "head.filters": 64, "board.clock_mhz": 125.0})
-    assert (point.table.size, point.table.head, point.clock_mhz) == (48, 64, 125.0)
+    point = point_of(space, {**chosen, "head.filters": 64, "board.clock_mhz": 125.0, "board.form": "engine"})
+    assert (point.table.size, point.table.head, point.clock_mhz, point.form) == (48, 64, 125.0, "engine")
     assert point.table.stages[0] == Stage(op=BlockOp.CONV, stride=2, filters=16, repeats=2)
     precisions = precisions_of(point)
     assert precisions is not None and precisions.of("block_1_0_expand") == WeightPrecision(3, 1) and precisions.of("head").bits == 6
@@ -121,6 +125,7 @@ def test_own_spaces_can_be_edited_and_their_networks_built(name: str, tmp_path: 
         (lambda space: space["stages"][1].update(k_hot=0), r"stages\[1\].k_hot is 0"),
         (lambda space: space["stages"][0].update(op=["inverted", "dense"]), "is 'dense', and not one of"),
         (lambda space: space["board"].update(clock_mhz="fast"), "board.clock_mhz is 'fast'"),
+        (lambda space: space["board"].update(form="kernels"), "board.form is 'kernels', and not one of"),
         (lambda space: space["families"].update(mobilenet_v9={"alpha": 1, "size": 32}), "families.mobilenet_v9: unknown network"),
         (lambda space: space["families"].update(mobilenet_v2={"alpha": 0.1, "size": 32}), "has no alpha 0.1"),
         (lambda space: space.update(stages={}), "a list of 1 to 64"),
@@ -164,3 +169,15 @@ def test_a_random_graph_is_built_like_the_one_that_is_frozen(tmp_path: Path) -> 
     assert structure(made) == structure(frozen)
     levels = {op.name: set(np.unique(np.abs(op.weights) // 4)) for op in made.ops if hasattr(op, "weights")}
     assert levels["block_1_0_project"] == {0, 1, 2} and max(levels["stem"]) == 31
+
+
+def test_a_point_costs_what_its_form_costs_on_a_board(tmp_path: Path) -> None:
+    space = read_space(space_in(tmp_path))
+    layers, engine = (point_of(space, {"size": 32, "head.filters": 0, "board.clock_mhz": 100, "board.form": form}) for form in FORMS[::-1])
+    assert layers.digest != engine.digest
+    model = PlannedFrames("pynq_z2", 1000.0)
+    costs = [cost_of(model, one, 10) for one in (layers, engine)]
+    assert all(one.how == "planned" and one.facts["clock_mhz"] == 100 for one in costs)
+    request = make_request(network_of(engine.table), classes=10)
+    assert costs[1].value == plan_engine(graph_of(request), find_board("pynq_z2"), 100.0).estimate.fps != costs[0].value
+    assert cost_of(PlannedFrames("pynq_z2", 1e6), engine, 10).excess > 0

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spread_tasks import die_once, hold, refuse, square
+from spread_tasks import die_once, hold, refuse, square, wait_for
 
 from edgekit.errors import EdgekitError
 from edgekit.spread.processes import process_workers
-from edgekit.spread.tasks import Done, Task, spread, workers_at
+from edgekit.spread.tasks import Done, Task, results_of, spread, workers_at
 
 
 def by_key(found: Iterator[Done]) -> dict[str, Done]:
@@ -52,6 +52,17 @@ def test_with_one_worker_a_task_may_follow_from_all_before() -> None:
         for done in spread(workers, tasks()):
             results.append(done.value)
     assert results == [1, 4, 36, 42 * 42]
+
+
+def test_a_process_is_replaced_after_its_tasks_and_what_one_lost_is_done_again(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    tasks = [Task(str(n), wait_for, str(tmp_path / "go")) for n in range(3)]
+    with process_workers(1, tasks_each=1) as workers:
+        assert len({done.value for done in results_of(workers, tasks)}) == 3, "three processes"
+        found = list(results_of(workers, [Task("dies", die_once, str(tmp_path / "dead")), Task("square", square, 3)]))
+        assert sorted((done.task.key, done.value) for done in found) == [("dies", "lived"), ("square", 9)]
+        with pytest.raises(EdgekitError, match="2 cannot be had"):
+            list(results_of(workers, [Task("refused", refuse, 2)]))
 
 
 @pytest.mark.parametrize("where", ["0", "-1", "many", "2000", "1.5", ""])

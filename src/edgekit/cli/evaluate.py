@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekit.cli.options import ChannelOrder, On, Preprocessing, Size, check_channel_order, read_preprocessing
+from edgekit.cli.options import ChannelOrder, On, Preprocessing, Size, SpreadOver, check_channel_order, read_preprocessing
 from edgekit.cli.output import Json, as_plain, executor_progress, print_json, print_warnings, status
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def evaluate(
     preprocessing: Preprocessing = None,
     channel_order: ChannelOrder = "rgb",
     on: On = "local",
+    workers: SpreadOver = None,
     json: Json = False,
 ) -> None:
     """Top-1 and top-5, or errors of numbers, of models, bundles, HLS projects and devices; exit code 1 if exact copies differ."""
@@ -52,19 +53,24 @@ def evaluate(
 
     taken, order = read_preprocessing(preprocessing), check_channel_order(channel_order)
     with status(shown=not json) as note, executor_progress(shown=not json) as progress:
-        done = evaluate_models(
-            models,
-            data=data,
-            limit=limit,
-            executors=executor or None,
-            on=on,
-            preprocessing=taken,
-            channel_order=order,
-            labels=labels,
-            size=size,
-            note=note,
-            progress=progress,
-        )
+        options: dict[str, Any] = {
+            "data": data,
+            "limit": limit,
+            "executors": executor or None,
+            "on": on,
+            "preprocessing": taken,
+            "channel_order": order,
+            "labels": labels,
+            "size": size,
+        }
+        if workers is None:
+            done = evaluate_models(models, **options, note=note, progress=progress)
+        else:
+            from edgekit.jobs.spread_out import evaluate_spread
+            from edgekit.spread.tasks import workers_at
+
+            with workers_at(workers, tasks_each=1) as those:
+                done = evaluate_spread(models, options, those, note)
     if json:
         print_json({"schema": "edgekit/1", "passed": done.passed, **as_plain(done)})
     else:

@@ -75,6 +75,15 @@ Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.", show_default="named after the model")
 ]
 
+SpreadOver = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="local|N|ray|ray://HOST:PORT",
+        help="Spread the models over processes of this machine, or a Ray cluster.",
+        show_default="one after the other",
+    ),
+]
 On = Annotated[str, typer.Option("--on", metavar="DEVICE", help="local, emulated, ssh://user@host[:port], adb or adb:serial.")]
 
 

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import On
-from edgekit.cli.output import Json, executor_progress, print_json
+from edgekit.cli.options import On, SpreadOver
+from edgekit.cli.output import Json, executor_progress, print_json, status
 
 FAILED = 1
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What 'edgekit export' or 'edgekit hls' wrote.", show_default=False)],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="What 'edgekit export' or 'edgekit hls' wrote.", show_default=False)
+    ],
     inputs: Annotated[int, typer.Option(min=1, max=100_000, help="Number of photographs, noise and extreme inputs.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise and of which parts of the photographs are taken.")] = 0,
     data: Annotated[
@@ -23,6 +25,7 @@ def verify(
     ] = None,
     executor: Annotated[list[str] | None, typer.Option(help="Compare only this one with the baseline; may be repeated.")] = None,
     on: On = "local",
+    workers: SpreadOver = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Files that differ from what edgekit makes are your own changes: name them, go on.")
     ] = False,
@@ -37,7 +40,10 @@ def verify(
     from edgekit.verify import verify as run_verify
     from edgekit.verify.devices import executors_on
 
-    bundle = open_bundle(folder)
+    if len(folders) > 1 or workers is not None:
+        _verify_all(folders, inputs, seed, data, tuple(executor or ()), on, accept_changes, workers or "1", json)
+        return
+    bundle = open_bundle(folders[0])
     images = None
     if data is not None:
         from edgekit.jobs.dataset import verification_inputs
@@ -62,4 +68,30 @@ def verify(
     else:
         show(found, Console())
     if not found.passed:
+        raise typer.Exit(FAILED)
+
+
+def _verify_all(
+    folders: list[Path],
+    inputs: int,
+    seed: int,
+    data: str | None,
+    executors: tuple[str, ...],
+    on: str,
+    accept_changes: bool,
+    workers: str,
+    json: bool,
+) -> None:
+    from edgekit.jobs.spread_out import VerifyTask, verify_folders
+    from edgekit.spread.tasks import workers_at
+
+    tasks = [VerifyTask(folder, inputs, seed, data, executors, on, accept_changes) for folder in folders]
+    with status(shown=not json) as note, workers_at(workers, tasks_each=1) as those:
+        found = verify_folders(tasks, those, note)
+    passed = all(one.passed for one in found)
+    if json:
+        print_json({"schema": "edgekit/1", "passed": passed, "folders": [one.report for one in found]})
+    else:
+        print("\n".join(one.text for one in found), end="")
+    if not passed:
         raise typer.Exit(FAILED)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.arrays import Array
+from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError
 from edgekit.executor import Artifact, Executor
 from edgekit.graph import quantize_input
@@ -81,6 +82,14 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Of a row: the digest of its integer graph, if it has one, and of all its outputs."""
+
+    graph: str | None
+    outputs: str
+
+
+@dataclass(frozen=True)
 class _Labelled:
     """Images of any size, decoded when `read(i)` is called: uint8 (rows, columns, 1 or 3)."""
 
@@ -94,12 +103,13 @@ class _Labelled:
 
 @dataclass
 class _Tally:
-    """What is counted while inputs go by. `scores` are the last ones."""
+    """What is counted while inputs go by. `scores` are the last ones, `digest` is of all."""
 
     measure: Measure
     differing: int = 0
     values: int = 0
     scores: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    digest: str = ""
 
 
 def evaluate_models(
@@ -115,6 +125,7 @@ def evaluate_models(
     size: int | None = None,
     note: Note = lambda _: None,
     progress: Progress = lambda *_: None,
+    seen: list[Seen] | None = None,
 ) -> Evaluation:
     """Top-1 and top-5 of each model on each executor.
 
@@ -129,6 +140,7 @@ def evaluate_models(
         channel_order: "bgr" where the inputs of files take blue first.
         labels: a text file with a line for each class, for models whose classes have no names.
         size: rows and columns, for files that leave them open.
+        seen: gets what was seen of each row, in order.
 
     Raises:
         EdgekitError: a model or the data cannot be read, an executor cannot run, or the classes are not those of the data.
@@ -137,10 +149,7 @@ def evaluate_models(
     arrays = is_samples(data)
     inputs = _samples(data, limit) if arrays else _labelled(data, limit)
     taken, found = Taken(preprocessing, channel_order, arrays, class_names, size), list[Candidate]()
-    if (preprocessing, channel_order) != (None, RGB) and all(Path(name).is_dir() and not is_saved_model(Path(name)) for name in models):
-        raise EdgekitError("what a bundle takes of pixels was settled at its export; --preprocessing and --channel-order belong there")
-    if size is not None and not any(runs_in_keras(Path(name)) for name in models):
-        raise EdgekitError("none of these leaves its size open, as files of Keras and float .onnx files may; leave --size out")
+    check_options(models, preprocessing, channel_order, size)
     for name in models:
         found += candidates_of(name, executors, on, note, taken)
     if on not in {LOCAL, *(one.on for one in found)}:
@@ -159,6 +168,8 @@ def evaluate_models(
                 first = next(j for j in range(i + 1) if i == j or (one.graph and found[j].graph == one.graph))
                 tallies[i].differing += int(np.count_nonzero(tallies[i].scores != tallies[first].scores))
                 progress(titles[i], "running", start + len(pixels), total)
+    if seen is not None:
+        seen += [Seen(one.graph, tally.digest) for one, tally in zip(found, tallies, strict=True)]
     return Evaluation(
         data=data,
         images=total,
@@ -167,6 +178,19 @@ def evaluate_models(
         warnings=tuple(dict.fromkeys((*(text for one in found for text in one.warnings), *_near_chance(found, tallies, total)))),
         notes=tuple(dict.fromkeys(text for one in found for text in one.notes)),
     )
+
+
+def check_options(models: Sequence[str], preprocessing: Preprocessing | None, channel_order: str, size: int | None) -> None:
+    """Raises EdgekitError where an option is for none of the models."""
+    if (preprocessing, channel_order) != (None, RGB) and all(is_written(name) for name in models):
+        raise EdgekitError("what a bundle takes of pixels was settled at its export; --preprocessing and --channel-order belong there")
+    if size is not None and not any(runs_in_keras(Path(name)) for name in models):
+        raise EdgekitError("none of these leaves its size open, as files of Keras and float .onnx files may; leave --size out")
+
+
+def is_written(model: str) -> bool:
+    """Whether it is a folder that edgekit wrote, and no SavedModel."""
+    return Path(model).is_dir() and not is_saved_model(Path(model))
 
 
 def top1_of(executor: Executor, artifact: Artifact, images: Images) -> float:
@@ -278,5 +302,6 @@ def _chunks(inputs: _Labelled | Samples, kinds: set[Kind], size: int, data: str)
 
 def _count(tally: _Tally, scores: npt.NDArray[np.float64], start: int) -> None:
     tally.scores = scores
+    tally.digest = digest_of(tally.digest.encode() + np.ascontiguousarray(scores).tobytes())
     tally.values += tally.scores.size
     tally.measure.add(scores, start)

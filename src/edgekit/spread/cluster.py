@@ -19,9 +19,9 @@ INSTALL = "Ray is not installed; pip install 'edgekit[ray]', or leave out --work
 class RayWorkers:
     """As Workers: a task holds one processor of the cluster. Ray does not run a task again whose worker died."""
 
-    def __init__(self, ray: Any) -> None:
+    def __init__(self, ray: Any, tasks_each: int | None = None) -> None:
         self._ray = ray
-        self._call = ray.remote(max_retries=0, num_cpus=1)(attempt)
+        self._call = ray.remote(max_retries=0, num_cpus=1, max_calls=tasks_each or 0)(attempt)  # 0: a process has any number
         self._running: dict[Any, Task] = {}
 
     @property
@@ -46,7 +46,7 @@ class RayWorkers:
 
 
 @contextmanager
-def ray_workers(address: str | None) -> Iterator[RayWorkers]:
+def ray_workers(address: str | None, tasks_each: int | None = None) -> Iterator[RayWorkers]:
     """The workers of the cluster at an address, ray://host:port; of one that is made here where there is none.
 
     Raises EdgekitError: Ray is not installed, or the cluster cannot be reached.
@@ -61,7 +61,7 @@ def ray_workers(address: str | None) -> Iterator[RayWorkers]:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise EdgekitError(f"no Ray cluster at '{address}': {said}; start one with `ray start --head`") from error
-    workers = RayWorkers(ray)
+    workers = RayWorkers(ray, tasks_each)
     try:
         yield workers
     finally:

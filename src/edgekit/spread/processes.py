@@ -29,6 +29,7 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.task: Task | None = None
+        self.tasks = 0
 
     def stop(self) -> None:
         self.pipe.close()
@@ -40,10 +41,10 @@ class _Worker:
 
 
 class ProcessWorkers:
-    """As Workers. A process is started when it is needed first, and anew after it died."""
+    """As Workers. A process is started when it is needed first, and anew after it died, or after `tasks_each` tasks."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, tasks_each: int | None = None) -> None:
+        self._count, self._tasks_each = count, tasks_each
         self._workers: list[_Worker] = []
 
     @property
@@ -55,7 +56,7 @@ class ProcessWorkers:
         if worker is None:
             worker = _Worker()
             self._workers.append(worker)
-        worker.task = task
+        worker.task, worker.tasks = task, worker.tasks + 1
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died: `wait` finds its pipe closed
             worker.pipe.send((task.function, task.argument))
 
@@ -70,6 +71,9 @@ class ProcessWorkers:
             self._workers.remove(worker)
             worker.stop()
             return Done(task, lost=True)
+        if worker.tasks == self._tasks_each:
+            self._workers.remove(worker)
+            worker.stop()
         return Done(task, value=said) if kind == VALUE else Done(task, error=said)
 
     def stop(self) -> None:
@@ -78,9 +82,9 @@ class ProcessWorkers:
 
 
 @contextmanager
-def process_workers(count: int) -> Iterator[ProcessWorkers]:
+def process_workers(count: int, tasks_each: int | None = None) -> Iterator[ProcessWorkers]:
     """So many workers; on the way out they are ended."""
-    workers = ProcessWorkers(count)
+    workers = ProcessWorkers(count, tasks_each)
     try:
         yield workers
     finally:

@@ -5,7 +5,7 @@ A worker that dies loses the task that it had, and nothing else: `Done.lost` say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -51,20 +51,20 @@ class Workers(Protocol):
 
 
 @contextmanager
-def workers_at(where: str) -> Iterator[Workers]:
-    """The workers that --workers names.
+def workers_at(where: str, *, tasks_each: int | None = None) -> Iterator[Workers]:
+    """The workers that --workers names. After `tasks_each` tasks a process is replaced by a new one: TensorFlow keeps what it has loaded.
 
     Raises EdgekitError: it names none, or Ray is not installed or cannot be reached.
     """
     if where == RAY or where.startswith("ray://"):
         from edgekit.spread.cluster import ray_workers
 
-        with ray_workers(None if where == RAY else where) as workers:
+        with ray_workers(None if where == RAY else where, tasks_each) as workers:
             yield workers
         return
     from edgekit.spread.processes import process_workers
 
-    with process_workers(_count(where)) as workers:
+    with process_workers(_count(where), tasks_each) as workers:
         yield workers
 
 
@@ -92,6 +92,29 @@ def spread(workers: Workers, tasks: Iterable[Task]) -> Iterator[Done]:
             done = workers.wait()
             del running[done.task.key]
             yield done
+
+
+def results_of(workers: Workers, tasks: Sequence[Task]) -> Iterator[Done]:
+    """The tasks' results as they come. One whose worker died is done once more by another; no task is given twice.
+
+    Raises EdgekitError: a task failed, in its own words, or lost its worker twice.
+    """
+    lost = set[str]()
+    left = list(tasks)
+    while left:
+        again = []
+        for done in spread(workers, left):
+            key = done.task.key
+            if done.error is not None:
+                raise EdgekitError(done.error)
+            if not done.lost:
+                yield done
+            elif key in lost:
+                raise EdgekitError(f"{key}: its worker died, twice; is there too little memory for so many? Use fewer --workers")
+            else:
+                lost.add(key)
+                again.append(done.task)
+        left = again
 
 
 def _count(where: str) -> int:
