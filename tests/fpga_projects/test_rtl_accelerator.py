@@ -101,4 +101,4 @@ def test_networks_of_the_zoo_with_the_boards_memory_are_as_fast_as_is_estimated(
     print(f"\n{name}: {sum(values.size for values in found.values.values())} values, ends {found.frame_ends}, {found.interval}")
     print(f"estimated {planned.estimates.latency_ms * board.clock_mhz * 1e3:.0f}, {planned.estimates.interval_cycles}")
     assert found.interval is not None
-    assert 1 <= found.interval / planned.estimates.interval_cycles <= 1.1
+    assert 0.99 <= found.interval / planned.estimates.interval_cycles <= 1.1  # while the last frames end no more images are read
