@@ -122,6 +122,10 @@ def _check(space: Space, options: SearchOptions) -> None:
         raise EdgekitError("a board is asked for frames a second; give --fps instead of --latency")
     if options.fps is not None and options.target is not None:
         raise EdgekitError("a device is asked for a latency; give --latency instead of --fps")
+    if options.cost == COUNT_MACS and (options.latency_ms, options.fps) != (None, None):
+        raise EdgekitError("multiply-accumulates say nothing of milliseconds or frames; with --cost macs leave --latency and --fps out")
+    if options.cost == MEASURE and options.board is not None:
+        raise EdgekitError("frames a second of a board are planned; --cost measure is for devices")
     if not space.open_names:
         raise EdgekitError("the space has one network, and nothing to search for")
 

@@ -48,6 +48,8 @@ def test_its_space_can_be_printed_and_edited(tmp_path: Path) -> None:
         ({"target": "rpi4", "latency_ms": -1.0}, "--latency is -1"),
         ({"target": "rpi4", "fps": 30.0}, "give --latency instead"),
         ({"board": "ultra96", "latency_ms": 5.0}, "give --fps instead"),
+        ({"target": "rpi4", "cost": "macs", "latency_ms": 5.0}, "say nothing of milliseconds"),
+        ({"board": "ultra96", "cost": "measure"}, "--cost measure is for devices"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(tmp_path: Path, options: dict[str, object], said: str) -> None:
