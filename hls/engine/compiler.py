@@ -155,7 +155,7 @@ def lower(graph: IntegerGraph, size: EngineSize) -> Lowering:
 
 
 def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str], worth: int) -> Program | int | None:
-    """A program whose tiles have these heights; the words for which there was no room; None where an array alone takes `worth` beats.
+    """A program whose tiles have these heights; the words for which there was no room; None where it takes `worth` beats or more.
 
     `worth`: the cycles of the best program so far, 0 if there is none.
     """
@@ -175,7 +175,10 @@ def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str]
         steps.append(Step(task.op, jobs, chain_beats(jobs, size), task.tensor, first, count, passed=task.passed))
     if 0 < worth <= max(sum(step.passes.beats for step in steps if step.matrix == matrix) for matrix in (True, False)):
         return None
-    timed, beats = scheduled(steps, [access_of(lowered, tile) for tile in order], views, size)
+    timing = scheduled(steps, [access_of(lowered, tile) for tile in order], views, size, worth)
+    if timing is None:
+        return None
+    timed, beats = timing
     traffic = Traffic(
         weights=size.row_bytes * sum(step.passes.rows for step in steps),
         image=sum(map_bytes(job) for step in steps for job in step.jobs if step.tensor or step.op == "input"),

@@ -1,6 +1,5 @@
 """How long a program takes on a board: its beats, and the beats in which an array waits for memory.
 
-The model of memory: each array reads its part of the weight stream through a port of its own, in bursts of 128 bytes and more, of which DDR
 The model of memory: each array reads its part of the weight stream through a port of its own, in bursts of 128 bytes or more, of which DDR
 takes the image and the program, and brings results away. Time is cut into slices; in each, what the steps read is compared with what has
 come. Where it has not come, the whole engine waits.
@@ -10,9 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from edgekit.arrays import Array
 from edgekit.hls.engine.cost import MATRIX_ROWS, VECTOR_ROWS, Design
 from edgekit.hls.engine.program import JOB_READ_BYTES, Program, Step, busy, map_bytes
 from edgekit.hls.engine.size import EngineSize
@@ -100,27 +96,29 @@ def fifo_bytes(size: EngineSize) -> tuple[int, int]:
 
 def memory_waits(program: Program, rate: DdrRate) -> int:
     """Beats in which the engine waits for what it reads. The C simulation counts them burst by burst."""
-    rooms = fifo_bytes(program.size)
-    waits, held = 0.0, (0.0, 0.0)
-    for matrix, vector in zip(demand(program, True), demand(program, False), strict=True):
-        held = _filled((held[0] - matrix, held[1] - vector), rooms, rate, SLICE)
-        short = [max(0.0, -have) for have in held]
-        time = max(max(short) / rate.port, sum(short) / rate.both)
-        held = _filled(held, rooms, rate, time)
-        waits += time
+    rooms, port, both = fifo_bytes(program.size), rate.port, rate.both
+    waits, matrix, vector = 0.0, 0.0, 0.0  # bytes that the FIFOs hold
+    for matrix_takes, vector_takes in zip(demand(program, True), demand(program, False), strict=True):
+        matrix, vector = _filled(matrix - matrix_takes, vector - vector_takes, rooms, rate, SLICE)
+        if matrix < 0 or vector < 0:
+            short = max(0.0, -matrix), max(0.0, -vector)
+            time = max(max(short) / port, sum(short) / both)
+            matrix, vector = _filled(matrix, vector, rooms, rate, time)
+            waits += time
     return round(waits)
 
 
-def _filled(held: tuple[float, float], rooms: tuple[int, int], rate: DdrRate, beats: float) -> tuple[float, float]:
+def _filled(matrix: float, vector: float, rooms: tuple[int, int], rate: DdrRate, beats: float) -> tuple[float, float]:
     """FIFOs after some beats: memory gives to both, what one has no room for to the other."""
-    matrix, vector = (min(room - have, rate.port * beats) for room, have in zip(rooms, held, strict=True))
-    given = min(matrix, max(rate.both * beats / 2, rate.both * beats - vector))
-    return held[0] + given, held[1] + min(vector, rate.both * beats - given)
+    most, all_given = rate.port * beats, rate.both * beats
+    matrix_room, vector_room = min(rooms[0] - matrix, most), min(rooms[1] - vector, most)
+    given = min(matrix_room, max(all_given / 2, all_given - vector_room))
+    return matrix + given, vector + min(vector_room, all_given - given)
 
 
-def demand(program: Program, matrix: bool) -> Array:
-    """Bytes that an array's steps move in each slice of time, float64, evenly over each step."""
-    slices = np.zeros(program.beats // SLICE + 2)
+def demand(program: Program, matrix: bool) -> list[float]:
+    """Bytes that an array's steps move in each slice of time, evenly over each step."""
+    slices = [0.0] * (program.beats // SLICE + 2)
     for step in program.steps:
         if step.matrix == matrix:
             _spread(slices, step, ddr_bytes(step, program))
@@ -133,7 +131,8 @@ def ddr_bytes(step: Step, program: Program) -> int:
     return found + sum(map_bytes(job) for job in step.jobs)
 
 
-def _spread(slices: Array, step: Step, bytes_moved: int) -> None:
-    first, last = step.start // SLICE, max(step.start, step.end - 1) // SLICE
-    edges = np.clip(np.arange(first, last + 2) * SLICE, step.start, max(step.end, step.start + 1))
-    slices[first : last + 1] += bytes_moved * np.diff(edges) / (edges[-1] - edges[0])
+def _spread(slices: list[float], step: Step, bytes_moved: int) -> None:
+    end = max(step.end, step.start + 1)
+    for number in range(step.start // SLICE, max(step.start, step.end - 1) // SLICE + 1):
+        beats = min(end, (number + 1) * SLICE) - max(step.start, number * SLICE)
+        slices[number] += bytes_moved * beats / (end - step.start)

@@ -349,6 +349,8 @@ def busy(program: Program, matrix: bool) -> int:
 def chain_beats(jobs: Sequence[Job], size: EngineSize) -> Passes:
     """Of jobs on one array, one behind the other: the next one's head comes while the last pass of the one before runs."""
     every = [passes_of(job, size) for job in jobs]
+    if len(every) == 1:
+        return every[0]
     beats = every[0].beats
     for before, now in pairwise(every):
         beats += max(JOB_BEATS, now.head - before.last) + now.beats

@@ -88,23 +88,34 @@ def _neighbours(views: Mapping[str, View]) -> dict[str, list[str]]:
     return found
 
 
-def scheduled(steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[str, View], size: EngineSize) -> tuple[list[Step], int]:
-    """The steps with their beats, in the same order, and the beats of all."""
+def scheduled(
+    steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[str, View], size: EngineSize, worth: int = 0
+) -> tuple[list[Step], int] | None:
+    """The steps with their beats, in the same order, and the beats of all; None as soon as these must be `worth` or more, if that is not 0."""
     waits, follows = before(accesses, views), previous_writers(accesses)
     banks = [_ports(access, views, size) for access in accesses]
-    beats = [step.passes for step in steps]
-    queues = {matrix: [index for index, step in enumerate(steps) if step.matrix == matrix] for matrix in (True, False)}
+    arrays = [step.matrix for step in steps]
+    queues = {matrix: [index for index, one in enumerate(arrays) if one == matrix] for matrix in (True, False)}
     free, head_from = {True: 0, False: 0}, {True: 0, False: 0}
-    ports: dict[tuple[bool, tuple[bool, int]], int] = defaultdict(int)
+    ports = {matrix: [0] * (2 * size.banks) for matrix in (True, False)}
     ends: dict[int, int] = {}
     starts: dict[int, int] = {}
     ready: dict[int, int] = {}
+    blocked: dict[int, int] = {}  # a step, and one that it waits for
+    left = {matrix: sum(steps[index].passes.beats + JOB_BEATS for index in queue) for matrix, queue in queues.items()}
     while queues[True] or queues[False]:
         best: tuple[int, int] | None = None
         for matrix, queue in queues.items():
+            floor, others = free[matrix], ports[not matrix]
             for index in queue[:AHEAD]:
+                if best is not None and best < (floor, index):
+                    break  # none of these starts before `floor`, and of those that start there the first is taken
                 if index not in ready:
-                    if not waits[index].keys() <= ends.keys() or (follows[index] is not None and follows[index] not in ends):
+                    if index in blocked and blocked[index] not in ends:
+                        continue
+                    missing = next((step for step in (*waits[index], follows[index]) if step is not None and step not in ends), None)
+                    if missing is not None:
+                        blocked[index] = missing
                         continue
                     ready[index] = max(
                         (
@@ -113,30 +124,36 @@ def scheduled(steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[
                         ),
                         default=0,
                     )
-                taken = max((ports[not matrix, port] for port in banks[index]), default=0)
-                start = max(ready[index], free[matrix], head_from[matrix] + beats[index].head, taken)
+                start = max(ready[index], floor, head_from[matrix] + steps[index].passes.head)
+                if best is not None and best < (start, index):
+                    continue
+                for port in banks[index]:
+                    if others[port] > start:
+                        start = others[port]
                 if best is None or (start, index) < best:
                     best = (start, index)
         if best is None:
             raise AssertionError("steps wait for each other")
         start, index = best
-        matrix = steps[index].matrix
-        end = start + beats[index].beats
+        matrix, passes = arrays[index], steps[index].passes
+        end = start + passes.beats
         starts[index], ends[index] = start, end
-        free[matrix], head_from[matrix] = end + JOB_BEATS, end - beats[index].last
+        free[matrix], head_from[matrix] = end + JOB_BEATS, end - passes.last
         for port in banks[index]:
-            ports[matrix, port] = end + LATENCY
+            ports[matrix][port] = end + LATENCY
         queues[matrix].remove(index)
+        left[matrix] -= passes.beats + JOB_BEATS
+        if 0 < worth <= end + left[matrix]:
+            return None
     return [replace(step, start=starts[index], end=ends[index]) for index, step in enumerate(steps)], max(
         ends.values(), default=0
     ) + LATENCY
 
 
-def _ports(access: Access, views: Mapping[str, View], size: EngineSize) -> frozenset[tuple[bool, int]]:
-    """(reading, bank) of every bank that a step uses."""
-    found = set()
-    for reading, spans in ((True, access.reads), (False, access.writes)):
+def _ports(access: Access, views: Mapping[str, View], size: EngineSize) -> tuple[int, ...]:
+    """Of every bank that a step uses: its number where it is written, and behind all of these where it is read."""
+    found: set[int] = set()
+    for first, spans in ((size.banks, access.reads), (0, access.writes)):
         for span in spans:
-            view = views[span.store]
-            found |= {(reading, bank) for bank in banks_of(view, size)}
-    return frozenset(found)
+            found.update(first + bank for bank in banks_of(views[span.store], size))
+    return tuple(found)

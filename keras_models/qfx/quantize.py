@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.keras_models.layers.backend import tf
 from edgekit.keras_models.layers.bn_form import bn_form
 from edgekit.keras_models.layers.bn_layers import progressive_norms, set_norm_mix
 from edgekit.keras_models.qfx.bias_correction import correct_biases
@@ -65,7 +66,8 @@ def quantize(
     note("reading the layers")
     model, changes = bn_form(flattened(model), images)
     layers = QKerasLayers(precisions)
-    twin, weights, found = replay(model, layers)
+    # Only edgekit's and qkeras' layers are built here, which have no control flow for autograph to convert: it takes longer than all else.
+    twin, weights, found = tf.autograph.experimental.do_not_convert(replay)(model, layers)
     layers.precisions.check_names(weights)
     notes = [*changes, *found]
     transfer(weights, twin, layers.weight_gains)
