@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo demo-imagenet test test-slow bench accuracy search-demo mutations random-graphs unchanged lint tools clean install
+.PHONY: demo demo-imagenet test test-slow bench accuracy search-demo mutations engine-networks random-graphs unchanged lint tools clean install
 
 demo: install
 	$(BIN)/python -m edgekit.demo demo
@@ -37,6 +37,11 @@ search-demo: install
 # Changes of bundles and HLS projects, with their hashes mended: how many verify names.
 mutations: install
 	$(BIN)/python benchmarks/mutations.py
+
+# The engine: nine networks of full width at 224, every tensor of seven images against the reference, with beats and DDR bytes; and the
+# estimates of all networks and their largest members on two boards. Some hours.
+engine-networks: install
+	PYTHON=$(BIN)/python scripts/engine_networks
 
 # 10,000 random graphs over every executor of this machine.
 random-graphs: install

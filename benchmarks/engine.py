@@ -7,10 +7,13 @@ python benchmarks/engine.py [--board BOARD]... --vgg16 SIDE          VGG16 as a 
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from edgekit.errors import EdgekitError
 from edgekit.graph import IntegerGraph, read_onnx
@@ -47,18 +50,13 @@ def read_file(path: Path) -> IntegerGraph:
 
 def vgg16(side: int) -> IntegerGraph:
     """The integer graph of a file that Keras saved: 13 convolutions of 3 x 3, five pools, three dense layers, random weights."""
-    from edgekit.keras_models.layers.backend import tf_keras as keras
+    from own_models import keras
+    from own_models import vgg16 as as_keras
 
-    layers: list[keras.Layer] = [keras.Input((side, side, 3))]
-    for repeats, channels in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
-        layers += [keras.layers.Conv2D(channels, 3, padding="same", activation="relu") for _ in range(repeats)]
-        layers.append(keras.layers.MaxPooling2D(2))
-    layers.append(keras.layers.Flatten())
-    layers += [keras.layers.Dense(4096, activation="relu"), keras.layers.Dense(4096, activation="relu"), keras.layers.Dense(1000)]
     keras.utils.set_random_seed(0)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "vgg16.keras"
-        keras.Sequential(layers, name="vgg16").save(path)
+        as_keras(side).save(path)
         request = ModelRequest(str(path))
         return integer_graph(load_source(request, lambda _: None), request, lambda _: None).graph
 

@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from bundles import exact_plan
-from mutations import OF_BUNDLES, OF_PROJECTS, Unchanged, mutated
+from mutations import OF_BUNDLES, OF_ENGINES, OF_PROJECTS, Unchanged, mutated
 from random_graphs import graph_of_every_op
 
 from edgekit.bundle import open_bundle
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _write(folder: Path) -> None:
-    """A bundle and a project of a graph with every op. The project reads the weights of a convolution from memory."""
+    """A bundle of a graph with every op, a project that reads the weights of a convolution from memory, and one for the engine."""
     graph = graph_of_every_op(np.random.default_rng(0))
     write(exact_plan(graph), folder / "bundle")
     (folder / "model.onnx").write_bytes(write_onnx(graph))
@@ -59,14 +59,15 @@ def _write(folder: Path) -> None:
     (folder / "placed.json").write_text(json.dumps({placed: {"pe": 1, "weights": "ddr"}}))
     request = ModelRequest(str(folder / "model.onnx"))
     write_hls_project(request, board="ultra96", folding=folder / "placed.json", output=folder / "project")
+    write_hls_project(request, board="ultra96", form="engine", output=folder / "engine")
 
 
 def _missed(folder: Path, rng: np.random.Generator, count: int) -> list[str]:
-    kinds = {"bundle": OF_BUNDLES, "project": OF_PROJECTS}
+    kinds = {"bundle": OF_BUNDLES, "project": OF_PROJECTS, "engine": OF_ENGINES}
     drawn: Counter[str] = Counter()
     missed = []
     while drawn.total() < count:
-        original = ("bundle", "project")[int(rng.integers(2))]
+        original = sorted(kinds)[int(rng.integers(len(kinds)))]
         mutation = kinds[original][int(rng.integers(len(kinds[original])))]
         try:
             said = mutated(folder / original, folder / "changed", mutation, rng)

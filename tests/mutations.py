@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from edgekit.digest import digest_of_file
 from edgekit.graph import read_onnx, write_onnx
 from edgekit.graph.ir import IntegerGraph, WeightedOp
+from edgekit.hls.engine.program_file import CHECKSUM_AT, HEAD, JOB_BYTES
 from edgekit.plan import MANIFEST
 from edgekit.tflite.writer import write_tflite
 
@@ -191,6 +193,43 @@ def _preprocessing(folder: Path, rng: Rng) -> str:
     return "the mean in the manifest"
 
 
+def _program(change_of: Callable[[bytearray, Mapping[str, int], Rng], str]) -> Callable[[Path, Rng], str]:
+    """Changes an engine's program and mends its checksum, so that only what it says is another."""
+
+    def change(folder: Path, rng: Rng) -> str:
+        path = folder / "network.program"
+        if not path.is_file():
+            raise Unchanged
+        content = bytearray(path.read_bytes())
+        head = dict(zip(HEAD, np.frombuffer(content, "<u4", len(HEAD), 8).tolist(), strict=True))
+        said = change_of(content, head, rng)
+        content[CHECKSUM_AT : CHECKSUM_AT + 4] = bytes(4)
+        content[CHECKSUM_AT : CHECKSUM_AT + 4] = zlib.crc32(content).to_bytes(4, "little")
+        path.write_bytes(content)
+        return f"network.program, {said}, and its checksum"
+
+    return change
+
+
+def _job(content: bytearray, head: Mapping[str, int], rng: Rng) -> str:
+    array = ("matrix", "vector")[int(rng.integers(2))]
+    number, at = int(rng.integers(head[f"{array}_jobs"])), int(rng.integers(JOB_BYTES))
+    content[head[f"{array}_at"] + JOB_BYTES * number + at] ^= 1 << int(rng.integers(8))
+    return f"byte {at} of job {number} of the {array} array"
+
+
+def _row(content: bytearray, head: Mapping[str, int], rng: Rng) -> str:
+    at = int(rng.integers(head["rows"] * head["row_bytes"]))
+    content[head["rows_at"] + at] ^= 1 << int(rng.integers(8))
+    return f"byte {at} of the rows of weights"
+
+
+def _head(content: bytearray, head: Mapping[str, int], rng: Rng) -> str:
+    name = [one for one in HEAD if one != "checksum"][int(rng.integers(len(HEAD) - 1))]
+    content[8 + 4 * HEAD.index(name)] ^= 1 << int(rng.integers(8))
+    return f"{name} in the head"
+
+
 GRAPHS: Mapping[str, Callable[[IntegerGraph, Rng], IntegerGraph]] = {"weight": _weight, "bias": _bias, "shift": _shift, "scale": _scale}
 OF_BOTH = (
     *(Mutation(f"{what} of model.onnx", in_graph(how, "model.onnx")) for what, how in GRAPHS.items()),
@@ -209,8 +248,34 @@ OF_BUNDLES = (
     Mutation("preprocessing", _preprocessing),
 )
 _INTEGER = r"(?<=[ {])(-?\d+)(?=[,}])"
-OF_PROJECTS = (
+OF_BOARDS = (
     *OF_BOTH,
+    Mutation("Tcl", number_in("*.tcl", r"(\d+)")),
+    Mutation("a line of Tcl", line_gone("*.tcl", r"^[a-z]\w+ .*\n")),
+    Mutation("the driver", number_in("driver.py", r"(\d+)")),
+    Mutation("the accelerator", number_in("accelerator*.[chj]*", r"(\d+)")),
+    Mutation("the application", byte_in("application/**/*.*")),
+    Mutation("the device tree", byte_in("overlay.dts")),
+    Mutation("the Makefile", byte_in("*akefile")),
+    Mutation("an estimate", number_in("estimates.json", r": (\d+),")),
+    Mutation("expected outputs", byte_in("tb_data/*.bin")),
+    Mutation("the clock", _option),
+)
+OF_ENGINES = (
+    *OF_BOARDS,
+    Mutation("a bit of a program", byte_in("network.program")),
+    Mutation("a job", _program(_job)),
+    Mutation("a row of weights", _program(_row)),
+    Mutation("a program's head", _program(_head)),
+    Mutation("a constant of the engine", number_in("firmware/*.h", r"= (\d+);")),
+    Mutation("a field of a job", number_in("firmware/edgekit_engine_job.h", r"half\[(\d+)\]")),
+    Mutation("a pragma", line_gone("firmware/**/*.[hc]*", r"^ *#pragma HLS .*\n")),
+    Mutation("what reads programs", number_in("program_file.py", r"(\d+)")),
+    Mutation("the engine's facts", number_in("engine.json", r": (\d+)")),
+    Mutation("the picture", number_in("timeline.svg", r"(\d+)")),
+)
+OF_PROJECTS = (
+    *OF_BOARDS,
     Mutation("a weight of the C simulation", number_in("firmware/weights/weight*.txt", r"(-?\d+)")),
     Mutation("a bias of the C simulation", number_in("firmware/weights/bias*.txt", r"(-?\d+)")),
     Mutation("a weight of synthesis", number_in("firmware/weights/weight*.h", _INTEGER)),
@@ -223,15 +288,5 @@ OF_PROJECTS = (
     Mutation("a constant of a stage", number_in("firmware/parameters.h", r"static const \w+ \w+ = (-?\d+);")),
     Mutation("a FIFO's depth", number_in("firmware/edgekit_network.cpp", r"depth=(\d+)")),
     Mutation("a pragma", line_gone("firmware/**/*.[hc]*", r"^ *#pragma HLS .*\n")),
-    Mutation("Tcl", number_in("*.tcl", r"(\d+)")),
-    Mutation("a line of Tcl", line_gone("*.tcl", r"^[a-z]\w+ .*\n")),
-    Mutation("the driver", number_in("driver.py", r"(\d+)")),
-    Mutation("the accelerator", number_in("accelerator*.[chj]*", r"(\d+)")),
-    Mutation("the application", byte_in("application/**/*.*")),
-    Mutation("the device tree", byte_in("overlay.dts")),
-    Mutation("the Makefile", byte_in("*akefile")),
     Mutation("a folding", number_in("folding.json", r"\"pe\": (\d+)")),
-    Mutation("an estimate", number_in("estimates.json", r": (\d+),")),
-    Mutation("expected outputs", byte_in("tb_data/*.bin")),
-    Mutation("the clock", _option),
 )

@@ -33,6 +33,16 @@ def sequential() -> Any:
     )
 
 
+def vgg16(side: int, dense: int = 4096) -> Any:
+    """13 convolutions of 3 x 3, five pools, three dense layers; with `dense` of 4,096 at 224 it has 138 million weights."""
+    stack = [layers.Input((side, side, 3))]
+    for repeats, channels in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+        stack += [layers.Conv2D(channels, 3, padding="same", activation="relu") for _ in range(repeats)]
+        stack.append(layers.MaxPooling2D(2))
+    stack += [layers.Flatten(), *(layers.Dense(dense, activation="relu") for _ in range(2)), layers.Dense(1000)]
+    return keras.Sequential(stack, name="vgg16")
+
+
 def branches() -> Any:
     """Add with ReLU, separable convolution, concatenation, a max-pool with padding."""
     image = layers.Input(SHAPE)

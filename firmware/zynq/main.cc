@@ -7,15 +7,14 @@
 // value differs; 1: some do; 2: it could not be run.
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "board.h"
+#include "command.h"
 #include "core/errors.h"
 #include "core/files.h"
 #include "facts.h"
@@ -25,50 +24,12 @@ namespace {
 
 constexpr double seconds_max = 60;
 
-struct Options {
-    std::string folder = ".", root;
-    bool loaded = false;
-    std::uint32_t frames = 16;
-    double seconds = 5;
-};
-
-Options parse(int argc, char** argv) {
-    Options options;
-    for (int i = 1; i < argc; ++i) {
-        const std::string word = argv[i];
-        const auto value = [&]() -> std::string {
-            if (i + 1 >= argc) {
-                throw UsageError(word + " needs a value");
-            }
-            return argv[++i];
-        };
-        if (word == "--loaded") {
-            options.loaded = true;
-        } else if (word == "--frames") {
-            const unsigned long given = std::strtoul(value().c_str(), nullptr, 10);
-            options.frames = given <= frames_max ? static_cast<std::uint32_t>(given) : 0;
-        } else if (word == "--seconds") {
-            options.seconds = std::strtod(value().c_str(), nullptr);
-        } else if (word == "--root") {
-            options.root = value();
-        } else if (word.rfind("--", 0) == 0) {
-            throw UsageError("unknown option " + word + "; there are --loaded, --frames, --seconds, --root");
-        } else {
-            options.folder = word;
-        }
-    }
-    if (options.frames < 1 || !(options.seconds > 0)) {
-        throw UsageError("--frames is 1 to " + std::to_string(frames_max) + ", --seconds is above 0");
-    }
-    return options;
-}
-
 /// Images, results and weights in one buffer, in this order, each from a page on.
 class Accelerator {
   public:
-    Accelerator(const Options& options, std::size_t frames)
-        : control_(options.root),
-          buffer_(options.root),
+    Accelerator(const std::string& root, const std::string& folder, std::size_t frames)
+        : control_(root),
+          buffer_(root),
           results_(pages(frames * image_bytes)),
           weights_(results_ + pages(frames * result_bytes)) {
         if (weights_ + weight_bytes > buffer_.size()) {
@@ -78,7 +39,7 @@ class Accelerator {
         control_.write_address(register_images, buffer_.address());
         control_.write_address(register_results, buffer_.address() + results_);
         for (std::size_t i = 0; i < memory_count; ++i) {
-            const std::vector<std::uint8_t> content = read_file(options.folder + "/" + memories[i].file, file_bytes_max);
+            const std::vector<std::uint8_t> content = read_file(folder + "/" + memories[i].file, file_bytes_max);
             if (content.size() != memories[i].bytes) {
                 throw Failure(std::string(memories[i].file) + " has the wrong size");
             }
@@ -130,26 +91,15 @@ std::pair<std::size_t, std::size_t> compare(Accelerator& accelerator, const std:
     return {differing, compared};
 }
 
-/// The median of the seconds that a call with so many frames takes.
-double median_seconds(Accelerator& accelerator, std::uint32_t frames, double seconds) {
-    std::vector<double> taken;
-    for (double total = 0; taken.empty() || total < seconds; total += taken.back()) {
-        const auto begin = std::chrono::steady_clock::now();
-        accelerator.run(frames);
-        taken.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-    }
-    std::nth_element(taken.begin(), taken.begin() + static_cast<std::ptrdiff_t>(taken.size() / 2), taken.end());
-    return taken[taken.size() / 2];
-}
-
 int run(int argc, char** argv) {
-    const Options options = parse(argc, argv);
-    const std::vector<std::uint8_t> inputs = read_file(options.folder + "/tb_data/inputs.bin", file_bytes_max);
-    const std::vector<std::uint8_t> expected = read_file(options.folder + "/tb_data/expected.bin", file_bytes_max);
+    const Options options = parse(argc, argv, frames_max);
+    const std::string& folder = options.folders.back();
+    const std::vector<std::uint8_t> inputs = read_file(folder + "/tb_data/inputs.bin", file_bytes_max);
+    const std::vector<std::uint8_t> expected = read_file(folder + "/tb_data/expected.bin", file_bytes_max);
     if (!options.loaded) {
-        load_overlay(options.root, options.folder);
+        load_overlay(options.root, folder);
     }
-    Accelerator accelerator(options, std::max<std::size_t>(options.frames, inputs.size() / image_values));
+    Accelerator accelerator(options.root, folder, std::max<std::size_t>(options.frames, inputs.size() / image_values));
     const auto [differing, values] = compare(accelerator, inputs, expected);
     std::printf("%s: %zu of %zu values differ\n", differing ? "FAILED" : "passed", differing, values);
     if (differing) {

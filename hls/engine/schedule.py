@@ -91,7 +91,7 @@ def _neighbours(views: Mapping[str, View]) -> dict[str, list[str]]:
 def scheduled(
     steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[str, View], size: EngineSize, worth: int = 0
 ) -> tuple[list[Step], int] | None:
-    """The steps with their beats, in the same order, and the beats of all; None as soon as these must be `worth` or more, if that is not 0."""
+    """The steps with their beats, in the same order, and the beats of all; None once these must be `worth` or more, if that is not 0."""
     waits, follows = before(accesses, views), previous_writers(accesses)
     banks = [_ports(access, views, size) for access in accesses]
     arrays = [step.matrix for step in steps]

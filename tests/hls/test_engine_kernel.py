@@ -21,10 +21,12 @@ from edgekit.executor import Artifact
 from edgekit.graph import Conv2D, Dense, DepthwiseConv2D, IntegerGraph, Lookup, op_inputs, run
 from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.engine.compiler import compile_graph
-from edgekit.hls.engine.estimate import DdrRate, memory_waits
+from edgekit.hls.engine.cost import design_for
+from edgekit.hls.engine.estimate import START_BEATS, DdrRate, ddr_rate, estimate, memory_waits
 from edgekit.hls.engine.program import Program, busy
 from edgekit.hls.engine.size import EngineSize
 from edgekit.hls.simulation.engine import KERNEL, Counts, Simulated, compile_engine, engine_sources, simulate, write_program
+from edgekit.targets import find_board
 from edgekit.verify.executors import executors_for
 
 pytestmark = [pytest.mark.csim, needs_compiler]
@@ -109,6 +111,20 @@ def test_waits_for_memory_are_those_of_the_estimate(simulated: Simulate, rng: np
         assert abs(counted - estimated) < 0.1 * program.beats
         assert counted > 0 if share < 1 else counted < 0.5 * program.beats
     assert simulated(program, graph, image).counts[0].waits == 0
+
+
+def test_a_frame_moves_the_bytes_that_the_estimate_says_and_leaves_memory_a_fifth(simulated: Simulate, rng: np.random.Generator) -> None:
+    """On a board's own engine, with waits counted: `make engine-networks` has networks of full width."""
+    board = find_board("ultra96")
+    design = design_for(board)
+    graph = small_mobilenet(rng, size=48)
+    program = compile_graph(graph, design.size, ddr_rate(design, board))
+    found = estimate(program, design, board)
+    image = extreme_images(graph.tensors[graph.input], rng, noise=1)[-1:]
+    (counts,) = simulated(program, graph, image, ddr_rate(design, board)).counts
+    assert counts.weights + counts.image + counts.results + counts.program == found.ddr_bytes
+    seconds = (program.beats + counts.waits + START_BEATS) / (design.clock_mhz * 1e6)
+    assert found.ddr_bytes / seconds < 0.8 * board.ddr_peak_bytes_per_s
 
 
 def test_a_table_behind_a_sum_is_part_of_its_job(simulated: Simulate, rng: np.random.Generator) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from bundles import exact_plan
 from compilers import needs_compiler
-from mutations import OF_BUNDLES, OF_PROJECTS, Mutation, Unchanged, mend, mutated
+from mutations import OF_BOARDS, OF_BUNDLES, OF_ENGINES, OF_PROJECTS, Mutation, Unchanged, mend, mutated
 from PIL import Image
 
 from edgekit.bundle import open_bundle
@@ -90,6 +90,14 @@ def test_every_kind_of_change_is_named(bundle_folder: Path, project_folder: Path
         named(bundle_folder, mutation, tmp_path / "out", rng)
     for mutation in OF_PROJECTS:
         named(project_folder, mutation, tmp_path / "out", rng)
+
+
+def test_every_kind_of_change_of_an_engines_project_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    (tmp_path / "small.onnx").write_bytes(write_onnx(small_graph()))
+    write_hls_project(ModelRequest(str(tmp_path / "small.onnx")), board="ultra96", form="engine", output=tmp_path / "project")
+    for mutation in OF_ENGINES:
+        if mutation not in OF_BOARDS:  # which projects of kernels a layer have as well
+            named(tmp_path / "project", mutation, tmp_path / "out", rng)
 
 
 def test_changes_can_be_accepted_and_are_shown(bundle_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

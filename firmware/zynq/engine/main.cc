@@ -8,15 +8,14 @@
 // --loaded leaves the overlay as it is. Exit code 0: no value differs; 1: some do; 2: it could not be run.
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "board.h"
+#include "command.h"
 #include "core/errors.h"
 #include "core/files.h"
 #include "facts.h"
@@ -26,48 +25,6 @@ namespace edgekit {
 namespace {
 
 constexpr double seconds_max = 60;
-
-struct Options {
-    std::vector<std::string> folders;
-    std::string root;
-    bool loaded = false;
-    std::uint32_t frames = 16;
-    double seconds = 5;
-};
-
-Options parse(int argc, char** argv) {
-    Options options;
-    for (int i = 1; i < argc; ++i) {
-        const std::string word = argv[i];
-        const auto value = [&]() -> std::string {
-            if (i + 1 >= argc) {
-                throw UsageError(word + " needs a value");
-            }
-            return argv[++i];
-        };
-        if (word == "--loaded") {
-            options.loaded = true;
-        } else if (word == "--frames") {
-            const unsigned long given = std::strtoul(value().c_str(), nullptr, 10);
-            options.frames = given <= frames_max ? static_cast<std::uint32_t>(given) : 0;
-        } else if (word == "--seconds") {
-            options.seconds = std::strtod(value().c_str(), nullptr);
-        } else if (word == "--root") {
-            options.root = value();
-        } else if (word.rfind("--", 0) == 0) {
-            throw UsageError("unknown option " + word + "; there are --loaded, --frames, --seconds, --root");
-        } else {
-            options.folders.push_back(word);
-        }
-    }
-    if (options.frames < 1 || !(options.seconds > 0)) {
-        throw UsageError("--frames is 1 to " + std::to_string(frames_max) + ", --seconds is above 0");
-    }
-    if (options.folders.empty()) {
-        options.folders.emplace_back(".");
-    }
-    return options;
-}
 
 /// Program, images and results of one network in one buffer, in this order, each from a page on.
 class Engine {
@@ -155,18 +112,6 @@ std::pair<std::size_t, std::size_t> compare(Engine& engine, const std::vector<st
     return {differing, computed.size()};
 }
 
-/// The median of the seconds that a call with so many frames takes.
-double median_seconds(Engine& engine, std::uint32_t frames, double seconds) {
-    std::vector<double> taken;
-    for (double total = 0; taken.empty() || total < seconds; total += taken.back()) {
-        const auto begin = std::chrono::steady_clock::now();
-        engine.run(frames);
-        taken.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-    }
-    std::nth_element(taken.begin(), taken.begin() + static_cast<std::ptrdiff_t>(taken.size() / 2), taken.end());
-    return taken[taken.size() / 2];
-}
-
 /// Whether no golden value of the network in a folder differs; then it was timed, too.
 bool check_and_time(Engine& engine, const std::string& folder, const Options& options) {
     const std::vector<std::uint8_t> inputs = read_file(folder + "/tb_data/inputs.bin", file_bytes_max);
@@ -186,7 +131,7 @@ bool check_and_time(Engine& engine, const std::string& folder, const Options& op
 }
 
 int run(int argc, char** argv) {
-    const Options options = parse(argc, argv);
+    const Options options = parse(argc, argv, frames_max);
     if (!options.loaded) {
         load_overlay(options.root, options.folders[0]);
     }
