@@ -71,8 +71,9 @@ inline int engine_requantize(const int sum, const int code, const int low, const
     if (code >= 0) {
         return engine_clamp(sum >> code, low, high);
     }
-    const int wide = engine_clamp(sum, -256, 256);
-    return engine_clamp((2 * wide + 1) * (1 << (-code - 1)), low, high);
+    // 256 is beyond every clamp, so that no more than 8 places and 18 bits are needed: a small shifter beside that to the right.
+    const int wide = engine_clamp(sum, -256, 256), places = code < -9 ? 8 : -code - 1;
+    return engine_clamp(int(unsigned(2 * wide + 1) << (unsigned(places) & 15u)), low, high);
 }
 
 // A row of a map to its place among the rows that are held.
