@@ -23,7 +23,7 @@ from edgekit.hls.engine.descriptor import descriptors, reader_cpp, size_cpp
 from edgekit.hls.engine.estimate import DdrRate, fifo_bytes
 from edgekit.hls.engine.program import Kind, Program, Step, VectorJob
 from edgekit.hls.engine.size import EngineSize
-from edgekit.hls.simulation.csim import COMPILE_SECONDS_MAX, IMAGE_SECONDS_MAX, START_SECONDS_MAX, VECTORIZE, known_flags
+from edgekit.hls.simulation.csim import IMAGE_SECONDS_MAX, START_SECONDS_MAX, VECTORIZE, compile_program, known_flags
 from edgekit.progress import Note
 from edgekit.scratch import scratch_folder
 from edgekit.targets import at_clock, find_board
@@ -82,20 +82,11 @@ def engine_sources(size: EngineSize) -> dict[str, bytes]:
 
 def compile_engine(size: EngineSize, folder: Path, *flags: str) -> Path:
     """The simulation program of an engine of this size, in `folder`. Raises EdgekitError: no compiler, or it does not compile."""
-    cxx = require(GXX)
     for name, content in engine_sources(size).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
-    program = folder / "simulate_engine"
-    command = [str(cxx), "-std=c++14", "-O2", "-Wno-unknown-pragmas", "-isystem", "native", *known_flags(cxx, VECTORIZE), *flags]
-    command += [SIMULATION, "-o", str(program)]
-    try:
-        done = call(command, COMPILE_SECONDS_MAX, folder=folder)
-    except TookTooLong:
-        raise EdgekitError(f"{cxx} did not compile the engine within {COMPILE_SECONDS_MAX} s") from None
-    if done.code != 0:
-        raise EdgekitError(f"the engine's C simulation does not compile with {cxx}:\n{done.messages_text[-2000:]}")
-    return program
+    types = ["-O2", "-isystem", "native", *known_flags(require(GXX), VECTORIZE), *flags]
+    return compile_program(folder, folder, types, (SIMULATION,))
 
 
 def watched(program: Program) -> list[tuple[Step, str]]:
