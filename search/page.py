@@ -44,7 +44,7 @@ def render_page(found: Found, name: Callable[[Trial], str]) -> str:
         unit=found.unit,
         searches=list(_searches(found)),
         verdict=_verdict(found),
-        picture=Markup(_scatter(list(_dots(found, name)), found.unit, "accuracy on the validation images, exact form of the supernet")),
+        picture=Markup(_scatter(list(_dots(found, name)), found.unit, "accuracy on the validation images, exact form, briefly trained")),
         trained=Markup(_scatter(list(_trained_dots(found)), found.unit, "accuracy on the held-out images, trained from scratch")),
         finalists=[_row(one) for one in found.finalists],
         front=[(name(one), f"{one.accuracy or 0:.2%}", f"{one.cost.value:.4g}", one.cost.how) for one in best],
@@ -123,8 +123,8 @@ def _scatter(dots: Sequence[Dot], across: str, up: str) -> str:
         share = tick / (TICKS - 1)
         x, y = LEFT + share * wide, HEIGHT - BOTTOM - share * tall
         parts.append(f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{low_y + share * (high_y - low_y):.3g}</text>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{low_x + share * (high_x - low_x):.3g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(low_y + share * (high_y - low_y))}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{_tick(low_x + share * (high_x - low_x))}</text>')
     parts.append(f'<text x="{LEFT + wide / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>')
     parts.append(f'<text x="{LEFT}" y="{TOP - 4}">{escape(up)}</text>')
     for one in dots:
@@ -140,3 +140,8 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
+
+
+def _tick(value: float) -> str:
+    """Three digits, and all of those before the point: 3,560 rather than 3.56e+03."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
