@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edgekit.bundle import NUMBERS, SENSITIVITY
+from edgekit.bundle import CLASSES, NUMBERS, SENSITIVITY
 from edgekit.errors import UnknownName, UnsupportedLayer
 from edgekit.graph import IntegerGraph
 from edgekit.images.preprocessing import PIXELS
@@ -52,7 +52,7 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
     request, effort = settled(request, source)
     own = request.calibration is not None  # of two photographs more crops would show no more
     images = calibration_images(request, source, note, IMAGES_FULL if effort is Effort.FULL and own else IMAGES_QUICK)
-    quantized = quantize(source.keras, images, effort=effort, note=note)
+    quantized = quantize(source.keras, images, effort=effort, of_classes=own and source.answers == CLASSES, note=note)
     if source.answers == NUMBERS and quantized.gain != 1.0:
         raise UnsupportedLayer(
             f"'{source.name}' ends with a mean over a number of cells that is no power of two, which leaves its exact outputs "
