@@ -65,15 +65,15 @@ inline int engine_clamp(const int value, const int low, const int high) {
 }
 
 // The requantize of edgekit_arithmetic.h, where the shift is a channel's data: code = n - 2 after weights (sums of quarters,
-// acc = 4 * sum + 2), n after a product of activations. A shift to the left saturates, as the clamp would.
+// acc = 4 * sum + 2), n after a product of activations; -9 at least. One shifter, to the right only, does both directions:
+//     floor(sum / 2^code) = floor((sum + 1/2) / 2^code) = ((2 * sum + 1) * 2^8) >> (code + 9)        of 41 bits
+// as a whole number of 2^code plus less than 1/2 stays below the next; for code < 0 the half is what the sum's own acc has.
+// All clamps are within -256..255, which makes the two last ones small.
 inline int engine_requantize(const int sum, const int code, const int low, const int high) {
     #pragma HLS INLINE
-    if (code >= 0) {
-        return engine_clamp(sum >> code, low, high);
-    }
-    // 256 is beyond every clamp, so that no more than 8 places and 18 bits are needed: a small shifter beside that to the right.
-    const int wide = engine_clamp(sum, -256, 256), places = code < -9 ? 8 : -code - 1;
-    return engine_clamp(int(unsigned(2 * wide + 1) << (unsigned(places) & 15u)), low, high);
+    const long long wide = (2 * static_cast<long long>(sum) + 1) * 256;
+    const long long moved = wide >> (unsigned(code + 9) & 63u);
+    return engine_clamp(moved < -256 ? -256 : moved > 255 ? 255 : int(moved), low, high);
 }
 
 // A row of a map to its place among the rows that are held.
