@@ -77,7 +77,7 @@ def engine_files(design: Design, board: Board) -> dict[str, bytes]:
     plan = {name: Template(read_template(template)).substitute(words).encode() for name, template in templates.items()}
     plan |= _synthesized(design, board, identity) | {f"firmware/{name}": content for name, content in native_types().items()}
     plan |= application_sources("engine")
-    plan["driver.py"] = read_template("engine_driver.py").encode()
+    plan |= {name: read_template(template).encode() for name, template in (("driver.py", "engine_driver.py"), ("board.py", "board.py"))}
     plan["program_file.py"] = (resources.files("edgekit.hls.engine") / "program_file.py").read_bytes()
     plan[ENGINE_FACTS] = _facts(design, board, identity)
     return plan
@@ -124,7 +124,7 @@ def _words(design: Design, board: Board) -> dict[str, str | int]:
         "registers": "\n".join(f"constexpr std::size_t register_{name} = 0x{place:02x};" for name, place in REGISTERS.items()),
         "simulation": "",
         "simulation_targets": "",
-        "carried": "driver.py program_file.py engine.json network.program tb_data",
+        "carried": "driver.py board.py program_file.py engine.json network.program tb_data",
         "carried_last": "",
     }
 

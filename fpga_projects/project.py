@@ -26,7 +26,7 @@ FIRST_MEMORY_REGISTER, REGISTER_STEP = 0x30, 12
 APPLICATION_FOLDER = "application"
 """The program for the board, in a project: firmware/zynq, and what it shares with the latency application."""
 SHARED_SOURCES = ("errors.h", "files.cc", "files.h")
-VERBATIM = ("mover.h", "driver.py")
+VERBATIM = ("mover.h", "driver.py", "board.py")
 PAGE = 4096
 """Each layer's weights start at a multiple of it: no burst may cross one."""
 
@@ -153,7 +153,7 @@ def _words(graph: IntegerGraph, board: Board, top: TopFunction) -> dict[str, str
         **dict.fromkeys(("second_port_settings", "second_port_clock", "second_port"), ""),
         "simulation": read_template("accelerator_csim.mk"),
         "simulation_targets": "csim_accelerator ",
-        "carried": "driver.py accelerator.json tb_data",
+        "carried": "driver.py board.py accelerator.json tb_data",
         "carried_last": "\ttest ! -d firmware/memory || $(SCP) -r firmware/memory $(BOARD):$(DESTINATION)/firmware",
         "name": graph.name,
         "masters": 2 + len(memories),

@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from board import CONTROL, START, differing_values, show, tell, time_frames, wait
 
 HERE = Path(__file__).resolve().parent
-CONTROL, START, DONE = 0x00, 1, 2
-SECONDS_MAX = 60
 
 
 class Accelerator:
@@ -36,31 +34,24 @@ class Accelerator:
         self.images = pynq.allocate((frames, self.facts["image_bytes"]), np.uint8)
         self.results = pynq.allocate((frames, self.facts["result_bytes"]), np.uint8)
         registers, memories = self.facts["registers"], self.facts["memories"]
-        self.tell(registers["images"], self.images.device_address)
-        self.tell(registers["results"], self.results.device_address)
+        tell(self.ip, registers["images"], self.images.device_address)
+        tell(self.ip, registers["results"], self.results.device_address)
         self.weights = pynq.allocate((max([1, *(memory["first"] + memory["bytes"] for memory in memories)]),), np.uint8)
         for memory in memories:
             content = np.fromfile(folder / memory["file"], np.uint8)
             self.weights[memory["first"] : memory["first"] + memory["bytes"]] = content
-            self.tell(memory["register"], self.weights.device_address + memory["first"])
+            tell(self.ip, memory["register"], self.weights.device_address + memory["first"])
         self.weights.flush()
-
-    def tell(self, register: int, address: int) -> None:
-        """Writes a 64-bit address."""
-        self.ip.write(register, address & 0xFFFFFFFF)
-        self.ip.write(register + 4, address >> 32)
 
     def start(self, frames: int) -> None:
         """Images must be in memory (`load`)."""
         self.ip.write(self.facts["registers"]["frames"], frames)
         self.ip.write(CONTROL, START)
 
-    def wait(self) -> None:
-        """Until the accelerator is done. Raises TimeoutError."""
-        end = time.monotonic() + SECONDS_MAX
-        while not self.ip.read(CONTROL) & DONE:
-            if time.monotonic() > end:
-                raise TimeoutError(f"the accelerator did not finish within {SECONDS_MAX} s")
+    def call(self, frames: int) -> None:
+        """The images that are in memory, to the end."""
+        self.start(frames)
+        wait(self.ip)
 
     def load(self, images: Any) -> None:
         """`images` uint8 (frames, values), two's complement where the input is signed."""
@@ -80,34 +71,8 @@ class Accelerator:
     def run(self, images: Any) -> dict[str, Any]:
         """`images` uint8 (frames, values) -> outputs by name."""
         self.load(images)
-        self.start(len(images))
-        self.wait()
+        self.call(len(images))
         return self.outputs(len(images))
-
-
-def differing_values(accelerator: Accelerator, folder: Path) -> tuple[int, int]:
-    """How many golden values differ, and of how many."""
-    inputs = np.fromfile(folder / "tb_data" / "inputs.bin", np.uint8).reshape(-1, accelerator.facts["image_values"])
-    expected = np.fromfile(folder / "tb_data" / "expected.bin", np.uint8).reshape(len(inputs), -1)
-    found = accelerator.run(inputs)
-    computed = np.concatenate([values.view(np.uint8).reshape(len(inputs), -1) for values in found.values()], axis=1)
-    return int((computed != expected).sum()), expected.size
-
-
-def time_frames(accelerator: Accelerator, frames: int, seconds: float) -> dict[str, float]:
-    """Milliseconds of one image alone, and images a second of `frames` in a row."""
-
-    def seconds_of(count: int) -> list[float]:
-        taken: list[float] = []
-        while not taken or sum(taken) < seconds / 2:
-            begin = time.perf_counter()
-            accelerator.start(count)
-            accelerator.wait()
-            taken.append(time.perf_counter() - begin)
-        return taken
-
-    seconds_of(1)  # warm-up
-    return {"latency_ms_p50": 1e3 * float(np.median(seconds_of(1))), "fps": frames / float(np.median(seconds_of(frames)))}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -117,16 +82,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
     accelerator = Accelerator(HERE, options.frames)
-    differing, values = differing_values(accelerator, HERE)
+    differing, values = differing_values(accelerator.run, accelerator.facts["image_values"], HERE)
     report: dict[str, Any] = {"network": accelerator.facts["network"], "differing": differing, "values": values}
     if differing == 0:
-        report |= time_frames(accelerator, options.frames, options.seconds)
-    if options.json:
-        print(json.dumps(report))
-    else:
-        print(f"{'FAILED' if differing else 'passed'}: {differing} of {values} values differ")
-        if differing == 0:
-            print(f"one image {report['latency_ms_p50']:.3f} ms (p50), {report['fps']:.1f} images a second in calls of {options.frames}")
+        report |= time_frames(accelerator.call, options.frames, options.seconds)
+    show(report, options.frames, options.json)
     return 1 if differing else 0
 
 

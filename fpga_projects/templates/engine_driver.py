@@ -13,16 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from board import CONTROL, START, differing_values, show, tell, time_frames, wait
 from program_file import Named, Placed, ProgramFileError, read_program
 
 HERE = Path(__file__).resolve().parent
-CONTROL, START, DONE, RETURNED = 0x00, 1, 2, 0x10
-SECONDS_MAX = 60
+RETURNED = 0x10
 BURST_BYTES = 64
 
 
@@ -56,32 +55,24 @@ class Engine:
         parts = {"matrix_at": self.placed.matrix_at, "vector_at": self.placed.vector_at, "rows_at": self.placed.rows_at}
         places = {"matrix_jobs": parts["matrix_at"], "vector_jobs": parts["vector_at"], "matrix_program": 0, "vector_program": 0}
         for name, first in places.items():
-            self.tell(name, self.memory.device_address + first)
-        self.tell("images", self.images.device_address)
-        self.tell("results", self.results.device_address)
+            tell(self.ip, self.facts["registers"][name], self.memory.device_address + first)
+        tell(self.ip, self.facts["registers"]["images"], self.images.device_address)
+        tell(self.ip, self.facts["registers"]["results"], self.results.device_address)
         numbers = {"engine": program.engine, "beats": program.beats, "image_bytes": program.image_bytes}
         numbers |= {"matrix_count": len(program.matrix) // 128, "vector_count": len(program.vector) // 128}
         for name, number in {**numbers, **parts, "result_words": program.result_words}.items():
             self.ip.write(self.facts["registers"][name], number)
         return self.placed
 
-    def tell(self, name: str, address: int) -> None:
-        """Writes a 64-bit address."""
-        register = self.facts["registers"][name]
-        self.ip.write(register, address & 0xFFFFFFFF)
-        self.ip.write(register + 4, address >> 32)
-
     def start(self, frames: int) -> None:
         """Images must be in memory (`show`)."""
         self.ip.write(self.facts["registers"]["frames"], frames)
         self.ip.write(CONTROL, START)
 
-    def wait(self) -> None:
-        """Until the engine is done. Raises TimeoutError, and RuntimeError where the bitstream is another engine's."""
-        end = time.monotonic() + SECONDS_MAX
-        while not self.ip.read(CONTROL) & DONE:
-            if time.monotonic() > end:
-                raise TimeoutError(f"the engine did not finish within {SECONDS_MAX} s")
+    def call(self, frames: int) -> None:
+        """The images that are in memory, to the end. Raises RuntimeError where the bitstream is another engine's."""
+        self.start(frames)
+        wait(self.ip)
         if self.ip.read(RETURNED) != 0:
             raise RuntimeError("the bitstream is of another engine than engine.json and the program; load the one of this project")
 
@@ -103,8 +94,7 @@ class Engine:
         for first in range(0, len(images), self.frames):
             some = images[first : first + self.frames]
             self.show(some)
-            self.start(len(some))
-            self.wait()
+            self.call(len(some))
             for name, values in self.outputs(len(some)).items():
                 found.setdefault(name, []).append(values)
         return {name: np.concatenate(values) for name, values in found.items()}
@@ -115,31 +105,6 @@ def _values(output: Named, results: Any) -> Any:
     area = results[:, output.first : output.first + output.pixels * output.pixel_bytes]
     taken = area.reshape(len(results), output.pixels, output.pixel_bytes)[:, :, np.array(output.places)]
     return np.ascontiguousarray(taken).view(np.int8 if output.signed else np.uint8).reshape(len(results), *output.shape)
-
-
-def differing_values(engine: Engine, folder: Path) -> tuple[int, int]:
-    """How many golden values differ, and of how many."""
-    inputs = np.fromfile(folder / "tb_data" / "inputs.bin", np.uint8).reshape(-1, engine.placed.program.image_bytes)
-    expected = np.fromfile(folder / "tb_data" / "expected.bin", np.uint8).reshape(len(inputs), -1)
-    found = engine.run(inputs)
-    computed = np.concatenate([values.view(np.uint8).reshape(len(inputs), -1) for values in found.values()], axis=1)
-    return int((computed != expected).sum()), expected.size
-
-
-def time_frames(engine: Engine, seconds: float) -> dict[str, float]:
-    """Milliseconds of one image alone, and images a second of as many as a call takes."""
-
-    def seconds_of(count: int) -> list[float]:
-        taken: list[float] = []
-        while not taken or sum(taken) < seconds / 2:
-            begin = time.perf_counter()
-            engine.start(count)
-            engine.wait()
-            taken.append(time.perf_counter() - begin)
-        return taken
-
-    seconds_of(1)  # warm-up
-    return {"latency_ms_p50": 1e3 * float(np.median(seconds_of(1))), "fps": engine.frames / float(np.median(seconds_of(engine.frames)))}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -156,17 +121,12 @@ def main(argv: list[str] | None = None) -> int:
         except (OSError, ProgramFileError) as error:
             print(f"driver.py: {folder / 'network.program'}: {error}", file=sys.stderr)
             return 2
-        differing, values = differing_values(engine, folder)
+        differing, values = differing_values(engine.run, program.image_bytes, folder)
         report: dict[str, Any] = {"network": program.network, "differing": differing, "values": values}
         if differing == 0:
-            report |= time_frames(engine, options.seconds)
+            report |= time_frames(engine.call, options.frames, options.seconds)
         failed = failed or differing > 0
-        if options.json:
-            print(json.dumps(report))
-            continue
-        print(f"{program.network} {'FAILED' if differing else 'passed'}: {differing} of {values} values differ")
-        if differing == 0:
-            print(f"one image {report['latency_ms_p50']:.3f} ms (p50), {report['fps']:.1f} images a second in calls of {options.frames}")
+        show(report, options.frames, options.json)
     return 1 if failed else 0
 
 

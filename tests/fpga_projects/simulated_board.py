@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,10 +71,17 @@ def fake_pynq(hardware: Hardware, size: int = 1 << 20) -> ModuleType:
 
 
 def load_driver(project: Path) -> Any:
+    """A project's driver.py, with the modules that lie beside it there."""
+    for name in ("board", "program_file"):
+        sys.modules.pop(name, None)
     spec = importlib.util.spec_from_file_location("edgekit_board_driver", project / "driver.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(project))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(project))
     return module
 
 

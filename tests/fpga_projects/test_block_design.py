@@ -147,4 +147,8 @@ def test_deploy_copies_everything_that_the_board_needs(ultra96: Path, tmp_path: 
     found = {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()}
     memories = {path.relative_to(ultra96).as_posix() for path in (ultra96 / "firmware" / "memory").iterdir()}
     assert len(memories) == 2
-    assert found == {"edgekit.bit", "edgekit.hwh", "driver.py", "accelerator.json", "tb_data/inputs.bin", "tb_data/expected.bin"} | memories
+    assert (
+        found
+        == {"edgekit.bit", "edgekit.hwh", "driver.py", "board.py", "accelerator.json", "tb_data/inputs.bin", "tb_data/expected.bin"}
+        | memories
+    )

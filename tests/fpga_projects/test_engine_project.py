@@ -133,8 +133,6 @@ def test_pynq_driver_runs_several_networks_on_one_bitstream(
 ) -> None:
     pynq: Any = fake_pynq(hardware, MEMORY)
     monkeypatch.setitem(sys.modules, "pynq", pynq)
-    monkeypatch.syspath_prepend(str(project))
-    monkeypatch.delitem(sys.modules, "program_file", raising=False)
     driver = load_driver(project)
     folders = [str(project), str(project / "second"), str(project)]
     assert driver.main([*folders, "--frames", "3", "--seconds", "0.01", "--json"]) == 0
@@ -161,7 +159,6 @@ def test_a_driver_sees_that_the_bitstream_is_another_engines(
     (copy / "engine.json").write_text(json.dumps({**facts, "engine": 7}))
     spoilt(copy, 7)
     monkeypatch.setitem(sys.modules, "pynq", fake_pynq(hardware, MEMORY))
-    monkeypatch.syspath_prepend(str(project))
     with pytest.raises(RuntimeError, match="the bitstream is of another engine"):
         load_driver(copy).main(["--frames", "2"])
 
@@ -213,5 +210,5 @@ def test_deploy_copies_everything_that_the_board_needs(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path / "p", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()}
-    scripts = {"driver.py", "program_file.py", "engine.json", "network.program"}
+    scripts = {"driver.py", "board.py", "program_file.py", "engine.json", "network.program"}
     assert found == {"edgekit.bit", "edgekit.hwh", "tb_data/inputs.bin", "tb_data/expected.bin"} | scripts
