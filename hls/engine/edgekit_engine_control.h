@@ -244,8 +244,13 @@ template <class SIZE_T, unsigned NUMBER> struct engine_weights {
             if (lane < lanes) {
                 int new_bias, new_code;
                 engine_constant(row, c, new_bias, new_code);
-                (direct ? bias : next_bias)[lane] = new_bias;
-                (direct ? code : next_code)[lane] = new_code;
+                if (direct) {
+                    bias[lane] = new_bias;
+                    code[lane] = new_code;
+                } else {
+                    next_bias[lane] = new_bias;
+                    next_code[lane] = new_code;
+                }
             }
         }
     }

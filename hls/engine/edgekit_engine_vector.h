@@ -34,6 +34,7 @@ template <class SIZE_T> struct vector_control {
     unsigned running; // the number of the job
     bool active;
     int phase, table_row; // phase: of DEPTHWISE columns until the next output, of MOVE its step
+    int out_col;          // of DEPTHWISE: the next output of the row, so that nothing is divided by a stride
     int byte_of_step;     // of a MOVE
 
     void begin(const unsigned count, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
@@ -44,8 +45,9 @@ template <class SIZE_T> struct vector_control {
     First:
         for (unsigned part = 0; part < engine_parts; part++) {
             #pragma HLS PIPELINE II=1
-            EDGEKIT_ENGINE_COUNT(jobs[0], queue.load(parts));
+            queue.load(parts);
         }
+        EDGEKIT_ENGINE_COUNT(jobs[0], count > 0);
     }
 
     vector_step next(const int now, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
@@ -74,12 +76,18 @@ template <class SIZE_T> struct vector_control {
         if (step.row.kind == engine_no_row) {
             step.row = filling.take();
         }
-        EDGEKIT_ENGINE_COUNT(jobs[0], queue.load(parts));
+        const bool begins = queue.load(parts); // outside of what counts, which hardware does not have
+        EDGEKIT_ENGINE_COUNT(jobs[0], begins);
+        static_cast<void>(begins);
         return step;
     }
 
   private:
-    void begin_row() { phase = job.kind == engine_depthwise ? job.taps - 1 : 0; }
+    void begin_row() {
+        #pragma HLS INLINE
+        phase = job.kind == engine_depthwise ? job.taps - 1 : 0;
+        out_col = 0;
+    }
 
     int group_words() const { return job.count - loops.group * int(SIZE_T::words); }
 
@@ -143,12 +151,12 @@ template <class SIZE_T> struct vector_control {
         read_x(step, in_row, in_col);
         step.partials = true;
         step.sums = phase == 0; // all columns of a position's pass have been read
-        const int out_col = job.taps == 1 ? loops.col : (loops.col - job.taps + 1) / job.stride_w;
         step.number = loops.row * job.cols + out_col;
         step.first = loops.first_pass();
         step.last = step.sums && loops.last_pass();
         step.tap = job.taps - 1;
         write(step, loops.row, out_col);
+        out_col += step.sums;
         phase = phase > 0 ? phase - 1 : job.taps == 1 ? 0 : job.stride_w - 1;
         loops.next_position();
         if (loops.col == 0) {
@@ -200,12 +208,12 @@ template <class SIZE_T> struct vector_control {
         const int x_row = engine_slot(job.first_row + loops.row, job.x_lift, job.x_ring) * job.x_cols * job.x_pixel;
         const int out_row = engine_slot(job.first_row + loops.row, job.out_lift, job.out_ring) * job.out_row_words;
         const int from = job.moved[2] + phase * job.moved[3] + byte_of_step, to = job.moved[4] + phase * job.moved[5] + byte_of_step;
-        step.x_address = job.x_base + x_row + from / int(SIZE_T::simd);
+        step.x_address = job.x_base + x_row + int(unsigned(from) / SIZE_T::simd);
         step.x_words = 1;
-        step.from_byte = from % int(SIZE_T::simd);
-        step.out_address = job.out_base + out_row + to / int(SIZE_T::simd);
+        step.from_byte = int(unsigned(from) % SIZE_T::simd);
+        step.out_address = job.out_base + out_row + int(unsigned(to) / SIZE_T::simd);
         step.out_words = 1;
-        step.to_byte = to % int(SIZE_T::simd);
+        step.to_byte = int(unsigned(to) % SIZE_T::simd);
         if (++byte_of_step == job.moved[1]) {
             byte_of_step = 0;
             phase++;
