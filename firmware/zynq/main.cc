@@ -28,10 +28,7 @@ constexpr double seconds_max = 60;
 class Accelerator {
   public:
     Accelerator(const std::string& root, const std::string& folder, std::size_t frames)
-        : control_(root),
-          buffer_(root),
-          results_(pages(frames * image_bytes)),
-          weights_(results_ + pages(frames * result_bytes)) {
+        : control_(root), buffer_(root), results_(pages(frames * image_bytes)), weights_(results_ + pages(frames * result_bytes)) {
         if (weights_ + weight_bytes > buffer_.size()) {
             throw Failure("the buffer of " + std::to_string(buffer_.size()) + " bytes has no room for " + std::to_string(frames) +
                           " images; ask for fewer with --frames");
