@@ -152,26 +152,34 @@ struct engine_take {
 template <class SIZE_T> struct engine_filling {
     engine_fill of;
     unsigned left, job;
-    bool open;
+    bool open, over; // over: the next job's come
     int group, pass, filled;
 
     void begin(const unsigned count, hls::stream<engine_fill> &fills) {
         left = count;
         job = 0;
-        next_job(fills);
+        next_job();
+        load(fills);
         job = 0;
     }
 
-    void next_job(hls::stream<engine_fill> &fills) {
+    void next_job() {
         #pragma HLS INLINE
         group = pass = filled = 0;
         open = false;
+        over = true;
         job++;
-        if (left > 0) {
+    }
+
+    // Once a beat, so that the stream is read at one place.
+    void load(hls::stream<engine_fill> &fills) {
+        #pragma HLS INLINE
+        if (over && left > 0) {
             of = fills.read();
             open = of.streams != 0;
             left--;
         }
+        over = false;
     }
 
     int rows() const { return (group + 1 == of.groups ? of.last_rows : of.rows) + (pass == 0 ? int(SIZE_T::constant_rows) : 0); }
@@ -189,13 +197,13 @@ template <class SIZE_T> struct engine_filling {
     }
 
     // The next pass has become the one that runs.
-    void taken(hls::stream<engine_fill> &fills) {
+    void taken() {
         #pragma HLS INLINE
         filled = 0;
         if (++pass == of.passes) {
             pass = 0;
             if (++group == of.groups) {
-                next_job(fills);
+                next_job();
             }
         }
     }

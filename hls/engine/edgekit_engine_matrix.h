@@ -100,14 +100,15 @@ template <class SIZE_T> struct matrix_control {
                 step.row.place = table_row++;
             } else if (job.kind == engine_stream) {
                 if (loops.at == 0) {
-                    take_weights(step, fills);
+                    take_weights(step);
                 }
                 position(step, loops.at);
                 end_beat();
             } else {
-                map_beat(step, fills);
+                map_beat(step);
             }
         }
+        filling.load(fills);
         if (step.row.kind == engine_no_row) {
             step.row = filling.take();
         }
@@ -126,12 +127,12 @@ template <class SIZE_T> struct matrix_control {
         }
     }
 
-    void take_weights(matrix_step &step, hls::stream<engine_fill> &fills) {
+    void take_weights(matrix_step &step) {
         #pragma HLS INLINE
         EDGEKIT_ENGINE_COUNT(no_weights, !filling.open || filling.job != running || filling.filled != filling.rows());
         step.swaps = true;
         step.swaps_constants = filling.pass == 0;
-        filling.taken(fills);
+        filling.taken();
     }
 
     void position(matrix_step &step, const int number) {
@@ -154,7 +155,7 @@ template <class SIZE_T> struct matrix_control {
     }
 
     // A product of two maps: constants of a group, then of each pass the weights out of y, then the positions.
-    void map_beat(matrix_step &step, hls::stream<engine_fill> &fills) {
+    void map_beat(matrix_step &step) {
         #pragma HLS INLINE
         const bool own = job.flags & engine_own_bias;
         const int sets = own ? loops.of.positions : 1;
@@ -173,7 +174,7 @@ template <class SIZE_T> struct matrix_control {
                 step.swaps = true;
                 step.swaps_constants = false;
                 if (loops.last_pass() && loops.last_group()) { // the next job's weights may come
-                    filling.next_job(fills);
+                    filling.next_job();
                 }
             }
             position(step, loops.at - int(SIZE_T::lanes));

@@ -70,9 +70,10 @@ template <class SIZE_T> struct vector_control {
                 step.row.kind = engine_table_row;
                 step.row.place = table_row++;
             } else {
-                job_beat(step, fills);
+                job_beat(step);
             }
         }
+        filling.load(fills);
         if (step.row.kind == engine_no_row) {
             step.row = filling.take();
         }
@@ -91,15 +92,15 @@ template <class SIZE_T> struct vector_control {
 
     int group_words() const { return job.count - loops.group * int(SIZE_T::words); }
 
-    void job_beat(vector_step &step, hls::stream<engine_fill> &fills) {
+    void job_beat(vector_step &step) {
         #pragma HLS INLINE
         if (loops.at == 0 && job.kind == engine_depthwise) {
             EDGEKIT_ENGINE_COUNT(no_weights, !filling.open || filling.job != running || filling.filled != filling.rows());
             step.swaps = true;
             step.swaps_constants = filling.pass == 0;
-            filling.taken(fills);
+            filling.taken();
         } else if (loops.at == 0 && loops.last_pass() && loops.last_group()) { // the next job's weights may come
-            filling.next_job(fills);
+            filling.next_job();
         }
         const bool gate = (job.flags & engine_y_cell) && loops.step_h == 0;
         if (loops.at < (gate ? 1 : loops.of.positions)) {

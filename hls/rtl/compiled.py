@@ -19,7 +19,7 @@ LOOPS = "loop-simplify,lcssa,loop-mssa(licm),loop(loop-rotate,indvars"
 PASSES = (
     f"cgscc(inline),function(sroa,{SIMPLE},{LOOPS},loop-deletion,loop-unroll-full),sroa,{SIMPLE}),cgscc(inline),"
     f"function({LOOPS},loop-unroll-full),sroa,early-cse<memssa>,instcombine,simplifycfg,sroa,early-cse<memssa>,gvn,instcombine,"
-    "correlated-propagation,bdce,adce,dse,simplifycfg,instcombine,simplifycfg),globaldce"
+    "correlated-propagation,bdce,adce,dse,simplifycfg,instcombine,simplifycfg,lowerswitch),globaldce"
 )
 LIMITS = (
     *("-inline-threshold=1000000", "-unroll-threshold=1", "-unroll-allow-peeling=0"),

@@ -25,24 +25,34 @@ int main() {
 """
 
 
+COUNTED = "  integer cycle = 0; always @(posedge clk) if (!rst) cycle <= cycle + 1;"
+
+
 def written_tokens(
     stages: Mapping[str, StageRtl], tokens: Mapping[str, tuple[tuple[Int64, ...], int]], cycles: int, folder: Path
 ) -> dict[str, Int64]:
     """What each stage has written after so many cycles, (tokens, lanes), as signed bytes. `tokens`: of each stage what its streams bring,
     (tokens, lanes) each, and the lanes of what it writes."""
+    said = simulated(stages, tokens, cycles, folder)
+    return {name: np.array([byte_values(word, tokens[name][1]) for word, _ in found]) for name, found in said.items()}
+
+
+def simulated(
+    stages: Mapping[str, StageRtl], tokens: Mapping[str, tuple[tuple[Int64, ...], int]], cycles: int, folder: Path
+) -> dict[str, list[tuple[str, int]]]:
+    """As `written_tokens`: of each token its digits, and how many cycles there were before it."""
     instances = []
     for name, stage in stages.items():
         (folder / f"{stage.name}.v").write_text(stage.verilog)
         _memories(stage, folder)
         instances += _instance(name, stage, *tokens[name], folder)
-    (folder / "top.v").write_text("\n".join(["module top(input clk, input rst);", *instances, "endmodule"]) + "\n")
+    (folder / "top.v").write_text("\n".join(["module top(input clk, input rst);", COUNTED, *instances, "endmodule"]) + "\n")
     (folder / "main.cpp").write_text(MAIN.replace("CYCLES", str(cycles)))
     sources = sorted(path.name for path in folder.glob("*.v"))
     flags = ["--cc", "--exe", "--build", "-j", "1", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--top-module", "top"]
     output_of([str(require(VERILATOR)), *flags, *sources, "main.cpp"], folder, 600)
     said = [line.split() for line in output_of(["obj_dir/Vtop"], folder, 60).splitlines()]
-    words = {name: [line[1] for line in said if line and line[0] == name] for name in stages}
-    return {name: np.array([_values(word, tokens[name][1]) for word in found]) for name, found in words.items()}
+    return {name: [(line[1], int(line[2])) for line in said if line and line[0] == name] for name in stages}
 
 
 def _memories(stage: StageRtl, folder: Path) -> None:
@@ -71,7 +81,7 @@ def _instance(name: str, stage: StageRtl, given: tuple[Int64, ...], lanes: int, 
     own, width = f"{stage.name}_out", 8 * lanes
     lines += [
         f"  wire {own}_valid; wire [{width - 1}:0] {own}_data;",
-        f'  always @(posedge clk) if (!rst & {own}_valid) $display("{name} %h", {own}_data);',
+        f'  always @(posedge clk) if (!rst & {own}_valid) $display("{name} %h %0d", {own}_data, cycle);',
     ]
     wires += [f".out{stream}_valid({own}_valid)", f".out{stream}_ready(1'b1)", f".out{stream}_data({own}_data)"]
     for memory in stage.memories:
@@ -88,5 +98,5 @@ def _word(token: Int64) -> str:
     return bytes(int(value) & 255 for value in token[::-1]).hex()
 
 
-def _values(word: str, lanes: int) -> list[int]:
+def byte_values(word: str, lanes: int) -> list[int]:
     return [int(value) for value in np.frombuffer(bytes.fromhex(word.zfill(2 * lanes))[::-1], np.int8)]

@@ -20,7 +20,7 @@ from edgekit.hls.rtl.translator.expressions import expression, literal, times
 from edgekit.hls.rtl.translator.llvm import Function, Instruction, Module, Operand, Refused, read_function
 from edgekit.hls.rtl.translator.memories import Memory, Outside, Pointer, Pointers, Sum, memories_of
 from edgekit.hls.rtl.translator.ranges import Ranges, bits, ranges_of
-from edgekit.hls.rtl.translator.walk import walk
+from edgekit.hls.rtl.translator.walk import Walk, walk
 
 READ_PORTS_MAX = 2
 NOTHING = frozenset({"alloca", "getelementptr"})
@@ -74,8 +74,10 @@ class _Text:
         self.ports.append(f"  input [{width - 1}:0] {name}")
 
 
-def translate(module: Module, name: str, shapes: Mapping[int, StreamShape], outside: Mapping[str, Outside]) -> StageRtl:
-    """`shapes`: of the streams, by number. `outside`: the arrays that are not the function's own, by name.
+def translate(
+    module: Module, name: str, shapes: Mapping[int, StreamShape], outside: Mapping[str, Outside], walked: Walk | None = None
+) -> StageRtl:
+    """`shapes`: of streams, by number. `outside`: arrays that are not the function's own. `walked`: of loops that depend on data.
 
     Raises:
         Refused: the function has something that the translator does not know; the message names it.
@@ -83,7 +85,7 @@ def translate(module: Module, name: str, shapes: Mapping[int, StreamShape], outs
     function = read_function(module, name)
     control, pointers = control_of(function), Pointers(function, module.structs)
     memories = memories_of(pointers, outside)
-    walked = walk(function, control)
+    walked = walked or walk(function, control)
     ranges = ranges_of(function, pointers, memories, walked, shapes)
     return _Stage(function, control, pointers, memories, ranges, shapes).module(walked.iterations)
 
