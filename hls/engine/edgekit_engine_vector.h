@@ -348,19 +348,20 @@ template <class SIZE_T> struct vector_array {
         for (unsigned p = 0; p < lanes; p++) {
             #pragma HLS UNROLL
             const int before = sums[step.number][p];
+            const int held = int(ap_int<9>(before)); // of all but DEPTHWISE it is a byte, as x and y are
             int sum;
             if (job.kind == engine_depthwise) {
                 sum = (step.first ? weights.bias[p] : before) + partial[step.tap][p];
                 value[p] = engine_requantize(sum, weights.code[p], job.low, job.high);
             } else if (job.kind == engine_max) {
-                const int most = step.first ? job.low : before;
+                const int most = step.first ? job.low : held;
                 sum = step.inside && x[p] > most ? x[p] : most;
                 value[p] = engine_clamp(sum, job.low, job.high);
             } else {
-                const int one = step.second && !cell && !pair ? before : x[p], two = cell ? gate[p] : y[p];
-                sum = !step.second ? one : job.kind == engine_add ? one + two : one * two;
+                const int one = step.second && !cell && !pair ? held : x[p], two = cell ? gate[p] : y[p], product = one * two;
+                sum = step.second ? one + two : one;
                 value[p] = job.kind == engine_copy       ? sum
-                           : job.kind == engine_multiply ? engine_clamp((sum + rounding) >> job.shift, job.low, job.high)
+                           : job.kind == engine_multiply ? engine_clamp((product + rounding) >> job.shift, job.low, job.high)
                                                          : engine_clamp(sum, job.low, job.high);
             }
             sums[step.number][p] = sum;
