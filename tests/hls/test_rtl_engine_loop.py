@@ -12,8 +12,8 @@ from compilers import needs_compiler
 from engine_runs import TINY
 from random_graphs import random_graph, random_inputs
 from rtl_bench import byte_values, simulated
-from rtl_engine_stage import engine_stage
-from rtl_tools import needs_verilator
+from rtl_engine_stage import engine_stage, vector_stage
+from rtl_tools import needs_verilator, needs_yosys
 
 from edgekit.arrays import Int64
 from edgekit.executor import Values
@@ -22,6 +22,7 @@ from edgekit.graph.ir import OP_TYPES
 from edgekit.hls.engine.compiler import compile_graph
 from edgekit.hls.engine.program import Kind, Program, Step, VectorJob
 from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.rtl.mapping import map_stages
 from edgekit.hls.simulation.engine import kernel_sources, native_types, result_words, write_program
 from edgekit.tools import GXX, require
 
@@ -113,3 +114,14 @@ def test_the_beat_loop_computes_every_value_at_its_beat(tmp_path: Path) -> None:
         kinds |= {type(op).__name__ for op in frame.graph.ops}
     assert place == len(said)
     print(f"\n{len(frames)} programs, {begun - FIRST} cycles, {values} values of {', '.join(sorted(kinds))}")
+
+
+@pytest.mark.slow
+@needs_yosys
+def test_the_vector_arrays_arithmetic_is_as_narrow_as_bytes(tmp_path: Path) -> None:
+    """A multiplier for each column of a kernel, which Yosys does not share by two, and one for a product of maps; sums are a memory."""
+    size = EngineSize(simd=6, words=1, banks=2, bank_words=64, positions=512, taps=5)
+    (found,) = map_stages([vector_stage(size, tmp_path)], "xc7")
+    print(f"\n{size}: {found}")
+    assert found.total.dsp == size.lanes * (size.taps + 1)
+    assert found.memories
