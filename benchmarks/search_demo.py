@@ -26,7 +26,7 @@ from edgekit.search.run import search_networks
 from edgekit.search.space import BOARD, DEVICE, Member, own_space
 from edgekit.targets import LOCAL, find_board, find_device
 
-SPEED, MARGIN, SEEDS, CLASSES = 1.3, 1.1, 3, 10
+SPEED, MARGIN, SEEDS, CLASSES = 1.3, 1.2, 3, 10
 BOARD_NAME = "pynq_z2"
 ROUNDS = 5
 STARTED = time.monotonic()
@@ -59,8 +59,8 @@ def search_device(workers: str, folder: Path) -> Found:
         trials=20,
         finalists=1,
         supernet_epochs=8,
-        epochs=15,
-        qfx_epochs=4,
+        epochs=10,
+        qfx_epochs=3,
         seeds=SEEDS,
         workers=workers,
     )
