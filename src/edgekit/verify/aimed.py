@@ -150,7 +150,7 @@ def _is_open(graph: IntegerGraph, seen: Extremes, aim: Aim) -> bool:
     return bool(highest < ends[1] if aim.direction > 0 else lowest > ends[0])
 
 
-def _clamp(graph: IntegerGraph, op: WeightedOp | ProductOp) -> tuple[int, int]:
+def _clamp(graph: IntegerGraph, op: WeightedOp | ProductOp | Add) -> tuple[int, int]:
     return clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])
 
 
@@ -181,7 +181,7 @@ def _slope(graph: IntegerGraph, values: Mapping[str, Array], aims: list[Aim], ce
     for op in reversed(graph.ops):
         slope = slopes[op.output]
         if isinstance(op, WeightedOp | ProductOp | Add):
-            low, high = clamp_range(getattr(op, "activation", Activation.NONE), graph.tensors[op.output])
+            low, high = _clamp(graph, op)
             now = values[op.output]
             slope = slope * np.where((now > low) & (now < high), 1.0, LEAK)
         for place, aim in enumerate(aims):
