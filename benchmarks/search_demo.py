@@ -24,6 +24,7 @@ from edgekit.search.graph_layers import graph_of
 from edgekit.search.results import Finalist, Found, SearchOptions
 from edgekit.search.run import search_networks
 from edgekit.search.space import BOARD, DEVICE, Member, own_space
+from edgekit.spread.spent import processor_seconds
 from edgekit.targets import LOCAL, find_board, find_device
 
 SPEED, MARGIN, SEEDS, CLASSES = 1.3, 1.2, 3, 10
@@ -45,6 +46,7 @@ def main() -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     found = {part: (search_device if part == "device" else search_board)(options.workers, options.folder) for part in parts}
     verdicts = [judged(one) for one in found.values()]
+    print(f"All of it: {time.monotonic() - STARTED:.0f} s, {processor_seconds():.0f} s of processor time")
     return 0 if all(verdicts) else 1
 
 
@@ -99,6 +101,8 @@ def judged(found: Found) -> bool:
         print(
             f"{one.name}: {line(one, found.unit)}; found is {speed:.2f} times as fast, {100 * (ours.accuracy - one.accuracy):+.2f} points"
         )
+    for phase in found.phases:
+        print(f"{phase.name}: {phase.seconds:.0f} s, {phase.cpu_seconds:.0f} s of processor time")
     print(", ".join(f"{name} {area:.4f}" for name, area in found.area.items()), "hypervolume;", f"{found.folder / 'report.html'}")
     return good
 

@@ -46,6 +46,7 @@ def render_page(found: Found, name: Callable[[Trial], str]) -> str:
         verdict=_verdict(found),
         picture=Markup(_scatter(list(_dots(found, name)), found.unit, "accuracy on the validation images, exact form, briefly trained")),
         trained=Markup(_scatter(list(_trained_dots(found)), found.unit, "accuracy on the held-out images, trained from scratch")),
+        phases=[(one.name, f"{one.seconds:,.0f}", f"{one.cpu_seconds:,.0f}") for one in found.phases],
         finalists=[_row(one) for one in found.finalists],
         front=[(name(one), f"{one.accuracy or 0:.2%}", f"{one.cost.value:.4g}", one.cost.how) for one in best],
         operators=None if operators is None else operators.timed_on,

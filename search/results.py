@@ -11,6 +11,7 @@ import numpy as np
 from edgekit.search.cost import Cost
 from edgekit.search.operators import OperatorTable
 from edgekit.search.trials import NSGA2, RANDOM, Trials
+from edgekit.spread.spent import Phase
 
 PREDICT, MEASURE, COUNT_MACS = "predict", "measure", "macs"
 COSTS = (PREDICT, MEASURE, COUNT_MACS)
@@ -65,7 +66,8 @@ class Finalist:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a search gave. `area`: hypervolume of each sampler's front, by its name; `wins` the one with the largest."""
+    """What a search gave. `area`: hypervolume of each sampler's front, by its name; `wins` the one with the largest. `phases`: what its
+    parts took; of a search that was resumed, since then."""
 
     folder: Path
     unit: str
@@ -76,6 +78,7 @@ class Found:
     area: dict[str, float]
     operators: OperatorTable | None
     options: SearchOptions
+    phases: tuple[Phase, ...]
 
     @property
     def wins(self) -> str:
@@ -92,6 +95,7 @@ def as_json(found: Found) -> dict[str, Any]:
         "finalists": [{**asdict(one), "accuracy": one.accuracy} for one in found.finalists],
         "hypervolume": found.area,
         "wins": found.wins,
+        "phases": [asdict(one) for one in found.phases],
         "operators": None if operators is None else {"timed_on": asdict(operators.timed_on), "errors": _errors(operators)},
         "searches": {
             name: {

@@ -36,6 +36,7 @@ from edgekit.search.results import COSTS, COUNT_MACS, MEASURE, Finalist, Found, 
 from edgekit.search.space import Choice, Point, Space, point_of, precisions_json, precisions_of, random_choice
 from edgekit.search.supernet import SupernetOptions, save_weights, train_supernet
 from edgekit.search.trials import RANDOM, SAMPLERS, Trial, Trials, front, hypervolume, run_trials
+from edgekit.spread.spent import Phase, phase
 from edgekit.spread.tasks import Task, Workers, results_of, workers_at
 from edgekit.targets import find_board, find_device
 from edgekit.verify import verify
@@ -56,18 +57,20 @@ def search_networks(space: Space, options: SearchOptions, *, output: Path, note:
     """
     _check(space, options)
     check_destination(output)
-    state = _state_folder(space, options, output)
+    state, phases = _state_folder(space, options, output), list[Phase]()
     classes = len(search_images(options.data, _sizes(space)[0])[0].classes)
     with workers_at(options.workers) as workers:
-        model, operators = _cost_model(space, options, state, classes, note)
-        supernet = _supernet(space, options, state, note)
+        with phase("measuring operators", phases):
+            model, operators = _cost_model(space, options, state, classes, note)
+        with phase("training the supernet", phases):
+            supernet = _supernet(space, options, state, note)
 
         def task(chosen: dict[str, Choice]) -> PointTask:
             if isinstance(model, PredictedLatency):
                 _complete(model.table, _graph(point_of(space, chosen), classes), options, note)
             return PointTask(space, chosen, model, supernet, options.data, classes, options.tuning_epochs, options.seed)
 
-        def tried(sampler: str) -> Trials:
+        def tried(sampler: str, known: Sequence[Trial] = ()) -> Trials:
             return run_trials(
                 space,
                 evaluate_point,
@@ -79,24 +82,32 @@ def search_networks(space: Space, options: SearchOptions, *, output: Path, note:
                 seed=options.seed,
                 budget=options.trials,
                 workers=workers,
+                known=known,
                 note=note,
             )
 
-        searched, random = tried(options.sampler), tried(RANDOM)
+        with phase(f"searching, {options.sampler}", phases, workers):
+            searched = tried(options.sampler)
+        with phase("searching, at random", phases, workers):
+            random = tried(RANDOM, searched.completed)
         best = _best(searched.completed, options.finalists)
         if not best:
             raise EdgekitError(_nothing(searched.completed, model.unit, options))
-        trained = _train(space, best, options, state, workers, note)
+        with phase("training from scratch, exporting", phases, workers):
+            trained = _train(space, best, options, state, workers, note)
+    with phase("measuring and verifying", phases):
+        finalists = tuple(_finalists(space, best, trained, model, options, classes, note))
     found = Found(
         folder=output,
         unit=model.unit,
         limit=options.fps if model.unit == FPS else options.latency_ms,
-        finalists=tuple(_finalists(space, best, trained, model, options, classes, note)),
+        finalists=finalists,
         searched=searched,
         random=random,
         area=_areas(searched, random, options.sampler),
         operators=operators,
         options=options,
+        phases=tuple(phases),
     )
     note("writing")
     write(_plan(space, found, trained), output)

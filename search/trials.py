@@ -82,6 +82,7 @@ def run_trials(
     seed: int,
     budget: int,
     workers: Workers,
+    known: Sequence[Trial] = (),
     note: Note = lambda _: None,
 ) -> Trials:
     """Trials until `budget` are complete, those that a journal has among them.
@@ -90,6 +91,7 @@ def run_trials(
         evaluate: called by workers with what `argument` makes of a choice.
         device: what an evaluation holds while it runs.
         journal: the file; made where it is not there.
+        known: of another search; what it found of a network is taken over where it is proposed here.
 
     Raises:
         UnknownName: no such sampler.
@@ -105,7 +107,7 @@ def run_trials(
         study.enqueue_trial(dict(left.params))
     distributions = {name: optuna.distributions.CategoricalDistribution(values) for name, values in open_choices(space).items()}
     state = _State()
-    for one in _completed(study, space):
+    for one in (*known, *_completed(study, space)):
         state.known[one.digest] = Scored(one.cost, one.accuracy)
     resumed_after = complete = len(study.get_trials(deepcopy=False, states=(states.COMPLETE,)))
     running: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def run(
     seed: int = 0,
     count: int = 1,
     budget: int = BUDGET,
+    known: Sequence[Trial] = (),
 ) -> Trials:
     with process_workers(count) as workers:
         return run_trials(
@@ -54,6 +55,7 @@ def run(
             seed=seed,
             budget=budget,
             workers=workers,
+            known=known,
         )
 
 
@@ -78,6 +80,18 @@ def test_a_resumed_search_is_the_one_that_was_not_stopped(tmp_path: Path) -> Non
     run(parts, budget=7)
     resumed = run(parts)
     assert resumed.completed == expected and resumed.resumed_after == 7
+
+
+def test_what_another_search_found_is_not_evaluated_again(tmp_path: Path) -> None:
+    """Both draw their first networks alike, so that none of random search's is left to evaluate."""
+    log = tmp_path / "log"
+    (tmp_path / "random").mkdir()
+    evaluate, argument = score_and_log, lambda chosen: (chosen, str(log))
+    first = run(tmp_path, evaluate=evaluate, argument=argument, budget=6)
+    evaluated = log.read_text().splitlines()
+    second = run(tmp_path / "random", evaluate=evaluate, argument=argument, sampler=RANDOM, budget=6, known=first.completed)
+    assert log.read_text().splitlines() == evaluated and len(set(evaluated)) == 6
+    assert [(one.digest, one.accuracy) for one in second.completed] == [(one.digest, one.accuracy) for one in first.completed]
 
 
 def test_two_workers_and_one_that_dies(tmp_path: Path) -> None:

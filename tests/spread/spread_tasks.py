@@ -42,3 +42,9 @@ def wait_for(file: str) -> int:
     while not Path(file).exists():
         time.sleep(0.02)
     return os.getpid()
+
+
+def work_for(seconds: float) -> None:
+    """Keeps one processor busy."""
+    while time.process_time() < seconds:
+        pass

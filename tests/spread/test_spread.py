@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spread_tasks import die_once, hold, refuse, square, wait_for
+from spread_tasks import die_once, hold, refuse, square, wait_for, work_for
 
 from edgekit.errors import EdgekitError
 from edgekit.spread.processes import process_workers
+from edgekit.spread.spent import Phase, phase
 from edgekit.spread.tasks import Done, Task, results_of, spread, workers_at
 
 
@@ -63,6 +65,20 @@ def test_a_process_is_replaced_after_its_tasks_and_what_one_lost_is_done_again(t
         assert sorted((done.task.key, done.value) for done in found) == [("dies", "lived"), ("square", 9)]
         with pytest.raises(EdgekitError, match="2 cannot be had"):
             list(results_of(workers, [Task("refused", refuse, 2)]))
+
+
+def test_a_phase_tells_its_seconds_and_those_of_all_processors() -> None:
+    """Tasks of two workers, 0.6 s of processor time each but what their processes had used before, and nothing counted twice."""
+    phases: list[Phase] = []
+    with process_workers(2, tasks_each=1) as workers:
+        with phase("work", phases, workers):
+            assert len(list(spread(workers, [Task(str(n), work_for, 0.6) for n in range(2)]))) == 2
+        with phase("no work", phases, workers):
+            time.sleep(0.2)
+    assert [one.name for one in phases] == ["work", "no work"]
+    work, rest = phases
+    assert 0.5 < work.cpu_seconds < 1.6 and work.seconds > 0.3
+    assert rest.cpu_seconds < 0.1 and rest.seconds >= 0.2
 
 
 @pytest.mark.parametrize("where", ["0", "-1", "many", "2000", "1.5", ""])

@@ -13,6 +13,8 @@ from edgekit.errors import EdgekitError
 from edgekit.spread.processes import VALUE, attempt
 from edgekit.spread.tasks import Done, Task
 
+THREADS = 1
+"""A task holds one processor."""
 INSTALL = "Ray is not installed; pip install 'edgekit[ray]', or leave out --workers: processes of this machine need no Ray"
 
 
@@ -23,21 +25,23 @@ class RayWorkers:
         self._ray = ray
         self._call = ray.remote(max_retries=0, num_cpus=1, max_calls=tasks_each or 0)(attempt)  # 0: a process has any number
         self._running: dict[Any, Task] = {}
+        self.cpu_seconds = 0.0
 
     @property
     def count(self) -> int:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def start(self, task: Task) -> None:
-        self._running[self._call.remote(task.function, task.argument)] = task
+        self._running[self._call.remote(task.function, task.argument, THREADS)] = task
 
     def wait(self) -> Done:
         (ready, *_), _ = self._ray.wait(list(self._running), num_returns=1)
         task = self._running.pop(ready)
         try:
-            kind, said = self._ray.get(ready)
+            kind, said, seconds = self._ray.get(ready)
         except self._ray.exceptions.RayError:  # the process, or its machine, is gone
             return Done(task, lost=True)
+        self.cpu_seconds += seconds
         return Done(task, value=said) if kind == VALUE else Done(task, error=said)
 
     def stop(self) -> None:

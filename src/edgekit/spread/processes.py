@@ -11,6 +11,7 @@ from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
 from edgekit.errors import EdgekitError
+from edgekit.spread.spent import processor_seconds
 from edgekit.spread.tasks import Done, Task
 
 START = "spawn"
@@ -22,10 +23,10 @@ VALUE, ERROR = "value", "error"
 class _Worker:
     """A process, and the task that it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
         context: Any = get_context(START)
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
         self.process.start()
         theirs.close()
         self.task: Task | None = None
@@ -41,11 +42,14 @@ class _Worker:
 
 
 class ProcessWorkers:
-    """As Workers. A process is started when it is needed first, and anew after it died, or after `tasks_each` tasks."""
+    """As Workers. A process is started when it is needed first, and anew after it died, or after `tasks_each` tasks. It has its part of
+    the machine's processors."""
 
     def __init__(self, count: int, tasks_each: int | None = None) -> None:
         self._count, self._tasks_each = count, tasks_each
+        self._threads = max(1, (os.cpu_count() or 1) // count)
         self._workers: list[_Worker] = []
+        self.cpu_seconds = 0.0
 
     @property
     def count(self) -> int:
@@ -54,7 +58,7 @@ class ProcessWorkers:
     def start(self, task: Task) -> None:
         worker = next((one for one in self._workers if one.task is None), None)
         if worker is None:
-            worker = _Worker()
+            worker = _Worker(self._threads)
             self._workers.append(worker)
         worker.task, worker.tasks = task, worker.tasks + 1
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died: `wait` finds its pipe closed
@@ -66,11 +70,12 @@ class ProcessWorkers:
         task, worker.task = worker.task, None
         assert task is not None
         try:
-            kind, said = worker.pipe.recv()
+            kind, said, seconds = worker.pipe.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
             worker.stop()
             return Done(task, lost=True)
+        self.cpu_seconds += seconds
         if worker.tasks == self._tasks_each:
             self._workers.remove(worker)
             worker.stop()
@@ -91,17 +96,22 @@ def process_workers(count: int, tasks_each: int | None = None) -> Iterator[Proce
         workers.stop()
 
 
-def attempt(function: Callable[[Any], Any], argument: Any) -> tuple[str, Any]:
-    """What a call gives, or says of what went wrong: an error of edgekit's in its own words, any other with its type."""
+def attempt(function: Callable[[Any], Any], argument: Any, threads: int) -> tuple[str, Any, float]:
+    """What a call gives, or says of what went wrong: an error of edgekit's in its own words, any other with its type; and the seconds of
+    processor time that it took. `threads`: TensorFlow's, unless the environment says how many."""
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(threads))
+    before = processor_seconds()
     try:
-        return VALUE, function(argument)
+        kind, said = VALUE, function(argument)
     except EdgekitError as error:
-        return ERROR, str(error)
+        kind, said = ERROR, str(error)
     except Exception as error:
-        return ERROR, f"unexpected {type(error).__name__}: {error}"
+        kind, said = ERROR, f"unexpected {type(error).__name__}: {error}"
+    return kind, said, processor_seconds() - before
 
 
-def _serve(pipe: Any) -> None:
+def _serve(pipe: Any, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal it goes to all; the parent ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from edgekit.scratch import scratch_of_process
@@ -109,7 +119,7 @@ def _serve(pipe: Any) -> None:
     with scratch_of_process(), suppress(EOFError, BrokenPipeError):
         while True:
             function, argument = pipe.recv()
-            pipe.send(attempt(function, argument))
+            pipe.send(attempt(function, argument, threads))
 
 
 def _end_with_parent() -> None:

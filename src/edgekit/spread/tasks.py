@@ -38,10 +38,13 @@ class Done:
 
 
 class Workers(Protocol):
-    """Who runs tasks. `count`: how many at a time."""
+    """Who runs tasks. `count`: how many at a time. `cpu_seconds`: processor time of the tasks that are over, but of lost ones."""
 
     @property
     def count(self) -> int: ...
+
+    @property
+    def cpu_seconds(self) -> float: ...
 
     def start(self, task: Task) -> None:
         """Gives a task to a worker that has none."""
