@@ -60,9 +60,9 @@ def search_device(workers: str, folder: Path) -> Found:
         latency_ms=fastest / SPEED / MARGIN,
         trials=20,
         finalists=1,
-        supernet_epochs=8,
-        epochs=10,
-        qfx_epochs=3,
+        supernet_epochs=4,
+        epochs=8,
+        qfx_epochs=2,
         seeds=SEEDS,
         workers=workers,
     )
@@ -79,8 +79,8 @@ def search_board(workers: str, folder: Path) -> Found:
         trials=6,
         finalists=1,
         supernet_epochs=2,
-        epochs=6,
-        qfx_epochs=2,
+        epochs=5,
+        qfx_epochs=1,
         workers=workers,
     )
     return search_networks(space, options, output=folder / "search-board", note=told)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.arrays import Array
+from edgekit.bundle import open_bundle
 from edgekit.graph import IntegerGraph, quantize_input
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.jobs import ModelRequest, export_model, train_model, write_hls_project
@@ -31,6 +32,7 @@ from edgekit.search.supernet import Weights, cut_out, load_weights
 from edgekit.search.trials import Scored
 from edgekit.tflite import write_tflite
 from edgekit.tflite.executors import as_stored, load_for_outputs
+from edgekit.verify import verify
 
 VALIDATION = 4
 """One training image in so many is kept for the search, which looks at it so often; nothing is trained with those but what is trained in
@@ -75,12 +77,21 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """Accuracies, 0..1, of the held-out images: in float, and of the exact form after fine-tuning. `bundle`: the exported folder."""
+    """Accuracies, 0..1, of the held-out images: in float, and of the exact form after fine-tuning. `bundle`: the folder that was exported,
+    where the task had a target or a board."""
 
     float_accuracy: float
     accuracy: float
     model: Path
     bundle: Path
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How many values of a bundle's executors were compared with the reference's, and how many of them differ."""
+
+    values: int
+    differing: int
 
 
 def evaluate_point(task: PointTask) -> Scored:
@@ -111,6 +122,7 @@ def exact_accuracy(graph: IntegerGraph, images: Images) -> float:
 
 def train_network(task: TrainingTask) -> TrainedNetwork:
     """Trains from scratch, fine-tunes in QFX, and exports for the target or the board. What a killed one has done is not done again."""
+    _forget()
     task.folder.mkdir(parents=True, exist_ok=True)
     plain, exact, bundle = (task.folder / name for name in ("float.keras", "exact.keras", "bundle"))
     request = ModelRequest(task.network, alpha=task.alpha, size=task.size, seed=task.seed)
@@ -129,6 +141,12 @@ def train_network(task: TrainingTask) -> TrainedNetwork:
     elif task.board is not None:
         write_hls_project(done, board=task.board, form=task.form, clock_mhz=task.clock_mhz, output=bundle)
     return TrainedNetwork(float(float_file.read_text()), float(accuracy_file.read_text()), exact, bundle)
+
+
+def verify_bundle(bundle: Path) -> Compared:
+    """As `edgekit verify` does without options."""
+    found = verify(open_bundle(bundle)).results
+    return Compared(sum(one.values for one in found), sum(one.differing for one in found))
 
 
 def search_images(data: str, size: int) -> tuple[Images, Images]:

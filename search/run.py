@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -28,7 +28,16 @@ from edgekit.keras_models.zoo.table_file import table_json
 from edgekit.plan import MANIFEST, SCHEMA, Plan, check_destination, write, write_file
 from edgekit.progress import Note
 from edgekit.search.cost import FPS, CostModel, CountedMacs, MeasuredLatency, PlannedFrames, PredictedLatency
-from edgekit.search.evaluate import PointTask, TrainedNetwork, TrainingTask, evaluate_point, search_images, train_network
+from edgekit.search.evaluate import (
+    Compared,
+    PointTask,
+    TrainedNetwork,
+    TrainingTask,
+    evaluate_point,
+    search_images,
+    train_network,
+    verify_bundle,
+)
 from edgekit.search.graph_layers import graph_of
 from edgekit.search.operators import FITTED, TESTED, OperatorTable, fitted, load_table, measure_units, save_table
 from edgekit.search.page import render_page
@@ -39,7 +48,6 @@ from edgekit.search.trials import RANDOM, SAMPLERS, Trial, Trials, front, hyperv
 from edgekit.spread.spent import Phase, phase
 from edgekit.spread.tasks import Task, Workers, results_of, workers_at
 from edgekit.targets import find_board, find_device
-from edgekit.verify import verify
 
 SUFFIX = ".search"
 IDENTITY, SUPERNET, OPERATORS, REPORT, RESULT = "search.json", "supernet.npz", "operators.json", "report.html", "search.json"
@@ -95,13 +103,16 @@ def search_networks(space: Space, options: SearchOptions, *, output: Path, note:
             raise EdgekitError(_nothing(searched.completed, model.unit, options))
         with phase("training from scratch, exporting", phases, workers):
             trained = _train(space, best, options, state, workers, note)
-    with phase("measuring and verifying", phases):
-        finalists = tuple(_finalists(space, best, trained, model, options, classes, note))
+        first = {name: one for (name, seed), one in trained.items() if seed == options.seed}
+        with phase("measuring", phases):
+            times = _timed({name: one.bundle for name, one in first.items()}, options, note) if options.target else {}
+        with phase("verifying", phases, workers):
+            verified = _verified({name: one.bundle for name, one in first.items()}, workers, note)
     found = Found(
         folder=output,
         unit=model.unit,
         limit=options.fps if model.unit == FPS else options.latency_ms,
-        finalists=finalists,
+        finalists=tuple(_finalists(space, best, trained, times, verified, model, options, classes, note)),
         searched=searched,
         random=random,
         area=_areas(searched, random, options.sampler),
@@ -224,8 +235,15 @@ def _nothing(trials: Sequence[Trial], unit: str, options: SearchOptions) -> str:
 
 def _jobs(space: Space, best: Sequence[Trial], options: SearchOptions, state: Path) -> Iterator[tuple[str, int, TrainingTask]]:
     """Name, seed and task of every training: the finalists, and the networks of the zoo."""
-    shared = {"data": options.data, "epochs": options.epochs, "qfx_epochs": options.qfx_epochs}
     for seed in range(options.seed, options.seed + options.seeds):
+        first = seed == options.seed  # which is the one that is exported
+        shared = {
+            "data": options.data,
+            "epochs": options.epochs,
+            "qfx_epochs": options.qfx_epochs,
+            "target": options.target if first else None,
+            "board": options.board if first else None,
+        }
         for trial in best:
             point = point_of(space, trial.chosen)
             folder = state / "networks" / point.table.name
@@ -242,8 +260,6 @@ def _jobs(space: Space, best: Sequence[Trial], options: SearchOptions, state: Pa
                 form=point.form,
                 seed=seed,
                 folder=folder / f"seed{seed}",
-                target=options.target,
-                board=options.board,
                 **shared,  # type: ignore[arg-type]
             )
             yield point.table.name, seed, task
@@ -257,8 +273,6 @@ def _jobs(space: Space, best: Sequence[Trial], options: SearchOptions, state: Pa
                 form=LAYERS,
                 seed=seed,
                 folder=state / "networks" / member.name / f"seed{seed}",
-                target=options.target,
-                board=options.board,
                 **shared,  # type: ignore[arg-type]
             )
             yield member.name, seed, task
@@ -280,42 +294,36 @@ def _train(
 def _finalists(
     space: Space,
     best: Sequence[Trial],
-    trained: dict[tuple[str, int], TrainedNetwork],
+    trained: Mapping[tuple[str, int], TrainedNetwork],
+    times: Mapping[str, float],
+    verified: Mapping[str, Compared],
     model: CostModel,
     options: SearchOptions,
     classes: int,
     note: Note,
 ) -> Iterator[Finalist]:
-    """The networks that were trained, timed in turns, each verified."""
-    first = options.seed
-    points = {(point := point_of(space, trial.chosen)).table.name: (point, trial) for trial in best}
+    """The networks that were trained: those found, the best one first, then the zoo's."""
+    trials = {point_of(space, trial.chosen).table.name: trial for trial in best}
     members = {member.name: member for member in space.members}
-    names = [*points, *members]
-    times = _timed([trained[name, first].bundle for name in names], options, note) if options.target else {}
     unlimited: CostModel = replace(model, **{_limit_name(model): None})  # type: ignore[type-var]
-    for name in names:
-        note(f"verifying {name}")
-        result = trained[name, first]
-        verification = verify(open_bundle(result.bundle))
-        if name in points:
-            point, trial = points[name]
-            cost, searched = trial.cost, trial.accuracy
+    for name in (*trials, *members):
+        if name in trials:
+            cost, searched = trials[name].cost, trials[name].accuracy
         else:
             member = members[name]
             request: Request = make_request(find_network(member.network), alpha=member.alpha, size=member.size, classes=classes)
             if isinstance(unlimited, PredictedLatency):
                 _complete(unlimited.table, graph_of(request), options, note)
             cost, searched = unlimited.cost(request, None, None), None
-        accuracies = tuple(trained[name, seed].accuracy for seed in range(first, first + options.seeds))
         yield Finalist(
             name=name,
-            origin="found" if name in points else "zoo",
-            accuracies=accuracies,
+            origin="found" if name in trials else "zoo",
+            accuracies=tuple(trained[name, seed].accuracy for seed in range(options.seed, options.seed + options.seeds)),
             searched=searched,
             cost=cost,
-            measured=times.get(result.bundle),
-            differing=sum(one.differing for one in verification.results),
-            compared=sum(one.values for one in verification.results),
+            measured=times.get(name),
+            differing=verified[name].differing,
+            compared=verified[name].values,
             folder=f"networks/{name}",
         )
 
@@ -324,17 +332,25 @@ def _limit_name(model: CostModel) -> str:
     return "fps" if model.unit == FPS else "limit"
 
 
-def _timed(bundles: Sequence[Path], options: SearchOptions, note: Note) -> dict[Path, float]:
+def _timed(bundles: Mapping[str, Path], options: SearchOptions, note: Note) -> dict[str, float]:
     """Milliseconds of each on the device, one thread: the median of the rounds' medians."""
-    rounds: dict[Path, list[float]] = {bundle: [] for bundle in bundles}
+    rounds: dict[str, list[float]] = {name: [] for name in bundles}
     for number in range(BENCH_ROUNDS):
-        for bundle in bundles:
-            note(f"measuring: round {number + 1} of {BENCH_ROUNDS}")
+        note(f"measuring: round {number + 1} of {BENCH_ROUNDS}")
+        for name, bundle in bundles.items():
             measured = bench(open_bundle(bundle), options.on, threads=1)
             if measured.problem is not None:
-                raise EdgekitError(f"{bundle.parent.parent.name} on {measured.device}: {measured.problem}")
-            rounds[bundle].append(float(measured.report["latency_ms"]["p50"]))
-    return {bundle: float(np.median(values)) for bundle, values in rounds.items()}
+                raise EdgekitError(f"{name} on {measured.device}: {measured.problem}")
+            rounds[name].append(float(measured.report["latency_ms"]["p50"]))
+    return {name: float(np.median(values)) for name, values in rounds.items()}
+
+
+def _verified(bundles: Mapping[str, Path], workers: Workers, note: Note) -> dict[str, Compared]:
+    found: dict[str, Compared] = {}
+    for done in results_of(workers, [Task(name, verify_bundle, bundle) for name, bundle in bundles.items()]):
+        found[done.task.key] = done.value
+        note(f"verifying: {len(found)} of {len(bundles)} networks")
+    return found
 
 
 def _areas(searched: Trials, random: Trials, sampler: str) -> dict[str, float]:
