@@ -127,7 +127,7 @@ def train_network(task: TrainingTask) -> TrainedNetwork:
     plain, exact, bundle = (task.folder / name for name in ("float.keras", "exact.keras", "bundle"))
     request = ModelRequest(task.network, alpha=task.alpha, size=task.size, seed=task.seed)
     float_file, accuracy_file = task.folder / "float.accuracy", task.folder / "exact.accuracy"
-    _once(plain, float_file, lambda: train_model(request, data=task.data, epochs=task.epochs, output=plain).accuracy)
+    _once(plain, float_file, lambda: train_model(request, data=task.data, exact=True, epochs=task.epochs, output=plain).accuracy)
     bits: Precisions | None = None if task.precisions is None else read_precisions(task.precisions)
     tuned = ModelRequest(str(plain), seed=task.seed)
     _once(

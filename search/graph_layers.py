@@ -1,13 +1,14 @@
 """GraphLayers: the vocabulary that gives an integer graph with random weights at once, without Keras.
 
 Its ops, shapes and levels of weights are those of the graph that the trained network is frozen to; so it takes as long on a device, and
-is planned for a board in the same way. What it computes means nothing.
+is planned for a board in the same way. What it computes means nothing. `graph_of` has the graphs of all networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from edgekit.keras_models.zoo.vocabulary import LINEAR, Act, BatchNorm
 
 POINT, WEIGHT_POINT = 4, 7
 """Binary points of all activations and all weights. Neither time nor resources depend on them."""
+IMAGES = 16
+"""Photographs that a network is calibrated with whose graph Keras has to make."""
 HALF = 2
 """A bias that no accumulator with it is half-way between two outputs."""
 
@@ -153,10 +156,28 @@ class GraphLayers:
 
 
 def graph_of(request: Request, precisions: Precisions | None = None, seed: int = 0) -> IntegerGraph:
-    """The integer graph of a network with random weights. Raises UnsupportedLayer for one with a verb that is not spoken here."""
+    """The integer graph of a network with random weights. One with verbs that are not spoken here, such as attention, is built in Keras,
+    quantized and frozen, which takes a minute rather than a moment. Raises UnsupportedLayer for such a network with `precisions`."""
     layers = GraphLayers(request.model_name, precisions, seed)
-    made: IntegerGraph = build(request.network.arch(request.alpha), layers, request.size, request.classes, request.model_name)
+    try:
+        made: IntegerGraph = build(request.network.arch(request.alpha), layers, request.size, request.classes, request.model_name)
+    except UnsupportedLayer:
+        if precisions is not None:
+            raise
+        return _frozen(request.network.name, request.alpha, request.size, request.classes, seed)
     return made
+
+
+@lru_cache(maxsize=16)
+def _frozen(name: str, alpha: float, size: int, classes: int, seed: int) -> IntegerGraph:
+    from edgekit.keras_models import build_model, freeze, quantize
+    from edgekit.keras_models.training.images import photographs
+    from edgekit.keras_models.weights.random import randomize
+
+    model = build_model(name, size=size, classes=classes, form="bn", alpha=alpha)
+    images = photographs(size, IMAGES, seed=seed)
+    randomize(model, images, seed)
+    return freeze(quantize(model, images).model)
 
 
 def _signed_levels(precision: WeightPrecision) -> Any:

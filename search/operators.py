@@ -1,7 +1,7 @@
 """The table of operators of a device: how long each one that a space needs takes there, and what they say of whole networks.
 
-MnasNet's and ProxylessNAS's practice (arXiv 1812.00332, section 3.2.1). A unit is one op of the integer graph, or a gate with all that
-makes it, alone in a file. A network takes
+MnasNet's and ProxylessNAS's practice (arXiv 1812.00332, section 3.2.1). A unit is one op of the integer graph, or a gate, a product of
+two tensors or a join with all that makes it from one tensor, alone in a file. A network takes
 
     time = start + scale * (sum of the times of its units) + unit * (number of units)
 
@@ -24,7 +24,7 @@ from edgekit.bench.graphs import GraphTimer, TimedOn
 from edgekit.digest import digest_of
 from edgekit.errors import EdgekitError
 from edgekit.files import CONFIG_BYTES_MAX, read_bounded
-from edgekit.graph import Add, GraphBuilder, IntegerGraph, Multiply, Op, op_inputs
+from edgekit.graph import Add, Concat, GraphBuilder, IntegerGraph, MatMul, Multiply, Op, op_inputs
 from edgekit.plan import write_file
 from edgekit.progress import Note
 
@@ -83,9 +83,13 @@ class OperatorTable:
 
 def units_of(graph: IntegerGraph) -> list[tuple[str, IntegerGraph]]:
     """The units of a graph in order, each as a graph of its own, under a key that is equal where the times are."""
-    within = {op.name for gate in graph.ops if isinstance(gate, Multiply) for op in _gate(graph, gate)[:-1]}
-    groups = [_gate(graph, op) if isinstance(op, Multiply) else (op,) for op in graph.ops if op.name not in within]
-    return [(_key(graph, group), _alone(graph, group)) for group in groups]
+    groups: dict[str, tuple[Op, ...]] = {}
+    within = set[str]()
+    for op in reversed(graph.ops):
+        if op.name not in within:
+            groups[op.name] = _group(graph, op) if isinstance(op, Multiply | MatMul | Concat) else (op,)
+            within |= {one.name for one in groups[op.name]}
+    return [(_key(graph, groups[op.name]), _alone(graph, groups[op.name])) for op in graph.ops if op.name in groups]
 
 
 def measure_units(table: OperatorTable, graphs: Iterable[IntegerGraph], timer: GraphTimer, note: Note = lambda _: None) -> OperatorTable:
@@ -144,17 +148,15 @@ def load_table(path: Path) -> OperatorTable:
         raise EdgekitError(f"'{path}' is no table of operators that edgekit wrote ({error}); remove it, to measure it again") from error
 
 
-def _gate(graph: IntegerGraph, op: Multiply) -> tuple[Op, ...]:
-    """A product and the ops that make one of its operands from the other, in order; the product alone where none does."""
-    writers = {one.output: one for one in graph.ops}
-    for source, made in (op.inputs, op.inputs[::-1]):
-        chain: list[Op] = []
-        while made != source and made in writers and len(op_inputs(writers[made])) == 1:
-            chain.insert(0, writers[made])
-            made = op_inputs(writers[made])[0]
-        if made == source:
-            return (*chain, op)
-    return (op,)
+def _group(graph: IntegerGraph, op: Op) -> tuple[Op, ...]:
+    """An op of several tensors and all ops that make these from one tensor, the last that there is, in order."""
+    places = {one.output: place for place, one in enumerate(graph.ops)}
+    group, reads = [op], set(op_inputs(op))
+    while len(reads) > 1:
+        last = max(reads, key=lambda name: places.get(name, -1))
+        group.insert(0, graph.ops[places[last]])
+        reads = (reads - {last}) | set(op_inputs(group[0]))
+    return tuple(group)
 
 
 def _key(graph: IntegerGraph, group: Sequence[Op]) -> str:
@@ -176,18 +178,13 @@ def _alone(graph: IntegerGraph, group: Sequence[Op]) -> IntegerGraph:
     builder = GraphBuilder(group[-1].name)
     builder.input("input", first.shape, signed=first.signed, binary_point=first.binary_point)
     for op in group:
-        builder.write(_reading(op, made), signed=graph.tensors[op.output].signed, binary_point=graph.tensors[op.output].binary_point)
+        tensor = graph.tensors[op.output]
+        builder.write(_reading(op, made), signed=tensor.signed, binary_point=tensor.binary_point, shape=tensor.shape)
     return builder.graph()
 
 
 def _reading(op: Op, made: set[str]) -> Op:
     """An op that reads the unit's input in place of what no op of the unit writes."""
-
-    def renamed(name: str) -> str:
-        return name if name in made else "input"
-
-    if isinstance(op, Add | Multiply):
-        return replace(op, inputs=(renamed(op.inputs[0]), renamed(op.inputs[1])))
-    (source,) = op_inputs(op)
-    other: Any = {"input": renamed(source)}
+    names = tuple(name if name in made else "input" for name in op_inputs(op))
+    other: Any = {"inputs": names} if isinstance(op, Add | Multiply | MatMul | Concat) else {"input": names[0]}
     return replace(op, **other)

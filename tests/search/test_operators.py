@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from edgekit.bench.graphs import TimedOn, graph_timer
-from edgekit.errors import EdgekitError
-from edgekit.graph import IntegerGraph, run
+from edgekit.errors import EdgekitError, UnsupportedLayer
+from edgekit.graph import Activation, Concat, Conv2D, GraphBuilder, IntegerGraph, MatMul, run
+from edgekit.keras_models import Precisions, find_network
 from edgekit.keras_models.zoo.network import make_request
 from edgekit.keras_models.zoo.table import Stage, Table, network_of
+from edgekit.search import graph_layers
 from edgekit.search.graph_layers import graph_of
 from edgekit.search.operators import (
     FITTED,
@@ -46,6 +48,55 @@ def test_units_are_graphs_of_their_own_and_alike_ones_share_a_key() -> None:
     repeated = [op.name for op in graph.ops].index("block_1_0_expand"), [op.name for op in graph.ops].index("block_1_1_expand")
     assert keys[repeated[0]] == keys[repeated[1]] and len(set(keys)) < len(keys)
     for _, unit in units:
+        source = unit.tensors[unit.input]
+        run(unit, np.ones((1, *source.shape), source.dtype))
+
+
+def conv(name: str, source: str, channels: int, filters: int) -> Conv2D:
+    weights = np.full((1, 1, channels, filters), 4, np.int8)
+    return Conv2D(name, source, name, weights, np.full(filters, 2, np.int32), (7,) * filters)
+
+
+def test_an_attention_and_a_join_are_one_unit_with_all_that_makes_them() -> None:
+    """The join reads what the attention gave and its keys, which come from one tensor; what comes before and after it stands alone."""
+    builder, one = GraphBuilder("attended"), np.full((1, 1, 1), 2, np.int32)
+    builder.input("input", (4, 4, 3), signed=True, binary_point=6)
+    for op in (conv("before", "input", 3, 8), conv("queries", "before", 8, 8), conv("keys", "before", 8, 8)):
+        builder.write(op, signed=True, binary_point=4)
+    scores = MatMul("scores", ("queries", "keys"), "scores", 2, True, one, Activation.RELU)
+    builder.write(scores, signed=True, binary_point=4)
+    builder.write(MatMul("attended", ("scores", "keys"), "attended", 2, False, one), signed=True, binary_point=4)
+    builder.write(Concat("joined", ("attended", "keys"), "joined"))
+    builder.write(conv("after", "joined", 16, 4), signed=True, binary_point=4)
+    graph = builder.graph()
+    units = [unit for _, unit in units_of(graph)]
+    assert [[op.name for op in unit.ops] for unit in units] == [
+        ["before"],
+        ["queries", "keys", "scores", "attended", "joined"],
+        ["after"],
+    ]
+    rows = np.arange(48, dtype=np.int8).reshape(1, 4, 4, 3)
+    values = run(graph, rows)
+    source = values["before"]
+    assert np.array_equal(run(units[1], source)["joined"], values["joined"]), "alone it computes what it does in the network"
+
+
+def test_a_network_with_other_verbs_has_its_graph_from_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = make_request(find_network("sbcformer_xs"), size=64, classes=10)
+    monkeypatch.setattr(graph_layers, "_frozen", lambda *asked: asked)
+    assert graph_of(request) == ("sbcformer_xs", 1.0, 64, 10, 0)
+    with pytest.raises(UnsupportedLayer, match="is a layer norm"):
+        graph_of(request, Precisions())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size"), [("sbcformer_xs", 64), ("rapidnet_ti", 32)])
+def test_all_ops_of_a_network_from_keras_are_in_units(name: str, size: int) -> None:
+    """Each once, and each unit computes."""
+    graph = graph_of(make_request(find_network(name), size=size, classes=10))
+    units = [unit for _, unit in units_of(graph)]
+    assert sorted(op.name for unit in units for op in unit.ops) == sorted(op.name for op in graph.ops)
+    for unit in units:
         source = unit.tensors[unit.input]
         run(unit, np.ones((1, *source.shape), source.dtype))
 
