@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from html import escape
 from importlib import resources
 from typing import Any
 
+from edgekit.search.cost import MS
+from edgekit.search.picture import Dot, Line, scatter
 from edgekit.search.results import Finalist, Found
 from edgekit.search.trials import RANDOM, Trial, front
 from edgekit.version import __version__
 
-WIDTH, HEIGHT = 880, 420
-LEFT, RIGHT, TOP, BOTTOM = 60, 16, 16, 44
-TICKS = 5
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A point of a picture; `kind` is its class in the style sheet."""
-
-    x: float
-    y: float
-    kind: str
-    title: str
-    link: str = ""
+SEARCHED = "accuracy on the validation images, %, exact form, briefly trained"
+TRAINED = "accuracy on the held-out images, %, exact form, trained from scratch"
 
 
 def render_page(found: Found, name: Callable[[Trial], str]) -> str:
@@ -37,6 +25,7 @@ def render_page(found: Found, name: Callable[[Trial], str]) -> str:
     template = environment.from_string(resources.files("edgekit.search").joinpath("templates", "search.html.jinja").read_text())
     best = front(found.searched.completed)
     operators, options = found.operators, found.options
+    dots, lines = _trained(found)
     return template.render(
         data=options.data,
         where=f"the board {options.board}" if options.board else f"{options.target}, {options.on}",
@@ -44,16 +33,24 @@ def render_page(found: Found, name: Callable[[Trial], str]) -> str:
         unit=found.unit,
         searches=list(_searches(found)),
         verdict=_verdict(found),
-        picture=Markup(_scatter(list(_dots(found, name)), found.unit, "accuracy on the validation images, exact form, briefly trained")),
-        trained=Markup(_scatter(list(_trained_dots(found)), found.unit, "accuracy on the held-out images, trained from scratch")),
+        picture=Markup(scatter(list(_dots(found, name)), _axis(found), SEARCHED, [_front_line(found.searched.completed)])),
+        trained=Markup(scatter(dots, found.unit, TRAINED, lines)),
         phases=[(one.name, f"{one.seconds:,.0f}", f"{one.cpu_seconds:,.0f}") for one in found.phases],
+        cost_is=" and ".join(sorted({one.cost.how for one in found.finalists})),
+        timed=any(one.measured is not None for one in found.finalists) and found.unit == MS,
         finalists=[_row(one) for one in found.finalists],
         front=[(name(one), f"{one.accuracy or 0:.2%}", f"{one.cost.value:.4g}", one.cost.how) for one in best],
         operators=None if operators is None else operators.timed_on,
         errors=None if operators is None else operators.errors,
-        predictions=Markup(_scatter(list(_prediction_dots(operators.pairs)), "ms measured", "ms predicted")) if operators else "",
+        predictions=Markup(_predictions(operators.pairs)) if operators else "",
         version=__version__,
     )
+
+
+def _axis(found: Found) -> str:
+    """What the networks of the searches cost, and how it is known."""
+    how = sorted({one.cost.how for one in (*found.searched.completed, *found.random.completed)})
+    return f"{found.unit}, {' and '.join(how)}"
 
 
 def _searches(found: Found) -> Iterator[tuple[str, int, int, int, str]]:
@@ -91,58 +88,41 @@ def _dots(found: Found, name: Callable[[Trial], str]) -> Iterator[Dot]:
     best = {one.digest for one in front(found.searched.completed)}
     for one in found.random.completed:
         if one.accuracy is not None:
-            yield Dot(one.cost.value, one.accuracy, "random", f"random: {one.accuracy:.2%}, {one.cost.value:.4g} {found.unit}")
+            title = f"random: {one.accuracy:.2%}, {one.cost.value:.4g} {found.unit}, {one.cost.how}"
+            yield Dot(one.cost.value, 100 * one.accuracy, "random", title)
     for one in found.searched.completed:
         if one.accuracy is not None:
             link = f"networks/{name(one)}/network.json" if one.digest in best else ""
             title = f"{name(one)}: {one.accuracy:.2%}, {one.cost.value:.4g} {found.unit}, {one.cost.how}"
-            yield Dot(one.cost.value, one.accuracy, "front" if link else "tried", title, link)
+            yield Dot(one.cost.value, 100 * one.accuracy, "front" if link else "tried", title, link)
 
 
-def _trained_dots(found: Found) -> Iterator[Dot]:
+def _front_line(trials: Sequence[Trial]) -> Line:
+    """Stairs: what the best one costs of those that are at least so accurate."""
+    points: list[tuple[float, float]] = []
+    for one in front(trials):
+        accuracy = 100 * (one.accuracy or 0.0)
+        points += [(one.cost.value, points[-1][1]), (one.cost.value, accuracy)] if points else [(one.cost.value, accuracy)]
+    return Line(tuple(points), "stairs")
+
+
+def _trained(found: Found) -> tuple[list[Dot], list[Line]]:
+    """The networks that were trained: where they were measured, and, hollow, what was predicted of them, planned or counted."""
+    dots, lines = [], []
     for one in found.finalists:
-        value = one.cost.value if one.measured is None else one.measured
-        how = one.cost.how if one.measured is None else "measured"
-        title = f"{one.name}: {one.accuracy:.2%}, {value:.4g} {found.unit}, {how}"
-        yield Dot(value, one.accuracy, "front" if one.origin == "found" else "zoo", title, _row(one)["link"])
+        kind, accuracy, link = "front" if one.origin == "found" else "zoo", 100 * one.accuracy, _row(one)["link"]
+        expected = f"{one.name}: {one.accuracy:.2%}, {one.cost.value:.4g} {found.unit}, {one.cost.how}"
+        if one.measured is None or found.unit != MS:
+            dots.append(Dot(one.cost.value, accuracy, f"{kind} hollow", expected, link, one.name))
+            continue
+        title = f"{one.name}: {one.accuracy:.2%}, {one.measured:.4g} {found.unit}, measured with its trained weights"
+        dots.append(Dot(one.cost.value, accuracy, f"{kind} hollow", expected, link))
+        dots.append(Dot(one.measured, accuracy, kind, title, link, one.name))
+        lines.append(Line(((one.cost.value, accuracy), (one.measured, accuracy)), "between"))
+    return dots, lines
 
 
-def _prediction_dots(pairs: Sequence[tuple[float, float]]) -> Iterator[Dot]:
-    for real, predicted in pairs:
-        yield Dot(real, predicted, "tried", f"measured {real:.4g} ms, predicted {predicted:.4g} ms")
-
-
-def _scatter(dots: Sequence[Dot], across: str, up: str) -> str:
-    """A picture as SVG: the zoo and the found ones named by titles, those of the front linked."""
-    if not dots:
-        return ""
-    low_x, high_x = _range([one.x for one in dots])
-    low_y, high_y = _range([one.y for one in dots])
-    wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    parts = []
-    for tick in range(TICKS):
-        share = tick / (TICKS - 1)
-        x, y = LEFT + share * wide, HEIGHT - BOTTOM - share * tall
-        parts.append(f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(low_y + share * (high_y - low_y))}</text>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{_tick(low_x + share * (high_x - low_x))}</text>')
-    parts.append(f'<text x="{LEFT + wide / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>')
-    parts.append(f'<text x="{LEFT}" y="{TOP - 4}">{escape(up)}</text>')
-    for one in dots:
-        x = LEFT + (one.x - low_x) / (high_x - low_x) * wide
-        y = HEIGHT - BOTTOM - (one.y - low_y) / (high_y - low_y) * tall
-        circle = f'<circle class="{one.kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(one.title)}</title></circle>'
-        parts.append(f'<a href="{escape(one.link)}">{circle}</a>' if one.link else circle)
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(up)}">{"".join(parts)}</svg>'
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    """With a margin, and wider than nothing."""
-    low, high = min(values), max(values)
-    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - margin, high + margin
-
-
-def _tick(value: float) -> str:
-    """Three digits, and all of those before the point: 3,560 rather than 3.56e+03."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def _predictions(pairs: Sequence[tuple[float, float]]) -> str:
+    dots = [Dot(real, made, "tried", f"measured {real:.4g} ms, predicted {made:.4g} ms") for real, made in pairs]
+    low, high = (pick(value for pair in pairs for value in pair) for pick in (min, max)) if pairs else (0.0, 0.0)
+    return scatter(dots, "ms, measured", "ms, predicted", [Line(((low, low), (high, high)), "between")])
