@@ -11,6 +11,8 @@ WIDTH, HEIGHT = 880, 420
 LEFT, RIGHT, TOP, BOTTOM = 60, 24, 24, 44
 TICKS_MAX = 6
 RADIUS = 4
+LABEL_LINES = 4
+"""So many lines above and below its dot a name may be written in."""
 LETTER, LINE = 6.2, 13
 """How wide a letter is on average, and how high a line of text, in the picture's units."""
 
@@ -97,7 +99,8 @@ def _labels(dots: Sequence[Dot], x: Axis, y: Axis) -> Iterator[str]:
             continue
         wide = LETTER * len(one.label)
         left = min(max(a - wide / 2, LEFT), WIDTH - RIGHT - wide)
-        places = [(left, b - RADIUS - 3), (left, b + RADIUS + LINE - 2), (a + RADIUS + 4, b + 4), (a - RADIUS - 4 - wide, b + 4)]
+        above, below = ([(left, start + sign * LINE * n) for n in range(LABEL_LINES)] for start, sign in ((b - 7, -1), (b + 15, 1)))
+        places = [above[0], below[0], (a + RADIUS + 4, b + 4), (a - RADIUS - 4 - wide, b + 4), *above[1:], *below[1:]]
         boxes = [(c, d - LINE + 3, c + wide, d + 2) for c, d in places]
         inside = [box for box in boxes if box[0] >= 0 and box[2] <= WIDTH and box[1] >= TOP - 8 and box[3] <= HEIGHT - BOTTOM]
         box = next((box for box in inside if not any(_meet(box, other) for other in taken)), boxes[0])
