@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -113,6 +114,7 @@ def attempt(function: Callable[[Any], Any], argument: Any, threads: int) -> tupl
 
 def _serve(pipe: Any, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal it goes to all; the parent ends this process
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every fifth network that one process builds
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from edgekit.scratch import scratch_of_process
 
