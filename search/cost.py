@@ -140,6 +140,11 @@ def cost_of(model: CostModel, point: Point, classes: int) -> Cost:
     return model.cost(request, precisions_of(point), point.clock_mhz, point.form)
 
 
+def written(value: float) -> str:
+    """A cost for people: four digits, and all of those before the point: 203,800 rather than 2.038e+05."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def better(unit: str, left: float, right: float) -> bool:
     """Whether a cost is strictly better than another."""
     return left > right if unit == FPS else left < right

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from typing import Any
 
-from edgekit.search.cost import MS
+from edgekit.search.cost import MS, written
 from edgekit.search.picture import Dot, Line, scatter
 from edgekit.search.results import Finalist, Found
 from edgekit.search.trials import RANDOM, Trial, front
@@ -39,7 +39,7 @@ def render_page(found: Found, name: Callable[[Trial], str]) -> str:
         cost_is=" and ".join(sorted({one.cost.how for one in found.finalists})),
         timed=any(one.measured is not None for one in found.finalists) and found.unit == MS,
         finalists=[_row(one) for one in found.finalists],
-        front=[(name(one), f"{one.accuracy or 0:.2%}", f"{one.cost.value:.4g}", one.cost.how) for one in best],
+        front=[(name(one), f"{one.accuracy or 0:.2%}", written(one.cost.value), one.cost.how) for one in best],
         operators=None if operators is None else operators.timed_on,
         errors=None if operators is None else operators.errors,
         predictions=Markup(_predictions(operators.pairs)) if operators else "",
@@ -76,7 +76,7 @@ def _row(one: Finalist) -> dict[str, Any]:
         "accuracies": ", ".join(f"{value:.2%}" for value in one.accuracies),
         "mean": f"{one.accuracy:.2%}",
         "searched": "" if one.searched is None else f"{one.searched:.2%}",
-        "cost": f"{one.cost.value:.4g}",
+        "cost": written(one.cost.value),
         "how": one.cost.how,
         "measured": "" if one.measured is None else f"{one.measured:.4g}",
         "differing": f"{one.differing:,} of {one.compared:,}",
@@ -88,12 +88,12 @@ def _dots(found: Found, name: Callable[[Trial], str]) -> Iterator[Dot]:
     best = {one.digest for one in front(found.searched.completed)}
     for one in found.random.completed:
         if one.accuracy is not None:
-            title = f"random: {one.accuracy:.2%}, {one.cost.value:.4g} {found.unit}, {one.cost.how}"
+            title = f"random: {one.accuracy:.2%}, {written(one.cost.value)} {found.unit}, {one.cost.how}"
             yield Dot(one.cost.value, 100 * one.accuracy, "random", title)
     for one in found.searched.completed:
         if one.accuracy is not None:
             link = f"networks/{name(one)}/network.json" if one.digest in best else ""
-            title = f"{name(one)}: {one.accuracy:.2%}, {one.cost.value:.4g} {found.unit}, {one.cost.how}"
+            title = f"{name(one)}: {one.accuracy:.2%}, {written(one.cost.value)} {found.unit}, {one.cost.how}"
             yield Dot(one.cost.value, 100 * one.accuracy, "front" if link else "tried", title, link)
 
 
@@ -111,7 +111,7 @@ def _trained(found: Found) -> tuple[list[Dot], list[Line]]:
     dots, lines = [], []
     for one in found.finalists:
         kind, accuracy, link = "front" if one.origin == "found" else "zoo", 100 * one.accuracy, _row(one)["link"]
-        expected = f"{one.name}: {one.accuracy:.2%}, {one.cost.value:.4g} {found.unit}, {one.cost.how}"
+        expected = f"{one.name}: {one.accuracy:.2%}, {written(one.cost.value)} {found.unit}, {one.cost.how}"
         if one.measured is None or found.unit != MS:
             dots.append(Dot(one.cost.value, accuracy, f"{kind} hollow", expected, link, one.name))
             continue

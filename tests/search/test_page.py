@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.bench.graphs import TimedOn
-from edgekit.search.cost import FPS, MS, PLANNED, PREDICTED, Cost
+from edgekit.search.cost import FPS, MS, PLANNED, PREDICTED, Cost, written
 from edgekit.search.operators import Errors, OperatorTable
 from edgekit.search.page import render_page
 from edgekit.search.picture import Dot, Line, round_values, scatter
@@ -90,6 +90,10 @@ def test_nothing_of_a_board_is_called_measured() -> None:
 def test_axes_have_round_numbers(low: float, high: float, values: list[float], decimals: int) -> None:
     found, places = round_values(low, high)
     assert found == pytest.approx(values) and places == decimals
+
+
+def test_costs_are_written_without_powers_of_ten() -> None:
+    assert [written(value) for value in (0.012345, 12.0, 203800.0, 4776.6)] == ["0.01235", "12", "203,800", "4,777"]
 
 
 def test_labels_lie_apart() -> None:

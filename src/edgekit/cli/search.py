@@ -102,13 +102,15 @@ def _show(found: Found) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from edgekit.search.cost import written
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("network", no_wrap=True)
     for heading in ("accuracy", found.unit, "", "measured ms", "differing values"):
         table.add_column(heading, justify="right")
     for one in found.finalists:
         measured = "" if one.measured is None else f"{one.measured:.3f}"
-        cells = (f"{one.accuracy:.2%}", f"{one.cost.value:.4g}", one.cost.how, measured, f"{one.differing} of {one.compared:,}")
+        cells = (f"{one.accuracy:.2%}", written(one.cost.value), one.cost.how, measured, f"{one.differing} of {one.compared:,}")
         table.add_row(one.name + (" (zoo)" if one.origin == "zoo" else ""), *cells)
     Console(width=140).print(table)
     areas = ", ".join(f"{name} {value:.4f}" for name, value in found.area.items())
