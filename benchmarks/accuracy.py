@@ -75,9 +75,14 @@ def main() -> None:
     with workers_at(options.workers, tasks_each=1) as workers:  # TensorFlow keeps a gigabyte and more of every network
         for done in results_of(workers, tasks):
             print(f"{done.task.key}: done", file=sys.stderr, flush=True)
-    found = table(read(options.results))
-    DOCUMENT.write_text(HEAD.read_text(encoding="utf-8") + found, encoding="utf-8")
+    rows = read(options.results)
+    found = table(rows)
     print(found)
+    missing = [one.network for one in MEMBERS if not any(row["network"] == one.network for row in rows)]
+    if missing:
+        print(f"{DOCUMENT.name} stays as it is: {options.results} has nothing of {', '.join(missing)}", file=sys.stderr)
+    else:
+        DOCUMENT.write_text(HEAD.read_text(encoding="utf-8") + found, encoding="utf-8")
 
 
 def measure(job: tuple[Member, int, Path]) -> None:
