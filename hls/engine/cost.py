@@ -1,7 +1,9 @@
 """What an engine takes of a chip, by the rules of hls/plan/resources.py, and the engine of each board.
 
-Counted from the sizes; nothing was synthesized. A product of the matrix array is half a DSP slice: two that share an input, 8 bits each,
-lie 17 bits apart in one multiplier of 25 x 18 bits.
+Counted from the sizes; nothing was synthesized. What the matrix array's arithmetic, a requantize and a column of a kernel take is what
+Yosys maps for 7-series chips without wide LUTs (a slow test maps parts; docs/engine.md has which); all else is a rule of thumb. A
+product of the matrix array is half a DSP slice: two that share an input, 8 bits each, lie 17 bits apart in one multiplier of 25 x 18
+bits. So are two columns of a kernel of the vector array, or a product of two maps.
 """
 
 from __future__ import annotations
@@ -12,20 +14,26 @@ from math import ceil
 from edgekit.errors import EdgekitError
 from edgekit.hls.engine.program import JOB_BYTES
 from edgekit.hls.engine.size import EngineSize
-from edgekit.hls.kernels.arithmetic import ARITHMETIC_FACTOR
 from edgekit.hls.kernels.base import Cost, Memory
 from edgekit.hls.plan.resources import LUT_BITS, SYSTEM, memory_cost
 from edgekit.targets import Board, Resources
 
 SUM_BITS = 32
-PRODUCTS_ADDED = 3
-"""Products that are added in DSP slices before packed sums are taken apart: -128 * -128 three times stays within a field of 17 bits."""
-LUTS_OF_A_PRODUCT = 45
-"""8 x 6 bits in LUTs: columns of a kernel that the vector array has no multipliers for."""
-TAPS_IN_DSP = 2
-"""Columns of a kernel that the vector array multiplies in DSP slices: their products share the input, so both lie in one."""
-LUTS_OF_A_BYTE_PRODUCT = 71
-"""8 x 8 bits in LUTs, for gates."""
+PRODUCTS_ADDED = 4
+"""Products of bytes that are added in DSP slices before packed sums are taken apart."""
+LUTS_OF_FOUR_PRODUCTS = 25
+"""Taking the fields of such a sum apart, and adding them: of a lane. 50 LUTs were mapped for 8 inputs, 100 for 16."""
+LUTS_OF_AN_INPUT = 16
+"""What the sum of four inputs takes, by which the lower fields of all lanes start: of an input."""
+LUTS_OF_A_REQUANTIZE = 121
+"""A shifter of 41 bits by data to the 9 that count, whether the others are a sign, and two clamps that are data."""
+LUTS_OF_A_COLUMN = 42
+"""A product of 9 x 6 bits added to 17 bits, without a multiplier: three subtractions that choose a multiple in their own LUTs."""
+LUTS_OF_MULTIPLES = 20
+"""The input times -1 and -3, which a lane's columns share."""
+LUTS_OF_A_VECTOR_LANE = 209
+"""The rest of a lane of the vector array: words of x and y, what is multiplied or kept, the choice among sums of columns, the larger of
+two, and the sum that is requantized. A rule of thumb: it was not mapped since the kernel has its present form."""
 LUTS_OF_A_TABLE = 256 * 8 // 64 * 2
 """256 bytes that are written and read."""
 CONTROL_LUTS = 1_500
@@ -82,18 +90,22 @@ def resources(design: Design) -> Resources:
     )
 
 
+def dot_luts(simd: int) -> int:
+    """Of a lane of the matrix array, beside its DSP slices."""
+    return ceil(simd / PRODUCTS_ADDED) * LUTS_OF_FOUR_PRODUCTS
+
+
 def _arrays(size: EngineSize) -> Cost:
-    requantize = 2 * SUM_BITS + 16
-    chunks = ceil(size.simd / PRODUCTS_ADDED)
-    matrix = size.lanes * (SUM_BITS + chunks * (18 + 9) + requantize)
+    """A product that has no DSP slice is a column of the vector array beyond the first two."""
+    chosen = SUM_BITS  # a lane's bias or its sum
+    matrix = size.lanes * (chosen + dot_luts(size.simd) + LUTS_OF_A_REQUANTIZE) + LUTS_OF_AN_INPUT * size.simd
+    columns = LUTS_OF_MULTIPLES + (size.taps - 2) * LUTS_OF_A_COLUMN if size.taps > 2 else 0
+    vector = size.lanes * (columns + LUTS_OF_A_VECTOR_LANE + LUTS_OF_A_REQUANTIZE)
     weight_fill = size.products * 8 / 2  # a row, or a column of a map: one more input on each register, two registers a LUT
-    in_dsp = min(TAPS_IN_DSP, size.taps) // 2 * 2
-    products = (size.taps - in_dsp) * LUTS_OF_A_PRODUCT + LUTS_OF_A_BYTE_PRODUCT
-    vector = size.lanes * (products + size.taps * 16 + 2 * SUM_BITS + requantize)
     reads = (size.simd + 2 * size.lanes) * 8 * size.banks / 3
     writes = size.banks * (size.lanes * 8 + 24)
-    luts = ARITHMETIC_FACTOR * (matrix + vector) + weight_fill + reads + writes + 2 * CONTROL_LUTS
-    return Cost(lut=luts, dsp=ceil(size.products / 2) + size.lanes * (in_dsp // 2))
+    luts = matrix + vector + weight_fill + reads + writes + 2 * CONTROL_LUTS
+    return Cost(lut=luts, dsp=ceil(size.products / 2) + size.lanes)
 
 
 def _memories(design: Design) -> Cost:

@@ -14,8 +14,12 @@
 
 namespace nnet {
 
-// Two products that share x in one 25 x 18 multiplier, 17 bits apart; three are added before they are taken apart:
-// 3 * 128 * 128 < 2^16. With x in 0..255 the weights are within +-31, and 3 * 31 * 255 is less.
+// Two products that share x in one 25 x 18 multiplier, `field` = 17 bits apart, of which four are added before they are taken apart. The
+// lower weight lies there as 127 - weight, which is 0..255, so that nothing is borrowed from the upper one and all of the pair is within
+// 25 bits; from 65,536 - 127 * (sum of x) on, the same for all lanes, the lower field then holds
+//     65,536 - sum of x * weight        0..131,071:  x * weight is -16,256..16,384, or within 32 * 255 where x is 0..255
+// So neither field is the sign of the other. The sums of the fields are unsigned, with half their range too much: their highest bit, turned
+// around, makes them signed.
 template <unsigned LANES, unsigned SIMD> void engine_dot(const int x[SIMD], const signed char weight[LANES][SIMD], int sums[LANES]) {
     #pragma HLS INLINE
 #if defined(EDGEKIT_NATIVE) && !defined(EDGEKIT_ENGINE_PACKED)
@@ -27,24 +31,39 @@ template <unsigned LANES, unsigned SIMD> void engine_dot(const int x[SIMD], cons
         sums[p] += sum;
     }
 #else
+    static const unsigned field = 17, together = 4, chunks = (SIMD + together - 1) / together;
+    static const unsigned exponent = chunks <= 1 ? 0 : chunks <= 2 ? 1 : chunks <= 4 ? 2 : chunks <= 8 ? 3 : 4, absent = (1u << exponent) - chunks;
+    int start[chunks];
+    for (unsigned chunk = 0; chunk < chunks; chunk++) {
+        #pragma HLS UNROLL
+        int all = 0;
+        for (unsigned s = chunk * together; s < SIMD && s < (chunk + 1) * together; s++) {
+            #pragma HLS UNROLL
+            all += x[s];
+        }
+        start[chunk] = (1 << (field - 1)) - 127 * all;
+    }
     for (unsigned p = 0; p < LANES; p += 2) {
         #pragma HLS UNROLL
         const unsigned other = p + 1 < LANES ? p + 1 : p;
-        for (unsigned chunk = 0; chunk < SIMD; chunk += 3) {
+        unsigned lower = absent << (field - 1), upper = absent << field;
+        for (unsigned chunk = 0; chunk < chunks; chunk++) {
             #pragma HLS UNROLL
-            long long sum = 0;
-            for (unsigned s = chunk; s < SIMD && s < chunk + 3; s++) {
+            long long sum = start[chunk];
+            for (unsigned s = chunk * together; s < SIMD && s < (chunk + 1) * together; s++) {
                 #pragma HLS UNROLL
-                const int pair = int(weight[other][s]) * (1 << 17) + weight[p][s];
+                const int pair = int(weight[other][s]) * (1 << field) + (127 - weight[p][s]);
                 const long long products = static_cast<long long>(pair) * x[s];
                 #pragma HLS BIND_OP variable=products op=mul impl=dsp
                 sum += products;
             }
-            const int low = int((sum + (1 << 16)) & ((1 << 17) - 1)) - (1 << 16);
-            sums[p] += low;
-            if (other != p) {
-                sums[other] += int((sum - low) >> 17);
-            }
+            lower += unsigned(sum) & ((1u << field) - 1);
+            upper += (unsigned(sum >> field) & ((2u << field) - 1)) ^ (1u << field);
+        }
+        const unsigned lower_half = 1u << (field - 1 + exponent), upper_half = 1u << (field + exponent);
+        sums[p] -= engine_signed<field + exponent>(lower ^ lower_half);
+        if (other != p) {
+            sums[other] += engine_signed<field + 1 + exponent>(upper ^ upper_half);
         }
     }
 #endif

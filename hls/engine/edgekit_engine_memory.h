@@ -59,21 +59,37 @@ inline int engine_value(const unsigned char byte, const int is_signed) {
     return is_signed ? int(static_cast<signed char>(byte)) : int(byte);
 }
 
-inline int engine_clamp(const int value, const int low, const int high) {
+// The lowest BITS bits as a signed number.
+template <unsigned BITS> int engine_signed(const unsigned bits) {
     #pragma HLS INLINE
-    return value < low ? low : value > high ? high : value;
+    const unsigned half = 1u << (BITS - 1);
+    return int((bits & (2 * half - 1)) ^ half) - int(half);
 }
 
 // The requantize of edgekit_arithmetic.h, where the shift is a channel's data: code = n - 2 after weights (sums of quarters,
 // acc = 4 * sum + 2), n after a product of activations; -9 at least. One shifter, to the right only, does both directions:
 //     floor(sum / 2^code) = floor((sum + 1/2) / 2^code) = ((2 * sum + 1) * 2^8) >> (code + 9)        of 41 bits
 // as a whole number of 2^code plus less than 1/2 stays below the next; for code < 0 the half is what the sum's own acc has.
-// All clamps are within -256..255, which makes the two last ones small.
+// All clamps are within -256..255, so 9 bits of the shifted number count, and whether the others are all its sign: `beyond`. Each step
+// shifts by multiples of 16, 4 and 1, and keeps the bits that the steps behind it can bring down.
 inline int engine_requantize(const int sum, const int code, const int low, const int high) {
     #pragma HLS INLINE
+#if defined(EDGEKIT_NATIVE) && !defined(EDGEKIT_ENGINE_PACKED)
+    const long long moved = ((2 * static_cast<long long>(sum) + 1) * 256) >> (code + 9);
+    return moved < low ? low : moved > high ? high : int(moved); // equal, and a processor has a shifter
+#else
+    const unsigned shift = unsigned(code + 9), far = shift & 48u, near = shift & 12u, last = shift & 3u;
+    const unsigned sign = sum < 0 ? ~0u : 0u;
     const long long wide = (2 * static_cast<long long>(sum) + 1) * 256;
-    const long long moved = wide >> (unsigned(code + 9) & 63u);
-    return engine_clamp(moved < -256 ? -256 : moved > 255 ? 255 : int(moved), low, high);
+    const unsigned one = unsigned(wide >> far) & 0xFFFFFFu, two = (one >> near) & 0xFFFu, three = (two >> last) & 0x1FFu;
+    const unsigned above = (unsigned(sum) ^ sign) >> 15, over = one ^ sign, rest = two ^ sign;
+    const bool beyond = (far == 0 && above != 0) || (near == 0 && (over >> 12 & 15u)) || (near < 8 && (over >> 16 & 15u)) ||
+                        (near < 12 && (over >> 20 & 15u)) || (last == 0 && (rest >> 8 & 1u)) || (last < 2 && (rest >> 9 & 1u)) ||
+                        (last < 3 && (rest >> 10 & 1u)) || (rest >> 11 & 1u);
+    const int value = engine_signed<9>(three), least = engine_signed<9>(unsigned(low)), most = engine_signed<9>(unsigned(high));
+    const bool lower = beyond ? sum < 0 : value < least, higher = beyond ? sum >= 0 : value > most;
+    return lower ? least : higher ? most : value;
+#endif
 }
 
 // A row of a map to its place among the rows that are held.

@@ -53,7 +53,7 @@ template <class SIZE_T> struct vector_control {
     vector_step next(const int now, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
         #pragma HLS INLINE
         vector_step step;
-        step.swaps = step.gates = step.sums = step.partials = false;
+        step.swaps = step.gates = step.sums = step.partials = step.second = false;
         step.row.kind = engine_no_row;
         step.x_words = step.y_words = step.out_words = 0;
         if (!active && queue.starts(now)) {
@@ -230,6 +230,7 @@ template <class SIZE_T> struct vector_array {
     static const unsigned lanes = SIZE_T::lanes, simd = SIZE_T::simd, taps = SIZE_T::taps;
     int sums[SIZE_T::positions][lanes];
     engine_weights<SIZE_T, SIZE_T::taps * SIZE_T::words> weights; // of each tap `words` words
+    static const unsigned partial_bits = 17; // eight taps of 255 * 32 at most
     int partial[taps][lanes]; // sums over 1, 2, ... taps that end at the column that was read last
     int gate[lanes];
     engine_lookup<SIZE_T> table;
@@ -311,59 +312,100 @@ template <class SIZE_T> struct vector_array {
         }
     }
 
+    // One read of `sums`.
     void compute(const vector_step &step, const engine_job &job, const engine_reads<SIZE_T> &reads, engine_memory<SIZE_T> &memory,
                  engine_writes<SIZE_T> &writes) {
         #pragma HLS INLINE
-        int x[lanes], y[lanes];
+        const bool cell = job.flags & engine_y_cell, again = step.second && !cell && !(job.flags & engine_pair);
+        const bool multiplies = step.sums && job.kind == engine_multiply && step.second;
+        int x[lanes], y[lanes], before[lanes], one[lanes], two[lanes], product[lanes];
         values_at(reads, step.x_address, step.x_words, job.x_signed, x);
         values_at(reads, step.y_address, step.y_words, job.y_signed, y);
-        if (step.gates) {
-            for (unsigned p = 0; p < lanes; p++) {
-                #pragma HLS UNROLL
+        for (unsigned p = 0; p < lanes; p++) {
+            #pragma HLS UNROLL
+            if (step.gates) {
                 gate[p] = y[p];
             }
+            before[p] = step.sums ? sums[step.number][p] : 0;
+            one[p] = again && step.sums ? engine_signed<9>(unsigned(before[p])) : x[p]; // of all but DEPTHWISE a sum is a byte, as x and y are
+            two[p] = cell ? gate[p] : y[p];
         }
-        if (step.partials) {
-            for (unsigned p = 0; p < lanes; p++) {
-                #pragma HLS UNROLL
-                for (unsigned k = 0; k < taps; k++) { // the taps' products share x, so that two lie in one multiplier
-                    #pragma HLS UNROLL
-                    const unsigned tap = taps - 1 - k, word = tap * SIZE_T::words + p / simd;
-                    partial[tap][p] = (tap > 0 ? partial[tap - 1][p] : 0) + x[p] * weights.now[word][p % simd];
-                }
-            }
-        }
+        columns(step.partials, multiplies, one, two, product);
         if (step.sums) {
-            sum(step, job, x, y, memory, writes);
+            sum(step, job, x, one, two, before, product, memory, writes);
         }
     }
 
-    // One read and one write of `sums`.
-    void sum(const vector_step &step, const engine_job &job, const int x[lanes], const int y[lanes], engine_memory<SIZE_T> &memory,
-             engine_writes<SIZE_T> &writes) {
+    // The columns of a kernel that x, here `one`, lies under; or its product with `two`, by the multiplier of the first two columns. Both
+    // columns share x: a product of bytes or a weight lies in the lower 18 bits of a multiplier of 25 x 18 bits, the other weight above, and
+    // half of the lower field's range is added, so that nothing is borrowed. The other columns have no multiplier.
+    void columns(const bool partials, const bool multiplies, const int one[lanes], const int two[lanes], int product[lanes]) {
         #pragma HLS INLINE
-        const bool pair = job.flags & engine_pair, cell = job.flags & engine_y_cell;
-        const int rounding = job.shift ? 1 << (job.shift - 1) : 0;
+#if defined(EDGEKIT_NATIVE) && !defined(EDGEKIT_ENGINE_PACKED)
+        for (unsigned p = 0; p < lanes && multiplies; p++) {
+            product[p] = one[p] * two[p];
+        }
+        for (unsigned p = 0; p < lanes && partials; p++) {
+            for (unsigned k = 0; k < taps; k++) {
+                const unsigned tap = taps - 1 - k, word = tap * SIZE_T::words + p / simd;
+                partial[tap][p] = (tap > 0 ? partial[tap - 1][p] : 0) + one[p] * weights.now[word][p % simd];
+            }
+        }
+#else
+        static const unsigned field = 18;
+        const unsigned half = 1u << (field - 1), next = taps > 1 ? 1 : 0;
+        for (unsigned p = 0; p < lanes; p++) {
+            #pragma HLS UNROLL
+            const int opposite = int(ap_int<10>(-one[p])), thrice = 3 * opposite;
+            for (unsigned k = 2; k < taps; k++) {
+                #pragma HLS UNROLL
+                const unsigned tap = taps + 1 - k;
+                if (partials) {
+                    partial[tap][p] = added(partial[tap - 1][p], one[p], opposite, thrice, weights.now[tap * SIZE_T::words + p / simd][p % simd]);
+                }
+            }
+            const int lower = multiplies ? two[p] : weights.now[p / simd][p % simd];
+            const int pair = weights.now[next * SIZE_T::words + p / simd][p % simd] * (1 << field) + lower;
+            const long long products = static_cast<long long>(pair) * one[p];
+            #pragma HLS BIND_OP variable=products op=mul impl=dsp
+            const int held = partials ? partial[0][p] : 0;
+            const long long both = products + (static_cast<long long>(held) * (1 << field) + int(half));
+            product[p] = engine_signed<field>(unsigned(both) ^ half);
+            if (partials) {
+                partial[next][p] = int(ap_int<partial_bits>(int(both >> field)));
+                partial[0][p] = int(ap_int<partial_bits>(product[p]));
+            }
+        }
+#endif
+    }
+
+    // held + x * weight, two bits of the weight after the other, of which the highest is its sign: x, 2x or 3x, then x, -2x or -x, as less
+    // than nothing, since the choice then lies in the LUTs of the subtraction. What is shifted out is not changed any more.
+    static int added(const int held, const int x, const int opposite, const int thrice, const int weight) {
+        #pragma HLS INLINE
+        const int low = weight & 2 ? (weight & 1 ? thrice : 2 * opposite) : (weight & 1 ? opposite : 0);
+        const int mid = weight & 8 ? (weight & 4 ? thrice : 2 * opposite) : (weight & 4 ? opposite : 0);
+        const int high = weight & 32 ? (weight & 16 ? x : 2 * x) : (weight & 16 ? opposite : 0);
+        const int first = held - low, second = (first >> 2) - mid, third = (second >> 2) - high;
+        return int(ap_int<partial_bits>(third * 16 + (second & 3) * 4 + (first & 3)));
+    }
+
+    // One write of `sums`. All kinds add two numbers and requantize once: by the channel's code, by a product's shift, or not at all.
+    void sum(const vector_step &step, const engine_job &job, const int x[lanes], const int one[lanes], const int two[lanes],
+             const int before[lanes], const int product[lanes], engine_memory<SIZE_T> &memory, engine_writes<SIZE_T> &writes) {
+        #pragma HLS INLINE
+        const bool depthwise = job.kind == engine_depthwise, max = job.kind == engine_max;
+        const bool add = job.kind == engine_add && step.second, multiply = job.kind == engine_multiply;
+        const int rounding = multiply && step.second && job.shift ? 1 << (job.shift - 1) : 0;
         int value[lanes];
         for (unsigned p = 0; p < lanes; p++) {
             #pragma HLS UNROLL
-            const int before = sums[step.number][p];
-            const int held = int(ap_int<9>(before)); // of all but DEPTHWISE it is a byte, as x and y are
-            int sum;
-            if (job.kind == engine_depthwise) {
-                sum = (step.first ? weights.bias[p] : before) + partial[step.tap][p];
-                value[p] = engine_requantize(sum, weights.code[p], job.low, job.high);
-            } else if (job.kind == engine_max) {
-                const int most = step.first ? job.low : held;
-                sum = step.inside && x[p] > most ? x[p] : most;
-                value[p] = engine_clamp(sum, job.low, job.high);
-            } else {
-                const int one = step.second && !cell && !pair ? held : x[p], two = cell ? gate[p] : y[p], product = one * two;
-                sum = step.second ? one + two : one;
-                value[p] = job.kind == engine_copy       ? sum
-                           : job.kind == engine_multiply ? engine_clamp((product + rounding) >> job.shift, job.low, job.high)
-                                                         : engine_clamp(sum, job.low, job.high);
-            }
+            const int most = step.first ? job.low : engine_signed<9>(unsigned(before[p]));
+            const int larger = step.inside && x[p] > most ? x[p] : most;
+            const int left = depthwise ? (step.first ? weights.bias[p] : before[p]) : add ? two[p] : rounding;
+            const int right = depthwise ? partial[step.tap][p] : multiply && step.second ? product[p] : max ? larger : one[p];
+            const int sum = left + right;
+            value[p] = engine_requantize(sum, depthwise ? weights.code[p] : multiply ? job.shift : 0, job.low, job.high);
             sums[step.number][p] = sum;
         }
         for (unsigned w = 0; w < SIZE_T::words; w++) {

@@ -58,8 +58,11 @@ class MappedStage:
         return sum(self.memories.values(), self.logic)
 
 
-def map_stages(stages: Sequence[StageRtl], family: str) -> tuple[MappedStage, ...]:
+def map_stages(stages: Sequence[StageRtl], family: str, wide_luts: bool = True) -> tuple[MappedStage, ...]:
     """In the order of the stages, whose names differ. Takes seconds to minutes for each.
+
+    wide_luts: whether Yosys may join LUTs by the multiplexers beside them to functions of 7 and 8 inputs. It takes them wherever they make
+        a path shorter, at two and four LUTs each: a shifter of 41 bits by data, which is 45 LUTs in three levels, becomes 107.
 
     Raises:
         EdgekitError: no Yosys, an unknown family, or Yosys refuses a module; the message has its end.
@@ -81,7 +84,8 @@ def map_stages(stages: Sequence[StageRtl], family: str) -> tuple[MappedStage, ..
         kept = "\n".join(f"  (* keep *) {module} of_{module}();" for module in modules)
         (folder / "top.v").write_text(f"module top();\n{kept}\nendmodule\n")
         read = " ".join(f"{module}.v" for module in modules)
-        script = f"read_verilog -sv {read} top.v; synth_xilinx -family {family} -noiopad -noclkbuf -top top; tee -o cells.json stat -json"
+        synthesis = f"synth_xilinx -family {family} {'' if wide_luts else '-nowidelut '}-noiopad -noclkbuf -top top"
+        script = f"read_verilog -sv {read} top.v; {synthesis}; tee -o cells.json stat -json"
         output_of([str(yosys), "-q", "-p", script], folder, SECONDS_MAX)
         cells = {module.lstrip("\\"): found["num_cells_by_type"] for module, found in _statistics(folder / "cells.json").items()}
     return tuple(

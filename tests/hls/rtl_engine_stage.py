@@ -306,3 +306,50 @@ def vector_stage(size: EngineSize, folder: Path) -> StageRtl:
     token = StreamShape(size.lanes, 8, False)
     shapes = (StreamShape(9, 16, True), StreamShape(size.row_bytes, 8, False), token, token, token, token, token)
     return translated(size, TOKENS + text, shapes, folder)
+
+
+PART = """
+namespace nnet {
+struct numbers { int value[IN]; };
+struct results { int value[OUT]; };
+inline int engine_whole_of(const int *in, unsigned first) {
+    const unsigned lower = unsigned(in[first] & 255) | unsigned(in[first + 1] & 255) << 8;
+    return int(lower | unsigned(in[first + 2] & 255) << 16 | unsigned(in[first + 3]) << 24);
+}
+inline void take(int port, numbers &of) {
+    for (unsigned at = 0; at < IN; at++) {
+        #pragma HLS UNROLL
+        of.value[at] = edgekit_lane(port, at);
+    }
+}
+inline void give(int port, const results &of) {
+    for (unsigned at = 0; at < OUT; at++) {
+        #pragma HLS UNROLL
+        edgekit_put(port, at, of.value[at]);
+    }
+}
+inline void part() {
+    hls::stream<numbers> from(0);
+    hls::stream<results> to(1);
+    for (unsigned token = 0; token < 4096; token++) {
+        const numbers one = from.read();
+        const int *in = one.value;
+        results made;
+        int *out = made.value;
+        BODY
+        to.write(made);
+    }
+}
+}
+extern "C" void stage0() { nnet::part(); }
+"""
+"""A part of the arithmetic: numbers of 8 bits come, numbers go."""
+
+
+def part_stage(body: str, numbers: int, results: int, bits: int, folder: Path) -> StageRtl:
+    """`body`: from `in`, so many signed numbers of 8 bits, to `out`, so many of `bits` bits."""
+    size = EngineSize(simd=6, words=1, banks=2, bank_words=64, positions=512, taps=5)
+    written_headers(size, folder)
+    text = PART.replace("BODY", body).replace("[IN]", f"[{numbers}]").replace("[OUT]", f"[{results}]")
+    text = text.replace("< IN", f"< {numbers}").replace("< OUT", f"< {results}")
+    return translated(size, TOKENS + text, (StreamShape(numbers, 8, True), StreamShape(results, bits, True)), folder)

@@ -181,7 +181,7 @@ def test_it_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
 def test_nothing_is_allocated_and_every_loop_has_a_bound(name: str) -> None:
     text = re.sub(r"//.*", "", (ENGINE / name).read_text())
     assert re.findall(r"\b(?:new|delete|malloc|free|while|do|goto|std)\b", text) == []
-    constants = r"SIZE_T::|BANKS\b|WORDS\b|SIMD\b|LANES\b|NUMBER\b|lanes\b|simd\b|taps\b|engine_\w+\b|\d\b"
+    constants = r"SIZE_T::|BANKS\b|WORDS\b|SIMD\b|LANES\b|NUMBER\b|lanes\b|simd\b|taps\b|chunks\b|engine_\w+\b|\d\b"
     of_words = r"word_halves\b|job_words\b|word_bytes\b|row_bytes\b|span_words\b"
     of_program = r"job\.|job_count\b|beats\b|steps\b|count\b"  # rows of weights of a job, tokens of one
     bound = rf"(?:\w+ \+ 1 < |\w+ < )(?:{constants}|{of_words}|{of_program})"
