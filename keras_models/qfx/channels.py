@@ -21,13 +21,14 @@ SIX = 6.0
 
 @dataclass(frozen=True)
 class Channels:
-    """Each (channels,): the `largest` magnitude, the `variance`, how often the value is not 0 (`active`), and how often it is 6 or more
-    (`at_six`)."""
+    """Each (channels,): the `largest` magnitude, the `variance`, how often the value is not 0 (`active`), how often it is 6 or more
+    (`at_six`), and the `mean`."""
 
     largest: Reals
     variance: Reals
     active: Reals
     at_six: Reals
+    mean: Reals
 
 
 def channels_of(model: QFXModel, tensors: Sequence[Any], images: npt.NDArray[np.float32]) -> list[Channels]:
@@ -52,4 +53,4 @@ def _summed(values: Any) -> tuple[Any, ...]:
 def _channels(parts: Sequence[tuple[Any, ...]]) -> Channels:
     largest, mean, square, active, at_six = (np.stack(one) for one in zip(*parts, strict=True))
     variance = np.maximum(square.mean(axis=0) - mean.mean(axis=0) ** 2, 0.0)
-    return Channels(largest.max(axis=0), variance, active.mean(axis=0), at_six.mean(axis=0))
+    return Channels(largest.max(axis=0), variance, active.mean(axis=0), at_six.mean(axis=0), mean.mean(axis=0))

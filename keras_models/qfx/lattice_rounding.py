@@ -2,19 +2,23 @@
 
 For a layer y = W x + b whose inputs were X in float and are X_q in the quantized network, both with their means taken off, with the
 second moments A = X_q' X_q and C = X_q' X and a ridge l that keeps the answer near the float weights, the best real weights are, where E
-is what the outputs should undo beside (nothing, if they are not added to another tensor),
+is what the outputs should undo beside (nothing, if they are not added to another tensor) and U = X_q' E,
 
-    T = (A + l I)^-1 ((C + l I) W + X_q' E)         |X_q V - X W - E|^2 + l |V - W|^2  =  |V - T|^2_H + constant,  H = A + l I
+    T = (A + l I)^-1 ((C + l I) W + U)         |X_q V - X W - E|^2 + l |V - W|^2  =  |V - T|^2_H + constant,  H = A + l I
 
 so every choice V costs tr (V - T)' H (V - T) more. What is minimized over the lattice is this error, one column of V an output channel.
+The last layers of a network have more taps than images tell apart: there, all of what was lost on the images that are looked at can be
+undone, and more is lost on others. So the ridge is the one that loses least on images that T was not made of (choose_ridge).
 
-Shapes: `weights` (groups, taps, outputs), `moments` (groups, taps, taps). A dense layer or a convolution is one group, a depthwise
+Shapes: `weights` (groups, taps, outputs), `hessian` (groups, taps, taps). A dense layer or a convolution is one group, a depthwise
 convolution has one a channel, each with one output. `steps` (groups, outputs) are the distances of neighbouring levels.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -26,20 +30,49 @@ BLOCK = 64
 """Taps whose effect on each other is kept up to date one at a time; that on all others follows in one matrix product."""
 
 
-def best_real_weights(weights: Reals, moments: Reals, cross: Reals, ridge: float, undone: Reals | float = 0.0) -> tuple[Reals, Reals]:
-    """T and H of the head of this file; l is `ridge` times the mean of A's diagonal in each group.
+RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 10_000.0)
+"""Relative to the mean of A's diagonal. The last one leaves the float weights as they are."""
+RIDGE_OF_ROUNDING = 0.1
 
-    Args:
-        cross: (groups, taps, taps), C = X_q' X.
-        undone: (groups, taps, outputs), X_q' E.
-    """
-    taps = moments.shape[-1]
-    mean = np.trace(moments, axis1=1, axis2=2) / taps
+
+@dataclass(frozen=True)
+class Moments:
+    """A, C and U of the head of this file, as means over cells: `inputs` and `cross` (groups, taps, taps), `undone` (groups, taps, outputs)
+    or 0."""
+
+    inputs: Reals
+    cross: Reals
+    undone: Reals | float = 0.0
+
+
+def best_real_weights(weights: Reals, moments: Moments, ridge: float) -> tuple[Reals, Reals]:
+    """T and H of the head of this file; l is `ridge` times the mean of A's diagonal in each group, and in H at most RIDGE_OF_ROUNDING
+    times: what rounding costs is known better than what can be undone."""
+    taps = weights.shape[1]
+    mean = np.trace(moments.inputs, axis1=1, axis2=2) / taps
     added = (ridge * mean + np.finfo(np.float64).tiny)[:, np.newaxis, np.newaxis] * np.eye(taps)
     # a group that never saw anything but zeros keeps its weights: any H will do
     dead = np.where(mean > 0, 0.0, 1.0)[:, np.newaxis, np.newaxis] * np.eye(taps)
-    hessian = moments + added + dead
-    return np.linalg.solve(hessian, (cross + added + dead) @ weights + undone), hessian
+    target = np.linalg.solve(moments.inputs + added + dead, (moments.cross + added + dead) @ weights + moments.undone)
+    return target, moments.inputs + added * min(1.0, RIDGE_OF_ROUNDING / ridge) + dead
+
+
+def choose_ridge(weights: Reals, seen: Moments, unseen: Moments) -> float:
+    """The ridge of RIDGES with which the best real weights by `seen` lose least on `unseen`.
+
+    With D = T - W = (A + l I)^-1 ((C - A) W + U) they lose, there, tr D' A D - 2 D' ((C - A) W + U) more than W. A = Q diag(a) Q' once
+    serves all ridges.
+    """
+    values, vectors = np.linalg.eigh(seen.inputs)
+    turned = np.swapaxes(vectors, 1, 2) @ ((seen.cross - seen.inputs) @ weights + seen.undone)
+    wanted = (unseen.cross - unseen.inputs) @ weights + unseen.undone
+    mean = np.maximum(np.mean(values, axis=1), np.finfo(np.float64).tiny)[:, np.newaxis, np.newaxis]
+
+    def more(ridge: float) -> float:
+        moved = vectors @ (turned / (np.maximum(values, 0.0)[:, :, np.newaxis] + ridge * mean))
+        return float(np.sum(moved * (unseen.inputs @ moved)) - 2.0 * np.sum(moved * wanted))
+
+    return min(RIDGES, key=more)
 
 
 def nearest(weights: Reals, steps: Reals, levels: Sequence[int]) -> Reals:
@@ -78,3 +111,58 @@ def round_with_feedback(target: Reals, hessian: Reals, steps: Reals, levels: Seq
             left[:, tap + 1 : stop] -= spread[:, tap, tap + 1 : stop, np.newaxis] * lost[:, tap - start, np.newaxis, :]
         left[:, stop:] -= np.swapaxes(spread[:, start:stop, stop:], 1, 2) @ lost
     return np.take_along_axis(rounded, np.argsort(order, axis=1)[:, :, np.newaxis], 1)
+
+
+def round_for_scores(target: Reals, hessian: Reals, between: Reals, steps: Reals, levels: Sequence[int]) -> Reals:
+    """Rounds so that tr G (V - T)' H (V - T) stays small: round_with_feedback, whose errors are spread over the outputs still to come, too
+    (YAQA, arXiv 2505.22988, section 4). The inverse of H times G is the product of their inverses, and so are their triangular factors.
+
+    Args:
+        target: (taps, outputs), of one group.
+        hessian: (taps, taps), H.
+        between: (outputs, outputs), G.
+        steps: (outputs,).
+    """
+    order = np.argsort(-np.diagonal(hessian), kind="stable")
+    across = np.argsort(-np.diagonal(between) * steps**2, kind="stable")
+    down, right = (np.linalg.cholesky(np.linalg.inv(one[np.ix_(by, by)])).T for one, by in ((hessian, order), (between, across)))
+    right = right / np.diagonal(right)[:, np.newaxis]
+    left = target[np.ix_(order, across)]
+    step = steps[across]
+    rounded, taps = np.empty_like(left), len(left)
+    for start in range(0, taps, BLOCK):
+        stop = min(start + BLOCK, taps)
+        lost = np.empty((stop - start, len(step)))
+        for tap in range(start, stop):
+            rounded[tap], apart = _round_across(left[tap], right, step, levels)
+            lost[tap - start] = (apart @ right) / down[tap, tap]
+            left[tap + 1 : stop] -= down[tap, tap + 1 : stop, np.newaxis] * lost[tap - start]
+        left[stop:] -= down[start:stop, stop:].T @ lost
+    result = np.empty_like(rounded)
+    result[np.ix_(order, across)] = rounded
+    return result
+
+
+def _round_across(values: Reals, spread: Reals, steps: Reals, levels: Sequence[int]) -> tuple[Reals, Reals]:
+    """One tap's weights rounded, one output after the other, and what each lost; `values` is written to."""
+    rounded, lost = np.empty_like(values), np.empty_like(values)
+    for first in range(0, len(values), BLOCK):
+        last = min(first + BLOCK, len(values))
+        for output in range(first, last):
+            step = steps[output]
+            rounded[output] = nearest_level(values[output] / step, levels) * step
+            lost[output] = values[output] - rounded[output]
+            values[output + 1 : last] -= spread[output, output + 1 : last] * lost[output]
+        values[last:] -= lost[first:last] @ spread[first:last, last:]
+    return rounded, lost
+
+
+def nearest_level(value: float, levels: Sequence[int]) -> int:
+    """As `nearest`, of one weight in steps."""
+    magnitude = abs(float(value))
+    if len(levels) == levels[-1] + 1:
+        level = min(round(magnitude), levels[-1])
+    else:
+        above = min(bisect_left(levels, magnitude), len(levels) - 1)
+        level = levels[above - 1] if above and 2 * magnitude <= levels[above] + levels[above - 1] else levels[above]
+    return level if value >= 0 else -level

@@ -86,7 +86,7 @@ def quantize(
         less = place_scores(twin, images) if of_classes else 0.0
         if less != 0.0:
             notes.append(f"all scores are {less:g} less than the float model's, which changes neither their order nor their softmax")
-        losses = reconstruct(twin, images, note)
+        losses = reconstruct(twin, images, note, of_classes=of_classes)
     else:
         correct_biases(twin, images, note)
     if layers.output_gain != 1.0:

@@ -3,8 +3,10 @@
 Layers are taken from the input on. Each sees what the quantized layers before it give, X_q, beside what the float network has there, X:
 
 1. The real weights that undo most of what was lost before, by least squares (lattice_rounding.best_real_weights; biases take the means).
-   Where a skip is added to what the layer gives, what was lost on the skip counts, too.
-2. Rounding with error feedback (GPTQ, arXiv 2210.17323), at the binary point that calibration chose and its neighbours.
+   Where a skip is added to what the layer gives, what was lost on the skip counts, too. A fourth of the images tells how near they have to
+   stay to the float weights, so that what is undone is not these images' alone.
+2. Rounding with error feedback (GPTQ, arXiv 2210.17323), at the binary point that calibration chose and its neighbours; then once more at
+   those that were chosen, with errors spread over outputs, too, by what the network's scores make of them (score_gradients).
 3. Where nothing but a clamp lies between the layer and the only one that reads it, each channel is multiplied by the gain with the least
    error, and what reads it divides by it (cross-layer equalization, arXiv 1906.04721, section 4.1, with any positive factor: a lattice
    with binary points as scales misses a channel's largest weight by up to half). A gain must not move what the clamp at 6 does. Behind
@@ -27,10 +29,18 @@ from edgekit.graph import Activation
 from edgekit.keras_models.layers.backend import tf
 from edgekit.keras_models.qfx.channels import SIX
 from edgekit.keras_models.qfx.equalize import neighbours
-from edgekit.keras_models.qfx.lattice_rounding import best_real_weights, error, round_with_feedback
+from edgekit.keras_models.qfx.lattice_rounding import (
+    Moments,
+    best_real_weights,
+    choose_ridge,
+    error,
+    round_for_scores,
+    round_with_feedback,
+)
 from edgekit.keras_models.qfx.layer_inputs import grouped_kernel, is_depthwise, sample_cells, ungrouped_kernel, windows
 from edgekit.keras_models.qfx.model import QFXModel, quantizers_of, switched_off
 from edgekit.keras_models.qfx.quantizers import STEP_BITS, QFXActivation, QFXBias, QFXWeight, legal_weight_point
+from edgekit.keras_models.qfx.score_gradients import WeightGradients, moments_of_outputs, moments_of_taps, weight_gradients
 from edgekit.keras_models.qfx.sensitivity import LayerLoss
 from edgekit.keras_models.reading.nodes import key_of, nodes_of
 from edgekit.progress import Note
@@ -38,10 +48,10 @@ from edgekit.progress import Note
 Reals: TypeAlias = npt.NDArray[np.float64]
 Floats: TypeAlias = npt.NDArray[np.float32]
 
+HELD_OUT, IMAGES_MIN = 4, 16
+"""Every fourth image tells how strong a layer's ridge has to be, if there are so many."""
 RIDGE_MIN, RIDGE_PER_TAP = 0.02, 0.08
-"""How much the float weights hold against the least squares, relative to the mean square of an input: more where a layer has many taps
-and there are few images to tell them apart. (Of a layer with 1152 taps and 96 images of 49 cells, 0.01 lost on other images half as much
-again as rounding to the nearest did; 0.3 lost less.)"""
+"""The ridge where there are too few images for that, relative to the mean square of an input: more where a layer has many taps."""
 BATCH = 16
 """Images that a layer is given at a time."""
 POINTS = (-1, 0, 1)
@@ -57,7 +67,9 @@ DECIBELS_MAX = 120.0
 RECONSTRUCTED = ("QConv2D", "QDepthwiseConv2D", "QDense")
 
 
-def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, seed: int = 0) -> tuple[LayerLoss, ...]:
+def reconstruct(
+    model: QFXModel, images: Floats, note: Note = lambda _: None, seed: int = 0, *, of_classes: bool = False
+) -> tuple[LayerLoss, ...]:
     """Changes weights, biases and the weights' binary points of a QFXModel that holds float weights and is calibrated, in place.
 
     Args:
@@ -81,6 +93,8 @@ def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, se
     behind = {key_of(node.keras_inputs[0]): node.layer.quantizer for node in nodes if _requantizes(node.layer)}
     losses = []
     rng = np.random.default_rng(seed)
+    convolutions = [node.layer for node in nodes if _is_reconstructed(node.layer) and type(node.layer).__name__ != "QDense"]
+    gradients = weight_gradients(model, convolutions, images, rng, of_classes=of_classes, note=note)
     for number, node in enumerate(nodes, 1):
         note(f"reconstructing, layer {number} of {len(nodes)}")
         layer, output = node.layer, key_of(node.outputs)
@@ -96,7 +110,7 @@ def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, se
         if _is_reconstructed(layer):
             beside = [(real[key], quantized[key]) for key in added.get(layer.name, ()) if key in real]
             seen = _see(layer, quantized[keys[0]], real[keys[0]], real[output], gain, beside, rng)
-            gain, own = _reconstruct_layer(layer, seen, requantizes.get(layer.name))
+            gain, own = _reconstruct_layer(layer, seen, gradients.get(layer.name), requantizes.get(layer.name))
         if gain is not None:
             gains[output] = gain
         quantized[output] = _run(layer, [quantized[key] for key in keys], quantized[keys[0]] if over else None)
@@ -118,42 +132,64 @@ def reconstruct(model: QFXModel, images: Floats, note: Note = lambda _: None, se
 class _Seen:
     """What a layer computes and what it is given, each layer's kernel and moments in the groups of layer_inputs.
 
-    `kernel` is the float one, with the gains of its input channels divided out. `outputs` (cells, channels) are the float network's.
-    `undone` is X_q' E, with E what is missing of the tensors that are added to the outputs.
+    `kernel` is the float one, with the gains of its input channels divided out, which `gain` has of each tap, (groups or 1, taps or 1).
+    `outputs` (cells, channels) are the float network's.
     """
 
     kernel: Reals
-    moments: Reals
-    cross: Reals
-    undone: Reals | float
+    moments: Moments
     outputs: Floats
     ridge: float
+    gain: Reals
 
 
 def _see(layer: Any, quantized: Any, real: Any, outputs: Any, gain: Reals | None, beside: list[Any], rng: np.random.Generator) -> _Seen:
     cells = sample_cells(layer, tuple(outputs.shape), rng)
     given, wanted = (windows(layer, one, cells).astype(np.float32) for one in (quantized, real))
     kernel = grouped_kernel(layer, layer.get_weights()[0].astype(np.float64))
+    each: Reals = np.ones((1, 1, 1))
     if gain is not None:
         each = gain[:, np.newaxis, np.newaxis] if is_depthwise(layer) else np.resize(gain, (1, kernel.shape[1], 1))
         kernel = kernel / each
         wanted = wanted * np.swapaxes(each, 1, 2).astype(np.float32)
     given, wanted = (one - one.mean(axis=1, keepdims=True) for one in (given, wanted))
-    turned = np.swapaxes(given, 1, 2)
-    moments, cross = ((turned @ one).astype(np.float64) / given.shape[1] for one in (given, wanted))
-    undone: Reals | float = 0.0
-    for one, other in beside:
-        missing = one[cells].astype(np.float32) - other[cells]
-        undone = undone + (turned @ (missing - missing.mean(axis=0))).astype(np.float64) / given.shape[1]
-    ridge = max(RIDGE_MIN, RIDGE_PER_TAP * kernel.shape[1] / len(outputs))
-    return _Seen(kernel, moments, cross, undone, outputs[cells].astype(np.float32), ridge)
+    missing = sum((one[cells].astype(np.float32) - other[cells] for one, other in beside), np.zeros((1, 1), np.float32))
+    missing = missing - missing.mean(axis=0)
+
+    def moments(part: Any) -> Moments:
+        turned, count = np.swapaxes(given[:, part], 1, 2), int(np.sum(part))
+        inputs, cross = ((turned @ one[:, part]).astype(np.float64) / count for one in (given, wanted))
+        return Moments(inputs, cross, (turned @ missing[part]).astype(np.float64) / count if beside else 0.0)
+
+    held_out = cells[0] % HELD_OUT == HELD_OUT - 1
+    if len(outputs) < IMAGES_MIN:
+        whole = moments(np.full(len(held_out), True))
+        ridge = max(RIDGE_MIN, RIDGE_PER_TAP * kernel.shape[1] / len(outputs))
+    else:
+        seen, unseen = moments(~held_out), moments(held_out)
+        ridge = choose_ridge(kernel, seen, unseen)
+        whole = _together(seen, unseen, float(np.mean(held_out)))
+    return _Seen(kernel, whole, outputs[cells].astype(np.float32), ridge, each[:, :, 0])
 
 
-def _reconstruct_layer(layer: Any, seen: _Seen, requantize: QFXActivation | None) -> tuple[Reals | None, float]:
+def _together(seen: Moments, unseen: Moments, part: float) -> Moments:
+    """Moments of all cells, of which `part` are unseen ones."""
+
+    def mean(one: Any, other: Any) -> Any:
+        return (1.0 - part) * one + part * other
+
+    return Moments(mean(seen.inputs, unseen.inputs), mean(seen.cross, unseen.cross), mean(seen.undone, unseen.undone))
+
+
+def _reconstruct_layer(
+    layer: Any, seen: _Seen, gradients: WeightGradients | None, requantize: QFXActivation | None
+) -> tuple[Reals | None, float]:
     """Sets weights and binary points; the bias only takes its gain. Returns the gain of each output channel, if there may be one, and the
     error of the layer's own, in mean square of its float outputs."""
     weight = next(quantizer for quantizer in quantizers_of(layer) if isinstance(quantizer, QFXWeight))
-    target, hessian = best_real_weights(seen.kernel, seen.moments, seen.cross, seen.ridge, seen.undone)
+    target, hessian = best_real_weights(seen.kernel, seen.moments, seen.ridge)
+    if gradients is not None:
+        hessian = moments_of_taps(gradients, seen.gain, hessian)
     groups, _, outputs = target.shape
     tried = [(gain, point) for gain in (GAINS if requantize is not None else (1.0,)) for point in POINTS]
     start = np.asarray(weight.point.rounded())
@@ -171,11 +207,15 @@ def _reconstruct_layer(layer: Any, seen: _Seen, requantize: QFXActivation | None
     chosen = np.take_along_axis(np.stack(np.split(rounded, len(tried), axis=2)), best[np.newaxis, :, np.newaxis, :], 0)[0]
     gain = np.array([gain for gain, _ in tried])[best]
     shift = np.array([point for _, point in tried], np.float32)[best].reshape(-1)
+    between = None if gradients is None else moments_of_outputs(gradients)
+    if between is not None:
+        step = np.take_along_axis(steps, best[np.newaxis], 0)[0, 0]
+        chosen = round_for_scores(target[0], hessian[0], between, step, weight.precision.levels)[np.newaxis]
     weight.point.assign(start + (shift if start.ndim else shift[0]))
     kernel, *bias = layer.get_weights()
     bias = [(one * gain.reshape(-1)).astype(np.float32) for one in bias]
     layer.set_weights([ungrouped_kernel(layer, chosen * gain[:, np.newaxis, :], kernel.shape).astype(np.float32), *bias])
-    own = float(np.mean(error(chosen, target, seen.moments)))  # without the ridge, which counts what no input shows
+    own = float(np.mean(error(chosen, target, seen.moments.inputs)))  # without the ridge, which counts what no input shows
     return None if requantize is None else gain.reshape(-1), own
 
 

@@ -76,7 +76,7 @@ def test_a_stream_that_something_else_reads_is_left(rng: np.random.Generator) ->
 def test_what_the_clamp_at_six_acts_on_does_not_move() -> None:
     from edgekit.graph import Activation
 
-    given = Channels(np.array([6.0, 5.9, 1.0, 0.0]), np.ones(4), np.ones(4), np.array([0.1, 0.0, 0.0, 0.0]))
+    given = Channels(np.array([6.0, 5.9, 1.0, 0.0]), np.ones(4), np.ones(4), np.array([0.1, 0.0, 0.0, 0.0]), np.ones(4))
     least, most = bounds(given, 6.0, Activation.RELU6)
     assert least.tolist() == [1.0, 1 / MOST, 1 / MOST, 1.0]
     assert most.tolist() == [1.0, 1.0, 1.0, 1.0]
@@ -88,7 +88,7 @@ def test_factors_cost_less_than_none(rng: np.random.Generator) -> None:
     """One channel has the largest weight of every output: made large itself, it lets all steps be finer."""
     weights = np.abs(rng.normal(0, 0.1, (32, 1, 8)))
     weights[3] = 5.0
-    seen = Channels(np.full(32, 1.0), np.full(32, 0.1), np.full(32, 0.5), np.zeros(32))
+    seen = Channels(np.full(32, 1.0), np.full(32, 0.1), np.full(32, 0.5), np.zeros(32), np.ones(32))
     found = factors(weights, seen, (np.full(32, 1 / MOST), np.full(32, MOST)), 1 / 256, 31, shared=False)
     assert found[3] > 3 * np.median(found)
     steps = [np.max(weights[:, 0] / factor[:, np.newaxis], axis=0) for factor in (np.ones(32), found)]

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.keras_models.qfx.lattice_rounding import BLOCK, best_real_weights, error, nearest, round_with_feedback
+from edgekit.keras_models.qfx.lattice_rounding import (
+    BLOCK,
+    RIDGES,
+    Moments,
+    best_real_weights,
+    choose_ridge,
+    error,
+    nearest,
+    nearest_level,
+    round_for_scores,
+    round_with_feedback,
+)
 from edgekit.keras_models.qfx.precision import WeightPrecision
 
 SIX_BITS = WeightPrecision().levels
@@ -80,22 +91,51 @@ def test_what_was_lost_before_is_undone() -> None:
     # the quantized input is half of the float one: twice the weights give the same
     real = np.random.default_rng(0).normal(size=(200, 3))
     given = real / 2
-    target, _ = best_real_weights(column(1.0, -2.0, 0.5), (given.T @ given)[np.newaxis], (given.T @ real)[np.newaxis], ridge=1e-9)
+    target, _ = best_real_weights(column(1.0, -2.0, 0.5), Moments((given.T @ given)[np.newaxis], (given.T @ real)[np.newaxis]), ridge=1e-9)
     np.testing.assert_allclose(target[0, :, 0], [2.0, -4.0, 1.0], rtol=1e-6)
 
 
 def test_equal_inputs_leave_the_weights_whatever_the_ridge() -> None:
     same = moments(np.random.default_rng(0), 1, 3)
-    target, _ = best_real_weights(column(1.0, -2.0, 0.5), same, same, ridge=0.5)
+    target, _ = best_real_weights(column(1.0, -2.0, 0.5), Moments(same, same), ridge=0.5)
     np.testing.assert_allclose(target[0, :, 0], [1.0, -2.0, 0.5], rtol=1e-9)
 
 
 def test_inputs_that_are_always_zero_leave_the_weights() -> None:
     zero = np.zeros((2, 3, 3))
     weights = np.random.default_rng(0).normal(size=(2, 3, 1))
-    target, hessian = best_real_weights(weights, zero, zero, ridge=0.01)
+    target, hessian = best_real_weights(weights, Moments(zero, zero), ridge=0.01)
     np.testing.assert_allclose(target, weights, rtol=1e-12)
     assert np.isfinite(round_with_feedback(target, hessian, np.ones((2, 1)), SIX_BITS)).all()
+
+
+def moments_of(given: Any, real: Any) -> Moments:
+    return Moments((given.T @ given)[np.newaxis] / len(given), (given.T @ real)[np.newaxis] / len(given))
+
+
+def test_what_other_images_lose_too_is_undone_and_what_one_set_lost_by_chance_is_not() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(1, 20, 4))
+    real = rng.normal(size=(60, 20))
+    halved = moments_of(real[:30] / 2, real[:30]), moments_of(real[30:] / 2, real[30:])
+    assert choose_ridge(weights, *halved) == RIDGES[0]
+    # noise on as many images as there are taps: by chance much of it can be undone on these, and nothing of it on others
+    noisy = real + 0.05 * rng.normal(size=real.shape)
+    by_chance = moments_of(noisy[:30], real[:30]), moments_of(noisy[30:], real[30:])
+    assert choose_ridge(weights, *by_chance) >= 1.0
+
+
+def test_the_ridge_loses_least_on_what_was_not_seen() -> None:
+    rng = np.random.default_rng(1)
+    weights, real = rng.normal(size=(1, 12, 3)), rng.normal(size=(80, 12)) @ rng.normal(size=(12, 12))
+    given = real + 0.3 * rng.normal(size=real.shape) * real.std(axis=0)
+    seen, unseen = moments_of(given[:40], real[:40]), moments_of(given[40:], real[40:])
+
+    def lost(ridge: float) -> float:
+        target, _ = best_real_weights(weights, seen, ridge)
+        return float(np.sum((given[40:] @ target[0] - real[40:] @ weights[0]) ** 2))
+
+    assert choose_ridge(weights, seen, unseen) == min(RIDGES, key=lost)
 
 
 # --- error feedback ---------------------------------------------------------------------------------------------------------------
@@ -141,7 +181,7 @@ def test_never_leaves_the_lattice_and_gives_the_same_again(seed: int, groups: in
     levels = TWO_HOT if two_hot else SIX_BITS
     each = 2.0 ** rng.integers(-8, 3, (groups, outputs))
     same = moments(rng, groups, taps)
-    target, hessian = best_real_weights(rng.normal(size=(groups, taps, outputs)), same, same, 0.01)
+    target, hessian = best_real_weights(rng.normal(size=(groups, taps, outputs)), Moments(same, same), 0.01)
     rounded = round_with_feedback(target, hessian, each, levels)
     assert set(np.abs(rounded / each[:, np.newaxis, :]).ravel()) <= set(map(float, levels))
     assert np.array_equal(rounded, round_with_feedback(target, hessian, each, levels))
@@ -168,3 +208,54 @@ def test_error_is_the_mean_square_of_the_outputs() -> None:
     inputs, apart = rng.normal(size=(50, 4)), rng.normal(size=(1, 4, 3))
     found = error(apart, np.zeros_like(apart), (inputs.T @ inputs / 50)[np.newaxis])
     np.testing.assert_allclose(found[0], np.mean((inputs @ apart[0]) ** 2, axis=0), rtol=1e-12)
+
+
+# --- across outputs ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_output_takes_the_error_of_one_that_counts_with_it() -> None:
+    # only the difference of the two outputs counts: 1.4 and 1.4 are both 1, or both 2; 1.4 and 1.8 are both 2 or both 1
+    opposed = np.array([[1.0, -1.0], [-1.0, 1.001]])
+    found = round_for_scores(np.array([[1.4, 1.8]]), np.eye(1), opposed, np.ones(2), SIX_BITS)
+    assert found[0, 0] == found[0, 1]
+    assert nearest(np.array([[[1.4, 1.8]]]), steps(1.0, 1.0), SIX_BITS).tolist() == [[[1.0, 2.0]]]
+    # their sum counts: 1.4 + 1.4 is nearer to 3 than to 2
+    alike = np.array([[1.0, 1.0], [1.0, 1.001]])
+    assert sorted(round_for_scores(np.array([[1.4, 1.4]]), np.eye(1), alike, np.ones(2), SIX_BITS)[0]) == [1.0, 2.0]
+
+
+def test_outputs_that_count_each_by_itself_are_rounded_as_with_feedback() -> None:
+    rng = np.random.default_rng(5)
+    taps, outputs = BLOCK + 9, BLOCK + 3
+    hessian = moments(rng, 1, taps) + 0.1 * np.eye(taps)
+    target, distances = rng.normal(size=(1, taps, outputs)), np.ldexp(1.0, rng.integers(-5, -2, (1, outputs)))
+    by_itself = round_for_scores(target[0], hessian[0], np.eye(outputs), distances[0], SIX_BITS)
+    assert np.array_equal(by_itself, round_with_feedback(target, hessian, distances, SIX_BITS)[0])
+
+
+def test_it_costs_less_than_outputs_by_themselves() -> None:
+    rng = np.random.default_rng(6)
+    ratios = []
+    for _ in range(20):
+        taps, outputs = 24, 12
+        hessian, between = (moments(rng, 1, one)[0] + 0.01 * np.eye(one) for one in (taps, outputs))
+        target, distances = rng.normal(size=(taps, outputs)), np.full(outputs, 0.125)
+        costs = []
+        for found in (
+            round_for_scores(target, hessian, between, distances, SIX_BITS),
+            round_with_feedback(target[np.newaxis], hessian[np.newaxis], distances[np.newaxis], SIX_BITS)[0],
+        ):
+            apart = found - target
+            costs.append(np.trace(between @ apart.T @ hessian @ apart))
+        ratios.append(costs[0] / costs[1])
+    assert np.exp(np.mean(np.log(ratios))) < 0.7
+
+
+@given(value=st.floats(-200, 200), levels=st.sampled_from([SIX_BITS, TWO_HOT, WeightPrecision(3).levels]))
+def test_the_nearest_level_is_that_of_all_weights(value: float, levels: Any) -> None:
+    assert nearest_level(value, levels) == nearest(column(value), steps(1.0), levels)[0, 0, 0]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(7.0, 6), (7.1, 8), (-7.0, -6), (40.0, 24), (0.5, 0), (-0.6, -1)])
+def test_nearest_level_of_two_hot(value: float, expected: int) -> None:
+    assert nearest_level(value, TWO_HOT) == expected
