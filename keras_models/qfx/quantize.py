@@ -50,6 +50,7 @@ def quantize(
     precisions: Precisions | None = None,
     effort: Effort = Effort.QUICK,
     of_classes: bool = False,
+    representative: bool = False,
     note: Note = lambda _: None,
 ) -> Quantized:
     """Post-training quantization of a float Keras model, or of one with other qkeras quantizers; in its BN form.
@@ -58,8 +59,8 @@ def quantize(
         images: (count, *input shape) as the model takes them, to calibrate with.
         precisions: of the weights, by layer name; without, 6 significant bits everywhere.
         effort: FULL takes minutes for a network for ImageNet, and is nearer to the float network.
-        of_classes: the outputs are scores of classes, of which only the differences count, and the images are like those to come: FULL
-            may take a constant off all scores.
+        of_classes: the outputs are scores of classes, of which only the differences count.
+        representative: the images are like those to come: FULL may take a constant off all scores of classes.
 
     Raises:
         UnknownName: `precisions` names a layer that the quantized model has not.
@@ -83,7 +84,7 @@ def quantize(
     calibrate(twin, images, note)
     losses: tuple[LayerLoss, ...] = ()
     if effort is Effort.FULL:
-        less = place_scores(twin, images) if of_classes else 0.0
+        less = place_scores(twin, images) if of_classes and representative else 0.0
         if less != 0.0:
             notes.append(f"all scores are {less:g} less than the float model's, which changes neither their order nor their softmax")
         losses = reconstruct(twin, images, note, of_classes=of_classes)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from edgekit.bundle import SENSITIVITY, WeightsSource, open_bundle
+from edgekit.bundle import CLASSES, NUMBERS, SENSITIVITY, WeightsSource, open_bundle
 from edgekit.cli.sensitivity import NOT_MEASURED, print_sensitivity
 from edgekit.errors import UnknownName
 from edgekit.images.preprocessing import MINUS_ONE_TO_ONE
 from edgekit.jobs import ModelRequest, export_model
-from edgekit.jobs.integer_graph import effort_for, find_effort, settled
+from edgekit.jobs.integer_graph import effort_for, find_effort, integer_graph, settled
 from edgekit.jobs.source import FloatModel
 from edgekit.keras_models import Effort
 from edgekit.keras_models.layers.legacy_keras import import_keras
@@ -80,3 +81,25 @@ def test_without_it_the_page_and_the_terminal_say_nothing_else(tmp_path: Path, c
     assert done.sensitivity == () and SENSITIVITY not in done.sizes
     print_sensitivity(done.sensitivity)
     assert capsys.readouterr().out.strip() == NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("answers", "calibration", "said"),
+    [(CLASSES, "digits", (True, True)), (CLASSES, None, (True, False)), (NUMBERS, "digits", (False, True))],
+)
+def test_scores_of_classes_may_move_where_images_are_like_those_to_come(
+    answers: str, calibration: str | None, said: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asked(Exception):
+        pass
+
+    def quantize(*_: Any, of_classes: bool, representative: bool, **__: Any) -> None:
+        raise Asked(of_classes, representative)
+
+    monkeypatch.setattr("edgekit.keras_models.quantize", quantize)
+    keras = import_keras()
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)])
+    source = FloatModel(name="net", options={}, weights=WeightsSource("file"), preprocessing=MINUS_ONE_TO_ONE, keras=model, answers=answers)
+    with pytest.raises(Asked) as found:
+        integer_graph(source, ModelRequest("net", calibration=calibration), lambda _: None)
+    assert found.value.args == said

@@ -77,7 +77,7 @@ def test_equal_scores_stay(rng: np.random.Generator) -> None:
 
 def test_full_effort_places_what_is_said_to_be_scores_and_says_so(rng: np.random.Generator) -> None:
     model, images = network("dense"), rng.uniform(-1, 1, (32, 8, 8, 3)).astype(np.float32)
-    placed, numbers = (quantize(model, images, effort=Effort.FULL, of_classes=one) for one in (True, False))
+    placed, numbers = (quantize(model, images, effort=Effort.FULL, of_classes=one, representative=True) for one in (True, False))
     assert [note for note in placed.notes if "less than the float model's" in note]
     assert not [note for note in numbers.notes if "less than the float model's" in note]
     assert np.abs(numbers.model(images).numpy() - model(images).numpy()).mean() < 0.3
@@ -85,4 +85,4 @@ def test_full_effort_places_what_is_said_to_be_scores_and_says_so(rng: np.random
     real, given = model(images).numpy().astype(np.float64), placed.model(images).numpy().astype(np.float64)
     off = real - given
     assert off.mean() > 1.0 and off.std() < 0.3
-    assert not quantize(model, images, of_classes=True).notes  # quick leaves them where they are
+    assert not quantize(model, images, of_classes=True, representative=True).notes  # quick leaves them where they are

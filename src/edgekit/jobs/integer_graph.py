@@ -52,7 +52,8 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
     request, effort = settled(request, source)
     own = request.calibration is not None  # of two photographs more crops would show no more
     images = calibration_images(request, source, note, IMAGES_FULL if effort is Effort.FULL and own else IMAGES_QUICK)
-    quantized = quantize(source.keras, images, effort=effort, of_classes=own and source.answers == CLASSES, note=note)
+    of_classes = source.answers == CLASSES
+    quantized = quantize(source.keras, images, effort=effort, of_classes=of_classes, representative=own, note=note)
     if source.answers == NUMBERS and quantized.gain != 1.0:
         raise UnsupportedLayer(
             f"'{source.name}' ends with a mean over a number of cells that is no power of two, which leaves its exact outputs "
