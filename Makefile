@@ -19,7 +19,7 @@ demo-imagenet: install
 	$(BIN)/python -m edgekit.demo_imagenet demo-imagenet
 
 test: lint tools
-	$(BIN)/pytest -m "not slow" -n 2
+	$(BIN)/pytest -m "not slow" -n 3
 
 test-slow: tools
 	$(BIN)/pytest -m slow

@@ -31,8 +31,14 @@ from edgekit.verify.executors import ENTRIES, emulated_names
 
 pytestmark = pytest.mark.emulator
 
+EACH = [
+    pytest.param(one, id=one.name, marks=[pytest.mark.slow] if one.name.startswith("rpi3") and "reference" not in one.name else [])
+    for one in EXECUTORS
+]
+"""Half of such a test is the start of an emulated Python: of a Raspberry Pi 3 one kernel set is run each time, all in make test-slow."""
 
-@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda one: one.name)
+
+@pytest.mark.parametrize("executor", EACH)
 def test_every_runtime_and_kernel_set_gives_the_references_integers(executor, rng):
     graph = graph_of_every_op(rng)
     inputs = random_inputs(rng, graph)
@@ -45,7 +51,7 @@ def test_every_runtime_and_kernel_set_gives_the_references_integers(executor, rn
         np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda one: one.name)
+@pytest.mark.parametrize("executor", EACH)
 def test_the_ops_of_gelu_and_hard_swish_give_their_tables_and_the_lowest_product_is_right_in_int32(executor, monkeypatch):
     """Two subjects in one graph, as half of such a test is the start of an emulated Python. Arm kernels of tflite-runtime add two int8
     products in 16 bits, where 2 * -128 * -128 overflows: from 16 terms on."""

@@ -28,6 +28,7 @@ def exported(tmp_path_factory):
     return export_model(SMALL, target="rpi4", precision="dynamic", labels=labels, output=folder / "a")
 
 
+@pytest.mark.slow  # as the command does in tests/cli
 def test_the_same_request_gives_the_same_bytes(tmp_path):
     one, other = (export_model(SMALL, target="android", precision="float32", output=tmp_path / name) for name in ("a", "b"))
     assert one.digest == other.digest

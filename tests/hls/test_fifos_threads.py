@@ -52,6 +52,7 @@ def test_random_graphs_run_with_their_default_depths(number: int, rng: np.random
     assert simulate(graph, foldings, ample_depths(dataflow_of(graph, foldings)), random_inputs(rng, graph, 1)[-1:], tmp_path) == 0
 
 
+@pytest.mark.slow
 def test_a_residual_gets_fewer_than_its_map_and_enough(rng: np.random.Generator, tmp_path: Path) -> None:
     graph = residual(rng)
     foldings = {"branch": Folding(1, 1), "sum": Folding(1)}

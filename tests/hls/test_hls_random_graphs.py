@@ -29,7 +29,7 @@ def test_every_stage_of_the_registry(make: Callable[[], IntegerGraph], rng: np.r
     check_folded(graph, plan_with_memory(graph), rng, tmp_path)
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 2))])
 def test_a_random_graph_at_random_foldings(number: int, rng: np.random.Generator, tmp_path: Path) -> None:
     graph = random_graph(rng, length=14)
     check_folded(graph, random_plan(graph, rng), rng, tmp_path)

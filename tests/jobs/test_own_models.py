@@ -54,7 +54,7 @@ def test_what_differs_on_purpose_is_said(tmp_path: Path) -> None:
     assert any("0.5625 times the float model's" in note for note in notes)  # a mean over 144 cells is kept as sum / 256
 
 
-@pytest.mark.parametrize("precision", ["float32", "dynamic", "int8"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("dynamic", marks=pytest.mark.slow), "int8"])
 def test_stock_precisions(precision: str, tmp_path: Path) -> None:
     request = ModelRequest("mobilenet_v1", alpha=0.25, size=32, classes=10)
     done = export_model(request, target="rpi4", precision=precision, output=tmp_path / "out")

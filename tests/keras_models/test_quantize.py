@@ -32,7 +32,7 @@ from edgekit.keras_models.zoo.build import build_model
 from edgekit.keras_models.zoo.vocabulary import ONE_CELL
 from edgekit.tolerances import FLOAT32_FOLDED
 
-NETWORKS = (("mobilenet_v1", 0.25), ("mobilenet_v2", 0.35))
+NETWORKS = (("mobilenet_v1", 0.25), pytest.param("mobilenet_v2", 0.35, marks=pytest.mark.slow))
 
 
 def network(name: str, alpha: float) -> tuple[Any, Any]:

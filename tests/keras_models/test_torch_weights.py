@@ -174,6 +174,7 @@ def test_command_line_takes_over_the_preprocessing(tmp_path: Path) -> None:
 # --- what is in place, and what is left -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_model_stays_usable_in_place(tmp_path: Path) -> None:
     """Another padding makes other layers; the object that the caller holds has them, and can be saved and read into again."""
     entry = published("mobilenetv2_050.pth")

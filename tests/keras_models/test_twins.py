@@ -28,7 +28,7 @@ from edgekit.keras_models.weights.random import randomize
 from edgekit.keras_models.zoo.vocabulary import Form
 
 FAMILIES = [
-    ("mnasnet_b1", 0.5, 32, ()),
+    pytest.param("mnasnet_b1", 0.5, 32, (), marks=pytest.mark.slow),
     pytest.param("rapidnet_ti", 1.0, 32, (Lookup,), marks=pytest.mark.slow),
     ("mobilenet_v3_small", 0.75, 32, (Lookup, Multiply)),
     pytest.param("sbcformer_xs", 1.0, 64, (Lookup, Multiply, MatMul), marks=pytest.mark.slow),  # in small, below
@@ -85,6 +85,7 @@ def test_attention_upsampling_and_gate_go_all_the_way(tmp_path: Path, rng: np.ra
         assert np.array_equal(found[name], values), name
 
 
+@pytest.mark.slow
 def test_quantized_attention_follows_the_float_network() -> None:
     model, images = with_weights()
     exact, _ = bn_form(model, images)

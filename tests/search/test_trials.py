@@ -113,6 +113,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on(tmp_path: Path) -> None:
     """Killed by SIGKILL in the middle: the same call completes the rest; what was complete is not evaluated again."""
     script, log = tmp_path / "killed.py", tmp_path / "log"

@@ -17,7 +17,14 @@ from edgekit.tflite.tensorflow import Precision, convert
 ATTENTION_BLOCKS = 2 + 3 + 2
 
 
-@pytest.mark.parametrize(("name", "fewer_than"), [("sbcformer_xs", 300), ("rapidnet_ti", 145), ("mobilenet_v3_small", 115)])
+@pytest.mark.parametrize(
+    ("name", "fewer_than"),
+    [
+        pytest.param("sbcformer_xs", 300, marks=pytest.mark.slow),
+        pytest.param("rapidnet_ti", 145, marks=pytest.mark.slow),
+        ("mobilenet_v3_small", 115),
+    ],
+)
 def test_few_ops_and_the_same_values(name: str, fewer_than: int, rng: np.random.Generator) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
