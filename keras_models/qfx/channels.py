@@ -35,13 +35,18 @@ def channels_of(model: QFXModel, tensors: Sequence[Any], images: npt.NDArray[np.
     """Of these tensors of the model, by up to IMAGES images, evenly spread; a few at a time, as all tensors at once are many."""
     if not tensors:
         return []
-    chosen = images[:: max(1, len(images) // IMAGES)][:IMAGES]
+    chosen = some_of(images, IMAGES)
     probe = tf_keras.Model(model.inputs, list(tensors))
     sums = []
     with unquantized(model):
         for start in range(0, len(chosen), BATCH):
             sums.append([_summed(np.asarray(one)) for one in tf.nest.flatten(probe(chosen[start : start + BATCH]))])
     return [_channels(parts) for parts in zip(*sums, strict=True)]
+
+
+def some_of(images: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.float32]:
+    """Every so manieth image, `most` at most."""
+    return images[:: max(1, len(images) // most)][:most]
 
 
 def _summed(values: Any) -> tuple[Any, ...]:

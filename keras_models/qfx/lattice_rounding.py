@@ -17,7 +17,7 @@ convolution has one a channel, each with one output. `steps` (groups, outputs) a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,6 +33,7 @@ BLOCK = 64
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 10_000.0)
 """Relative to the mean of A's diagonal. The last one leaves the float weights as they are."""
 RIDGE_OF_ROUNDING = 0.1
+"""At most, in H."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +97,12 @@ def error(rounded: Reals, target: Reals, hessian: Reals) -> Reals:
 def round_with_feedback(target: Reals, hessian: Reals, steps: Reals, levels: Sequence[int]) -> Reals:
     """Rounds one tap after the other, those with the largest moments first, and spreads each one's error over the taps still to come
     (GPTQ, arXiv 2210.17323, equations 2 and 3)."""
-    order = np.argsort(-np.diagonal(hessian, axis1=1, axis2=2), axis=1, kind="stable")
-    ordered = np.take_along_axis(np.take_along_axis(hessian, order[:, :, np.newaxis], 1), order[:, np.newaxis, :], 2)
-    left = np.take_along_axis(target, order[:, :, np.newaxis], 1).copy()
-    # H^-1 = U' U with U upper triangular: row i has the inverse of what is left once the taps before i are fixed
-    spread = np.swapaxes(np.linalg.cholesky(np.linalg.inv(ordered)), 1, 2)
-    rounded, taps = np.empty_like(left), left.shape[1]
-    for start in range(0, taps, BLOCK):
-        stop = min(start + BLOCK, taps)
-        lost = np.empty((len(left), stop - start, left.shape[2]))
-        for tap in range(start, stop):
-            rounded[:, tap : tap + 1] = nearest(left[:, tap : tap + 1], steps, levels)
-            lost[:, tap - start] = (left[:, tap] - rounded[:, tap]) / spread[:, tap, tap, np.newaxis]
-            left[:, tap + 1 : stop] -= spread[:, tap, tap + 1 : stop, np.newaxis] * lost[:, tap - start, np.newaxis, :]
-        left[:, stop:] -= np.swapaxes(spread[:, start:stop, stop:], 1, 2) @ lost
-    return np.take_along_axis(rounded, np.argsort(order, axis=1)[:, :, np.newaxis], 1)
+
+    def round_tap(values: Reals) -> tuple[Reals, Reals]:
+        rounded = nearest(values[:, np.newaxis], steps, levels)[:, 0]
+        return rounded, values - rounded
+
+    return _tap_by_tap(target, hessian, round_tap)
 
 
 def round_for_scores(target: Reals, hessian: Reals, between: Reals, steps: Reals, levels: Sequence[int]) -> Reals:
@@ -123,24 +115,37 @@ def round_for_scores(target: Reals, hessian: Reals, between: Reals, steps: Reals
         between: (outputs, outputs), G.
         steps: (outputs,).
     """
-    order = np.argsort(-np.diagonal(hessian), kind="stable")
-    across = np.argsort(-np.diagonal(between) * steps**2, kind="stable")
-    down, right = (np.linalg.cholesky(np.linalg.inv(one[np.ix_(by, by)])).T for one, by in ((hessian, order), (between, across)))
-    right = right / np.diagonal(right)[:, np.newaxis]
-    left = target[np.ix_(order, across)]
-    step = steps[across]
-    rounded, taps = np.empty_like(left), len(left)
+    order = np.argsort(-np.diagonal(between) * steps**2, kind="stable")
+    spread = np.linalg.cholesky(np.linalg.inv(between[np.ix_(order, order)])).T
+    spread = spread / np.diagonal(spread)[:, np.newaxis]
+    ordered_steps = steps[order]
+
+    def round_tap(values: Reals) -> tuple[Reals, Reals]:
+        rounded, lost = _round_across(values[0], spread, ordered_steps, levels)
+        return rounded[np.newaxis], (lost @ spread)[np.newaxis]
+
+    rounded = _tap_by_tap(target[np.newaxis][:, :, order], hessian[np.newaxis], round_tap)[0]
+    return rounded[:, np.argsort(order)]
+
+
+def _tap_by_tap(target: Reals, hessian: Reals, round_tap: Callable[[Reals], tuple[Reals, Reals]]) -> Reals:
+    """`round_tap` makes of one tap's values (groups, outputs), which it may write to, the rounded ones and what the taps behind have to
+    make up for."""
+    order = np.argsort(-np.diagonal(hessian, axis1=1, axis2=2), axis=1, kind="stable")
+    ordered = np.take_along_axis(np.take_along_axis(hessian, order[:, :, np.newaxis], 1), order[:, np.newaxis, :], 2)
+    left = np.take_along_axis(target, order[:, :, np.newaxis], 1).copy()
+    # H^-1 = U' U with U upper triangular: row i has the inverse of what is left once the taps before i are fixed
+    spread = np.swapaxes(np.linalg.cholesky(np.linalg.inv(ordered)), 1, 2)
+    rounded, taps = np.empty_like(left), left.shape[1]
     for start in range(0, taps, BLOCK):
         stop = min(start + BLOCK, taps)
-        lost = np.empty((stop - start, len(step)))
+        lost = np.empty((len(left), stop - start, left.shape[2]))
         for tap in range(start, stop):
-            rounded[tap], apart = _round_across(left[tap], right, step, levels)
-            lost[tap - start] = (apart @ right) / down[tap, tap]
-            left[tap + 1 : stop] -= down[tap, tap + 1 : stop, np.newaxis] * lost[tap - start]
-        left[stop:] -= down[start:stop, stop:].T @ lost
-    result = np.empty_like(rounded)
-    result[np.ix_(order, across)] = rounded
-    return result
+            rounded[:, tap], apart = round_tap(left[:, tap])
+            lost[:, tap - start] = apart / spread[:, tap, tap, np.newaxis]
+            left[:, tap + 1 : stop] -= spread[:, tap, tap + 1 : stop, np.newaxis] * lost[:, tap - start, np.newaxis, :]
+        left[:, stop:] -= np.swapaxes(spread[:, start:stop, stop:], 1, 2) @ lost
+    return np.take_along_axis(rounded, np.argsort(order, axis=1)[:, :, np.newaxis], 1)
 
 
 def _round_across(values: Reals, spread: Reals, steps: Reals, levels: Sequence[int]) -> tuple[Reals, Reals]:
@@ -158,7 +163,7 @@ def _round_across(values: Reals, spread: Reals, steps: Reals, levels: Sequence[i
 
 
 def nearest_level(value: float, levels: Sequence[int]) -> int:
-    """As `nearest`, of one weight in steps."""
+    """As `nearest`, of one weight in steps: a network has millions, and an array for each costs more than the rounding."""
     magnitude = abs(float(value))
     if len(levels) == levels[-1] + 1:
         level = min(round(magnitude), levels[-1])

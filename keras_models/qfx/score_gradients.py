@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.keras_models.layers.backend import tf
-from edgekit.keras_models.qfx.channels import channels_of
+from edgekit.keras_models.qfx.channels import channels_of, some_of
 from edgekit.keras_models.qfx.layer_inputs import grouped_kernel, is_depthwise
 from edgekit.keras_models.qfx.model import QFXModel, unquantized
 from edgekit.progress import Note
@@ -67,7 +67,7 @@ def weight_gradients(
     layers = [layer for layer in layers if np.prod(layer.get_weights()[0].shape[: 2 if is_depthwise(layer) else -1]) <= TAPS_MAX]
     if not layers:
         return {}
-    chosen = images[:: max(1, len(images) // IMAGES)][:IMAGES]
+    chosen = some_of(images, IMAGES)
     means = [one.mean.astype(np.float32) for one in channels_of(model, [layer.input for layer in layers], images)]
     weights = [layer.trainable_weights[:2] for layer in layers]
 
