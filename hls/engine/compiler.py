@@ -35,6 +35,7 @@ from edgekit.hls.engine.placement import place
 from edgekit.hls.engine.program import JOB_READ_BYTES, Program, Step, Traffic, chain_beats, map_bytes
 from edgekit.hls.engine.schedule import access_of, scheduled
 from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.engine.tables import with_tables
 from edgekit.hls.engine.vector_ops import add, concat, cut, depthwise, keep, load, lookup, max_pool, multiply, reshape, upsample
 
 LOWER: Mapping[type[Op], Callable[[Lowering, Any], None]] = {
@@ -179,18 +180,19 @@ def _program(here: Lowering, height: list[int], slack: int, cuts: frozenset[str]
     if timing is None:
         return None
     timed, beats = timing
+    timed, stream = with_tables(timed, [tile.task for tile in order], [task.stream for task in lowered.tasks], lowered.tables, size)
     traffic = Traffic(
-        weights=size.row_bytes * sum(step.passes.rows for step in steps),
-        image=sum(map_bytes(job) for step in steps for job in step.jobs if step.tensor or step.op == "input"),
-        results=sum(map_bytes(job) for step in steps for job in step.jobs if step.op.startswith("output ")),
-        program=JOB_READ_BYTES * sum(len(step.jobs) for step in steps),
+        weights=size.row_bytes * sum(step.passes.rows for step in timed),
+        image=sum(map_bytes(job) for step in timed for job in step.jobs if step.tensor or step.op == "input"),
+        results=sum(map_bytes(job) for step in timed for job in step.jobs if step.op.startswith("output ")),
+        program=JOB_READ_BYTES * sum(len(step.jobs) for step in timed),
     )
     graph = here.graph
     return Program(
         network=graph.name,
         size=size,
         steps=tuple(timed),
-        stream=np.concatenate([task.stream for task in lowered.tasks]).tobytes(),
+        stream=stream.tobytes(),
         input=graph.input,
         outputs=tuple(here.root(name) for name in graph.outputs),
         views=_seen(here, lowered, views),

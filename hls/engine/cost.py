@@ -34,14 +34,14 @@ LUTS_OF_MULTIPLES = 20
 LUTS_OF_A_VECTOR_LANE = 209
 """The rest of a lane of the vector array: words of x and y, what is multiplied or kept, the choice among sums of columns, the larger of
 two, and the sum that is requantized. A rule of thumb: it was not mapped since the kernel has its present form."""
-LUTS_OF_A_TABLE = 256 * 8 // 64 * 2
-"""256 bytes that are written and read."""
+CHOSEN_BY_A_LUT = 4
+"""Bits among which a LUT chooses one; another LUT chooses among what two of them have chosen."""
 CONTROL_LUTS = 1_500
 """Of an array: nine counters and their ends, three addresses, the fields of a job. A folded kernel's control is 200 (hls/kernels)."""
 JOB_BITS = 8 * JOB_BYTES + 12 * 32
 """Of an array's next job with the extent of its loops, in registers, beside the one that runs."""
-FIFO_LUTS = 2 * (2 * 128 + 80) + 13 * 16 + 5 * 16 + 32
-"""FIFOs to the beat loop: of either array parts of jobs (32 of 128 bits) and rows to fill (4 of 80 bits, a LUT a bit); to what brings the
+FIFO_LUTS = 2 * (2 * 128 + 112) + 13 * 16 + 5 * 16 + 32
+"""FIFOs to the beat loop: of either array parts of jobs (32 of 128 bits) and rows to fill (4 of 112 bits, a LUT a bit); to what brings the
 image and takes results away, 4 jobs each."""
 MATRIX_ROWS, VECTOR_ROWS = 2_048, 256
 """Rows of each array's weights that a FIFO holds: what it bridges when memory is busy. The vector array's is of LUTs."""
@@ -83,7 +83,7 @@ def resources(design: Design) -> Resources:
     weight_registers = 2 * size.products * 8
     return Resources(
         lut=ceil(total.lut) + _memory_luts(size),
-        ff=ceil(total.ff) + weight_registers + 2 * size.lanes * 8 + 2 * JOB_BITS,  # a byte behind each table
+        ff=ceil(total.ff) + weight_registers + 2 * size.lanes * 8 * size.table_bytes + 2 * JOB_BITS,  # a word behind each table
         bram36=ceil(total.bram36),
         dsp=total.dsp,
         uram=_urams(size) if design.uram else 0,
@@ -93,6 +93,13 @@ def resources(design: Design) -> Resources:
 def dot_luts(simd: int) -> int:
     """Of a lane of the matrix array, beside its DSP slices."""
     return ceil(simd / PRODUCTS_ADDED) * LUTS_OF_FOUR_PRODUCTS
+
+
+def table_luts(size: EngineSize) -> int:
+    """Of a lane's table: one memory, of words of which a byte's lower bits choose an entry."""
+    memory = memory_cost(Memory("table", size.table_rows, 8 * size.table_bytes))
+    choosing = ceil(size.table_bytes / CHOSEN_BY_A_LUT) + (size.table_bytes > CHOSEN_BY_A_LUT)
+    return ceil(memory.lut) + 8 * choosing
 
 
 def _arrays(size: EngineSize) -> Cost:
@@ -123,7 +130,7 @@ def _memory_luts(size: EngineSize) -> int:
     """LUTs that are memory, and have no flip-flops: tables, the vector array's FIFO, and what block RAM leaves of the matrix array's."""
     bits = 8 * size.row_bytes
     fifos = ceil(VECTOR_ROWS / LUT_BITS) * bits + ceil(MATRIX_ROWS / LUT_BITS) * (bits % 36)
-    return 2 * size.lanes * LUTS_OF_A_TABLE + 2 * fifos + FIFO_LUTS
+    return 2 * size.lanes * table_luts(size) + 2 * fifos + FIFO_LUTS
 
 
 def _urams(size: EngineSize) -> int:

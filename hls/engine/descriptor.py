@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from edgekit.arrays import Array
-from edgekit.hls.engine.program import JOB_BEATS, JOB_BYTES, SPAN_BYTES, Job, Kind, MatrixJob, Program, VectorJob, View, passes_of
+from edgekit.hls.engine.program import JOB_BYTES, SPAN_BYTES, Job, Kind, MatrixJob, Program, VectorJob, View, gap_beats, passes_of
 from edgekit.hls.engine.size import GATHERED_WORDS, EngineSize
 
 FIELDS: tuple[tuple[str, int], ...] = (
@@ -29,7 +29,7 @@ FIELDS: tuple[tuple[str, int], ...] = (
 )
 """Name and bits. A MOVE's six numbers of 32 bits lie in the fourteen fields from kernel_h on."""
 MOVED_FROM = "kernel_h"
-OWN_BIAS, Y_CELL, TABLE, PAIR = 1, 2, 4, 8
+OWN_BIAS, Y_CELL, TABLE, PAIR, BRINGS = 1, 2, 4, 8, 16
 """Bits of `flags`."""
 
 
@@ -61,13 +61,13 @@ def job_words(job: Job, start: int, size: EngineSize) -> Array:
     }
     if isinstance(job, MatrixJob):
         values |= {"kind": job.source.value, "x_words": job.x_words, "count": job.out_words}
-        values["flags"] = OWN_BIAS * job.own_bias + TABLE * job.table
+        values["flags"] = OWN_BIAS * job.own_bias + TABLE * (job.table > 0) + BRINGS * job.brings
         values |= {"y_word": job.y_word, "y_first": job.y_first, "y_lanes": job.y_lanes}
         values["out_lift"] = _lift(loops.first_row, job.out.ring)
     else:
         values |= {"kind": job.kind.value, "count": job.count, "taps": job.taps, "walk": job.walk, "shift": job.shift, "line": job.line}
         values |= {
-            "flags": Y_CELL * job.y_cell + TABLE * job.table + PAIR * job.pair,
+            "flags": Y_CELL * job.y_cell + TABLE * (job.table > 0) + PAIR * job.pair + BRINGS * job.brings,
             **_pair("first", job.out_first),
             **_pair("step", job.out_step),
         }
@@ -126,7 +126,7 @@ def job_starts(jobs: Sequence[Job], start: int, size: EngineSize) -> list[int]:
     every = [passes_of(job, size) for job in jobs]
     found = [start]
     for before, now in pairwise(every):
-        found.append(found[-1] + before.beats + max(JOB_BEATS, now.head - before.last))
+        found.append(found[-1] + before.beats + gap_beats(before, now))
     return found
 
 
@@ -179,6 +179,7 @@ def size_cpp(size: EngineSize) -> str:
         "constants_a_row": size.constants_a_row,
         "constant_rows": size.constant_rows,
         "table_rows": size.table_rows,
+        "table_bytes": size.table_bytes,
         "gathered": GATHERED_WORDS * size.simd,
         "bank_part": ceil(size.bank_words / size.words),
     }

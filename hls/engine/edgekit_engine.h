@@ -153,7 +153,8 @@ void run_engine(const unsigned beats, const unsigned matrix_count, const unsigne
     #pragma HLS ARRAY_PARTITION variable=matrix.weights.next_bias complete
     #pragma HLS ARRAY_PARTITION variable=matrix.weights.next_code complete
     #pragma HLS ARRAY_PARTITION variable=matrix.table.entry complete dim=1
-    #pragma HLS ARRAY_PARTITION variable=matrix.table.entry cyclic factor=SIZE_T::row_bytes dim=2
+    #pragma HLS ARRAY_RESHAPE variable=matrix.table.entry complete dim=3
+    #pragma HLS BIND_STORAGE variable=matrix.table.entry type=ram_s2p impl=lutram
     static vector_array<SIZE_T> vector;
     #pragma HLS ARRAY_RESHAPE variable=vector.sums complete dim=2
     #pragma HLS ARRAY_PARTITION variable=vector.weights.now complete dim=0
@@ -165,7 +166,8 @@ void run_engine(const unsigned beats, const unsigned matrix_count, const unsigne
     #pragma HLS ARRAY_PARTITION variable=vector.partial complete dim=0
     #pragma HLS ARRAY_PARTITION variable=vector.gate complete
     #pragma HLS ARRAY_PARTITION variable=vector.table.entry complete dim=1
-    #pragma HLS ARRAY_PARTITION variable=vector.table.entry cyclic factor=SIZE_T::row_bytes dim=2
+    #pragma HLS ARRAY_RESHAPE variable=vector.table.entry complete dim=3
+    #pragma HLS BIND_STORAGE variable=vector.table.entry type=ram_s2p impl=lutram
     static matrix_control<SIZE_T> matrix_runs;
     #pragma HLS ARRAY_PARTITION variable=matrix_runs.queue.half complete
     static vector_control<SIZE_T> vector_runs;

@@ -23,8 +23,9 @@ struct engine_extent {
 };
 
 // Rows of the stream that a job's passes take: in the last group as many as it has words for. `streams`: 0 if it takes none this way.
+// `table`: rows of the table that it brings, in front of all others.
 struct engine_fill {
-    short streams, groups, rows, last_rows;
+    short streams, groups, rows, last_rows, table;
     int passes;
 };
 
@@ -141,14 +142,15 @@ struct engine_loops {
     }
 };
 
-// Which row of the stream an array takes in a beat, and what it is: of the weights or constants of the next pass, of the job's table, or
+// Which row of the stream an array takes in a beat, and what it is: of the weights or constants of the next pass, of the next job's table, or
 // constants that take effect at once. `place`: which of them.
 enum { engine_no_row, engine_weight_row, engine_constant_row, engine_table_row, engine_direct_row };
 struct engine_take {
     int kind, place;
 };
 
-// The rows of the next pass. `job`: the number of the one that they are of; while it takes none, nothing comes.
+// The rows of the next pass. `job`: the number of the one that they are of; while it takes none, nothing comes. `filled`: how many have come;
+// below 0 while the job's table has not come whole.
 template <class SIZE_T> struct engine_filling {
     engine_fill of;
     unsigned left, job;
@@ -176,18 +178,29 @@ template <class SIZE_T> struct engine_filling {
         #pragma HLS INLINE
         if (over && left > 0) {
             of = fills.read();
-            open = of.streams != 0;
+            open = of.streams != 0 || of.table != 0;
+            filled = -of.table;
             left--;
         }
         over = false;
     }
 
-    int rows() const { return (group + 1 == of.groups ? of.last_rows : of.rows) + (pass == 0 ? int(SIZE_T::constant_rows) : 0); }
+    int rows() const {
+        const bool constants = of.streams != 0 && pass == 0;
+        return (group + 1 == of.groups ? of.last_rows : of.rows) + (constants ? int(SIZE_T::constant_rows) : 0);
+    }
 
-    engine_take take() {
+    // `looks_up`: whether a job runs that needs its own table until it is over.
+    engine_take take(const bool looks_up) {
         #pragma HLS INLINE
         engine_take found = {engine_no_row, 0};
-        if (open && filled != rows()) {
+        if (open && filled < 0) {
+            if (!looks_up) {
+                found.kind = engine_table_row;
+                found.place = filled + int(SIZE_T::table_rows);
+                filled++;
+            }
+        } else if (open && filled != rows()) {
             const bool constant = pass == 0 && filled < int(SIZE_T::constant_rows);
             found.kind = constant ? engine_constant_row : engine_weight_row;
             found.place = pass == 0 && !constant ? filled - int(SIZE_T::constant_rows) : filled;

@@ -42,6 +42,12 @@ template <class SIZE_T> void engine_lengths(engine_extent &of, const int place, 
     of.length[4] = place;
 }
 
+// Rows of the table that a job brings.
+template <class SIZE_T> short engine_table_of(const engine_job &job) {
+    #pragma HLS INLINE
+    return job.flags & engine_brings ? short(SIZE_T::table_rows) : short(0);
+}
+
 // A job of the matrix array. A product of two maps takes `lanes` beats more in each pass, for the weights.
 template <class SIZE_T> engine_extent matrix_extent(const engine_job &job, engine_fill &fill) {
     #pragma HLS INLINE
@@ -51,6 +57,7 @@ template <class SIZE_T> engine_extent matrix_extent(const engine_job &job, engin
     engine_extent of = {positions, job.cols, 0, groups, job.kernel_h, job.kernel_w, job.x_words, {0, 0, 0, 0, 0}};
     fill.streams = streams;
     fill.groups = short(groups);
+    fill.table = engine_table_of<SIZE_T>(job);
     fill.passes = of.steps_h * of.steps_w * of.words;
     fill.rows = short(streams ? engine_ceil(words * int(SIZE_T::simd), int(SIZE_T::row_words)) : 0);
     fill.last_rows = short(streams ? engine_ceil(left * int(SIZE_T::simd), int(SIZE_T::row_words)) : 0);
@@ -84,6 +91,7 @@ template <class SIZE_T> engine_extent vector_extent(const engine_job &job, engin
     of.positions = job.rows * of.row_beats;
     fill.streams = streams;
     fill.groups = short(of.groups);
+    fill.table = engine_table_of<SIZE_T>(job);
     fill.passes = of.steps_h * of.steps_w;
     fill.rows = fill.last_rows = short(streams ? engine_ceil(job.taps * words, int(SIZE_T::row_words)) : 0);
     engine_lengths<SIZE_T>(of, engine_most(of.positions, engine_pass_min), fill);

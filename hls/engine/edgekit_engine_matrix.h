@@ -85,7 +85,7 @@ template <class SIZE_T> struct matrix_control {
     engine_filling<SIZE_T> filling;
     unsigned running; // the number of the job
     bool active;
-    int constant, table_row;
+    int constant;
 
     void begin(const unsigned count, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
         queue.begin(count);
@@ -110,14 +110,12 @@ template <class SIZE_T> struct matrix_control {
             EDGEKIT_ENGINE_COUNT(late, job.start != now);
             active = true;
             loops.begin();
-            constant = table_row = 0;
+            constant = 0;
         }
+        const bool looks_up = active && (job.flags & engine_table);
         if (active) {
             EDGEKIT_ENGINE_COUNT(busy[1], 1);
-            if ((job.flags & engine_table) && table_row < int(SIZE_T::table_rows)) { // the job's first beats
-                step.row.kind = engine_table_row;
-                step.row.place = table_row++;
-            } else if (job.kind == engine_stream) {
+            if (job.kind == engine_stream) {
                 if (loops.at == 0) {
                     take_weights(step);
                 }
@@ -129,7 +127,7 @@ template <class SIZE_T> struct matrix_control {
         }
         filling.load(fills);
         if (step.row.kind == engine_no_row) {
-            step.row = filling.take();
+            step.row = filling.take(looks_up);
         }
         const bool begins = queue.load(parts); // outside of what counts, which hardware does not have
         EDGEKIT_ENGINE_COUNT(jobs[1], begins);

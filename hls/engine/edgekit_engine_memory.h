@@ -10,7 +10,7 @@
 namespace nnet {
 
 static const unsigned engine_line_max = 8192; // bytes of the image's lines under a row of a kernel
-enum { engine_own_bias = 1, engine_y_cell = 2, engine_table = 4, engine_pair = 8 };
+enum { engine_own_bias = 1, engine_y_cell = 2, engine_table = 4, engine_pair = 8, engine_brings = 16 };
 
 template <class SIZE_T> struct engine_word {
     unsigned char byte[SIZE_T::simd];
@@ -99,17 +99,18 @@ inline int engine_slot(const int row, const int lift, const int ring) {
     return lifted >= ring ? lifted - ring : lifted;
 }
 
-// The table of an array's job: a copy a lane, each written a row a beat, read by a byte.
+// The table of an array: a copy a lane, which is one memory of words of table_bytes entries, written a word a beat. A byte's upper bits say
+// which word is read, the lower ones which entry of it is meant.
 template <class SIZE_T> struct engine_lookup {
-    unsigned char entry[SIZE_T::lanes][SIZE_T::table_rows * SIZE_T::row_bytes];
+    unsigned char entry[SIZE_T::lanes][SIZE_T::table_rows][SIZE_T::table_bytes];
 
     void load(const int row, const engine_row<SIZE_T> &one) {
         #pragma HLS INLINE
         for (unsigned lane = 0; lane < SIZE_T::lanes; lane++) {
             #pragma HLS UNROLL
-            for (unsigned byte = 0; byte < SIZE_T::row_bytes; byte++) {
+            for (unsigned byte = 0; byte < SIZE_T::table_bytes; byte++) {
                 #pragma HLS UNROLL
-                entry[lane][unsigned(row) * SIZE_T::row_bytes + byte] = one.byte[byte];
+                entry[lane][row][byte] = one.byte[byte];
             }
         }
     }
@@ -120,7 +121,7 @@ template <class SIZE_T> struct engine_lookup {
         engine_word<SIZE_T> found = made;
         for (unsigned s = 0; s < SIZE_T::simd && (flags & engine_table); s++) {
             #pragma HLS UNROLL
-            found.byte[s] = entry[w * SIZE_T::simd + s][made.byte[s]];
+            found.byte[s] = entry[w * SIZE_T::simd + s][made.byte[s] / SIZE_T::table_bytes][made.byte[s] % SIZE_T::table_bytes];
         }
         return found;
     }

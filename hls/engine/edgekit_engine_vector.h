@@ -33,9 +33,9 @@ template <class SIZE_T> struct vector_control {
     engine_filling<SIZE_T> filling;
     unsigned running; // the number of the job
     bool active;
-    int phase, table_row; // phase: of DEPTHWISE columns until the next output, of MOVE its step
-    int out_col;          // of DEPTHWISE: the next output of the row, so that nothing is divided by a stride
-    int byte_of_step;     // of a MOVE
+    int phase;        // of DEPTHWISE columns until the next output, of MOVE its step
+    int out_col;      // of DEPTHWISE: the next output of the row, so that nothing is divided by a stride
+    int byte_of_step; // of a MOVE
 
     void begin(const unsigned count, hls::stream<engine_part> &parts, hls::stream<engine_fill> &fills) {
         queue.begin(count);
@@ -61,21 +61,17 @@ template <class SIZE_T> struct vector_control {
             EDGEKIT_ENGINE_COUNT(late, job.start != now);
             active = true;
             loops.begin();
-            table_row = byte_of_step = 0;
+            byte_of_step = 0;
             begin_row();
         }
+        const bool looks_up = active && (job.flags & engine_table);
         if (active) {
             EDGEKIT_ENGINE_COUNT(busy[0], 1);
-            if ((job.flags & engine_table) && table_row < int(SIZE_T::table_rows)) { // the job's first beats
-                step.row.kind = engine_table_row;
-                step.row.place = table_row++;
-            } else {
-                job_beat(step);
-            }
+            job_beat(step);
         }
         filling.load(fills);
         if (step.row.kind == engine_no_row) {
-            step.row = filling.take();
+            step.row = filling.take(looks_up);
         }
         const bool begins = queue.load(parts); // outside of what counts, which hardware does not have
         EDGEKIT_ENGINE_COUNT(jobs[0], begins);
@@ -100,6 +96,7 @@ template <class SIZE_T> struct vector_control {
             step.swaps_constants = filling.pass == 0;
             filling.taken();
         } else if (loops.at == 0 && loops.last_pass() && loops.last_group()) { // the next job's weights may come
+            EDGEKIT_ENGINE_COUNT(no_weights, filling.filled < 0);
             filling.next_job();
         }
         const bool gate = (job.flags & engine_y_cell) && loops.step_h == 0;

@@ -1,6 +1,6 @@
 """Runs a program on a memory of bytes, job by job, in integers: slow and obvious, but for loops that numpy runs at once.
 
-Jobs run in the program's order, of which the schedule keeps what matters.
+Jobs run in the order in which they start, as each array has one table at a time.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import numpy as np
 from edgekit.arrays import Array, Int64
 from edgekit.graph import IntegerGraph
 from edgekit.hls.engine.program import Kind, Loops, MatrixJob, Program, VectorJob, View, Weights, passes_of
-from edgekit.hls.engine.size import TABLE_ENTRIES, EngineSize
-from edgekit.hls.engine.stream import read_constants, read_weights
+from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.engine.stream import read_constants, read_table, read_weights
 
 
 @dataclass
 class Machine:
     """The map memory, uint8 (words, simd); the weight stream, (rows, row_bytes); the image, (rows, bytes a row); results as they come.
 
-    passed: what was looked up on its way to each word of the memory.
+    passed: what was looked up on its way to each word of the memory. tables: uint8 (256,), of the matrix array (True) and the vector array,
+        once a job has brought one.
     """
 
     size: EngineSize
@@ -33,6 +34,7 @@ class Machine:
     image: Array
     results: list[Array] = field(default_factory=list)
     passed: Array = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    tables: dict[bool, Array] = field(default_factory=dict)
     unpacked: dict[tuple[int, int, int, int], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -44,10 +46,9 @@ class Machine:
         words: of simd weights, of each group's passes.
         """
         size, read = self.size, passes_of(job, self.size)
-        if (job.weights, len(words), passes, words[0]) not in self.unpacked:
-            block = self.stream[job.weights : job.weights + read.rows]
-            if job.table:
-                block = np.delete(block, slice(read.head, read.head + size.table_rows), axis=0)
+        first = job.weights + read.table
+        if (first, len(words), passes, words[0]) not in self.unpacked:
+            block = self.stream[first : job.weights + read.rows]
             ends = np.cumsum([0, *(size.constant_rows + passes * size.weight_rows(one) for one in words)])
             blocks = [block[start:end] for start, end in pairwise(ends)]
             weights = np.zeros((len(words), passes, words[0], size.simd), np.int8)
@@ -55,8 +56,8 @@ class Machine:
                 weights[number, :, :one] = read_weights(rows[size.constant_rows :], one, size)
             sets = [read_constants(rows[: size.constant_rows], size) for rows in blocks]
             biases, codes = (np.stack(values) for values in zip(*sets, strict=True))
-            self.unpacked[job.weights, len(words), passes, words[0]] = (weights, biases, codes)
-        return self.unpacked[job.weights, len(words), passes, words[0]]
+            self.unpacked[first, len(words), passes, words[0]] = (weights, biases, codes)
+        return self.unpacked[first, len(words), passes, words[0]]
 
     def read(self, view: View, rows: Int64, cols: Int64, first: int, words: int) -> Int64:
         """Words of pixels: int64 (len(rows), len(cols), words * simd), 0 outside the map."""
@@ -76,11 +77,8 @@ class Machine:
         self.memory[places] = made if table is None else table[made]
 
     def table(self, job: MatrixJob | VectorJob) -> Array | None:
-        """The job's table, behind the head of its rows."""
-        if not job.table:
-            return None
-        first = job.weights + passes_of(job, self.size).head
-        return self.stream[first : first + self.size.table_rows].reshape(-1)[:TABLE_ENTRIES]
+        """What the job looks its outputs up in."""
+        return self.tables[isinstance(job, MatrixJob)] if job.table else None
 
 
 def interpret(program: Program, graph: IntegerGraph, image: Array) -> dict[str, Array]:
@@ -92,7 +90,7 @@ def interpret(program: Program, graph: IntegerGraph, image: Array) -> dict[str, 
     machine = Machine(size, np.zeros((size.map_words, size.simd), np.uint8), stream, lines)
     machine.memory[:] = 0xA5  # nothing may rest on what was there before
     taken = {name: np.zeros((view.rows, view.cols, len(places)), np.uint8) for name, (view, places) in program.views.items()}
-    for step in program.steps:
+    for step in sorted(program.steps, key=lambda one: one.start):
         for job in step.jobs:
             run_job(machine, job)
         if step.tensor:
@@ -113,6 +111,9 @@ def interpret(program: Program, graph: IntegerGraph, image: Array) -> dict[str, 
 
 
 def run_job(machine: Machine, job: MatrixJob | VectorJob) -> None:
+    if job.brings:
+        rows = machine.stream[job.weights : job.weights + machine.size.table_rows]
+        machine.tables[isinstance(job, MatrixJob)] = read_table(rows, machine.size)
     if isinstance(job, MatrixJob):
         _matrix(machine, job)
     else:

@@ -64,7 +64,8 @@ class Task:
     """An op, or a part of it, on one array.
 
     rows, cols: of the positions that it goes through. output: the store that it writes, "" for results that leave the chip.
-    out_rows: rows of that store for each row of positions. stream: uint8 (rows, row_bytes), what it reads of the weight stream.
+    out_rows: rows of that store for each row of positions. stream: uint8 (rows, row_bytes), what it reads of the weight stream but for
+        tables; jobs that look up use one table, and start at its first row.
     tensor: the tensor of the graph that is there when it has run, "" if none; passed: the one that it was before it was looked up.
     """
 
@@ -83,8 +84,10 @@ class Task:
 
 @dataclass
 class Lowered:
-    """What a graph becomes: stores and tasks by name, in the order of the ops. `same`: a tensor -> the one that holds its integers."""
+    """What a graph becomes: stores and tasks by name, in the order of the ops. `same`: a tensor -> the one that holds its integers.
+    `tables`: uint8 (256,) each, of which jobs have the numbers, from 1 on."""
 
     stores: dict[str, Store] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     same: dict[str, str] = field(default_factory=dict)
+    tables: list[Array] = field(default_factory=list)

@@ -58,9 +58,17 @@ class Lowering:
         """The tensor that is written where an op makes this one."""
         return self.looked_up[name].output if name in self.looked_up else name
 
-    def table(self, name: str) -> Array | None:
-        """uint8 (256,): what is written for each byte that the op makes, None where that is the byte itself."""
-        return table_of(self.graph, self.looked_up[name]) if name in self.looked_up else None
+    def table(self, name: str) -> int:
+        """The number of the table that has what is written for each byte that the op makes, 0 where that is the byte itself."""
+        return self.table_number(self.looked_up[name]) if name in self.looked_up else 0
+
+    def table_number(self, op: Lookup) -> int:
+        """Of an op's table: those that are alike have one."""
+        tables, table = self.lowered.tables, table_of(self.graph, op)
+        found = next((number for number, one in enumerate(tables, 1) if np.array_equal(one, table)), 0)
+        if not found:
+            tables.append(table)
+        return found or len(tables)
 
     def hold(self, name: str) -> None:
         """All rows of the tensor's store have to be held at a time."""

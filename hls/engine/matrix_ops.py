@@ -15,7 +15,7 @@ from edgekit.hls.engine.lower import Task, Views
 from edgekit.hls.engine.lowering import Lowering
 from edgekit.hls.engine.maps import Layout, head_segments, map_shape
 from edgekit.hls.engine.program import Job, Loops, MatrixJob, Weights
-from edgekit.hls.engine.stream import bias_rows, matrix_rows, product_constants, quarter_constants, with_table
+from edgekit.hls.engine.stream import bias_rows, matrix_rows, product_constants, quarter_constants
 from edgekit.hls.engine.vector_ops import copied
 
 WindowLoops: TypeAlias = tuple[Pair, Pair, Pair, Pair]
@@ -55,7 +55,7 @@ class _Sum:
     out_words: int
     loops: WindowLoops
     clamp: Pair
-    table: bool
+    table: int
 
     def __call__(self, views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[self.output]
@@ -74,8 +74,6 @@ def _sum(here: Lowering, op: Conv2D | Dense, source: str, weights: IntArray, pla
     biases, codes = (here.spread(values, layout) for values in quarter_constants(here.graph, op))
     output, table = here.written(op.output), here.table(op.output)
     store, stream = here.store(output), matrix_rows(placed, biases, codes, size)
-    if table is not None:
-        stream = with_table(stream, size.constant_rows + size.group_rows(min(size.words, layout.pixel)), table, size)
     clamp = clamp_range(op.activation, here.graph.tensors[op.output])
     (kernel_h, _), (stride, _), (pad, _), (dilation, _) = loops
     here.lowered.tasks.append(
@@ -86,10 +84,10 @@ def _sum(here: Lowering, op: Conv2D | Dense, source: str, weights: IntArray, pla
             output=output,
             rows=store.rows,
             cols=store.cols,
-            make=_Sum(source, output, here, x_words, layout.pixel, loops, clamp, table is not None),
+            make=_Sum(source, output, here, x_words, layout.pixel, loops, clamp, table),
             stream=stream,
             tensor=output,
-            passed="" if table is None else op.output,
+            passed=op.output if table else "",
         )
     )
 

@@ -101,7 +101,8 @@ class MatrixJob:
     y_first: ROWS: the cell of y that is the first output.
     y_lanes: values in the last word of a sum over channels of y; what lies behind them counts as 0.
     own_bias: a bias for each position, in front of each group's passes.
-    table: the output is looked up; the table comes behind the weights of the first pass.
+    table: the number of the table in which the output is looked up, from 1 on; 0: none.
+    brings: the table's rows come in front of the job's own, as another table, or none, is on the chip (edgekit.hls.engine.tables).
     """
 
     loops: Loops
@@ -120,7 +121,8 @@ class MatrixJob:
     y_first: int = 0
     y_lanes: int = 0
     own_bias: bool = False
-    table: bool = False
+    table: int = 0
+    brings: bool = False
 
 
 class Kind(enum.Enum):
@@ -145,7 +147,7 @@ class VectorJob:
     out_first, out_step: where in the output position (0, 0) lies, and how far the next one is.
     y_cell: y is one pixel for all positions, read before them. pair: x and y lie in different banks and are read in one beat.
     shift: MULTIPLY's requantize.
-    table: DEPTHWISE and COPY: the output is looked up; DEPTHWISE's table comes behind the weights of the first pass.
+    table, brings: DEPTHWISE and COPY: as a MatrixJob's.
     line: LOAD and STORE: bytes of a row in DDR. columns: LOAD: bytes from a pixel to the next, where the first starts, how many it has of
         each line. The lines are those under the window of its loops; x has their number.
     moved: MOVE: how many steps, bytes a step, and for x and the output the first byte and the bytes from one step to the next.
@@ -168,7 +170,8 @@ class VectorJob:
     low: int = -128
     high: int = 255
     shift: int = 0
-    table: bool = False
+    table: int = 0
+    brings: bool = False
     line: int = 0
     columns: tuple[int, int, int] = (0, 0, 0)
     moved: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
@@ -184,6 +187,8 @@ class Passes:
 
     head: rows that must have come before it starts. last: beats of its last pass, in which the next job's head comes.
     written: beats until its first group is written. group: from one group to the next. word: MatrixJob: from one input word to the next.
+    table: rows of the table that it brings, which come before the head. spare: beats of the last pass in which the next job's table may
+        come: none where the job looks its own outputs up.
     """
 
     beats: int
@@ -193,6 +198,8 @@ class Passes:
     written: int
     group: int
     word: int = 0
+    table: int = 0
+    spare: int = 0
 
 
 def map_bytes(job: Job) -> int:
@@ -208,11 +215,19 @@ def map_bytes(job: Job) -> int:
 
 def passes_of(job: Job, size: EngineSize) -> Passes:
     """From the same loops that run."""
-    return _matrix(job, size) if isinstance(job, MatrixJob) else _vector(job, size)
+    found = _matrix(job, size) if isinstance(job, MatrixJob) else _vector(job, size)
+    table = size.table_rows * job.brings
+    return replace(found, table=table, rows=table + found.rows, spare=0 if job.table else found.last)
 
 
-def _streamed(groups: int, passes: int, positions: int, constants: int, each: Pair, table: int) -> Passes:
-    """Each pass takes its positions, or the rows of the pass behind it; the `table` rows come in front of all.
+def gap_beats(before: Passes, now: Passes) -> int:
+    """From the end of a job to the start of the next one of the same array: what comes in front of it comes in the last pass of the job
+    before as far as it may."""
+    return max(JOB_BEATS, now.table + now.head - (before.spare if now.table else before.last))
+
+
+def _streamed(groups: int, passes: int, positions: int, constants: int, each: Pair) -> Passes:
+    """Each pass takes its positions, or the rows of the pass behind it.
 
     each: rows of a pass of all groups but the last, and of the last one.
     """
@@ -223,8 +238,8 @@ def _streamed(groups: int, passes: int, positions: int, constants: int, each: Pa
     beats = before + (groups > 1) * max(place, constants + last) + (passes - 1) * max(place, last) + place
     written = (passes - 1) * max(place, first) + place
     group = written - place + max(place, constants + first)
-    read = table + groups * constants + passes * ((groups - 1) * rows + last)
-    return Passes(table + beats, constants + first, place, read, table + written, group, max(place, first))
+    read = groups * constants + passes * ((groups - 1) * rows + last)
+    return Passes(beats, constants + first, place, read, written, group, max(place, first))
 
 
 def _matrix(job: MatrixJob, size: EngineSize) -> Passes:
@@ -233,7 +248,7 @@ def _matrix(job: MatrixJob, size: EngineSize) -> Passes:
     passes = kernel_h * kernel_w * job.x_words
     if job.source is Weights.STREAM:
         each = size.group_rows(size.words), size.group_rows(job.out_words - (groups - 1) * size.words)
-        return _streamed(groups, passes, job.loops.positions, size.constant_rows, each, size.table_rows * job.table)
+        return _streamed(groups, passes, job.loops.positions, size.constant_rows, each)
     place = max(job.loops.positions, PASS_BEATS_MIN)
     constants = size.constant_rows * (job.loops.positions if job.own_bias else 1)
     group = constants + passes * (size.lanes + place)
@@ -245,7 +260,7 @@ def _vector(job: VectorJob, size: EngineSize) -> Passes:
     if job.kind is Kind.DEPTHWISE:
         rows = size.weight_rows(job.taps * size.words)
         passes = loops.kernel[0] * ceil(loops.kernel[1] / job.taps)
-        return _streamed(groups, passes, loops.rows * job.walk, size.constant_rows, (rows, rows), size.table_rows * job.table)
+        return _streamed(groups, passes, loops.rows * job.walk, size.constant_rows, (rows, rows))
     if job.kind in (Kind.MOVE, Kind.LOAD, Kind.STORE):
         steps = job.moved[0] * job.moved[1] if job.kind is Kind.MOVE else ceil(loops.cols * job.count / size.words)
         beats = max(loops.rows * steps, PASS_BEATS_MIN)
@@ -254,8 +269,7 @@ def _vector(job: VectorJob, size: EngineSize) -> Passes:
     two = 1 if job.pair else 2
     passes = {Kind.ADD: two, Kind.MULTIPLY: two, Kind.MAX: loops.kernel[0] * loops.kernel[1]}.get(job.kind, 1)
     group = PASS_BEATS_MIN + place if job.y_cell else passes * place
-    table = size.table_rows * job.table
-    return Passes(table + groups * group, 0, place, table, table + group, group)
+    return Passes(groups * group, 0, place, 0, group, group)
 
 
 def chained(before: Step, after: Step, size: EngineSize) -> int:
@@ -347,11 +361,11 @@ def busy(program: Program, matrix: bool) -> int:
 
 
 def chain_beats(jobs: Sequence[Job], size: EngineSize) -> Passes:
-    """Of jobs on one array, one behind the other: the next one's head comes while the last pass of the one before runs."""
+    """Of jobs on one array, one behind the other."""
     every = [passes_of(job, size) for job in jobs]
     if len(every) == 1:
         return every[0]
     beats = every[0].beats
     for before, now in pairwise(every):
-        beats += max(JOB_BEATS, now.head - before.last) + now.beats
-    return replace(every[-1], beats=beats, head=every[0].head, rows=sum(one.rows for one in every))
+        beats += gap_beats(before, now) + now.beats
+    return replace(every[-1], beats=beats, head=every[0].head, table=every[0].table, rows=sum(one.rows for one in every))

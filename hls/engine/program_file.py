@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-MAGIC, VERSION = b"edgekitP", 1
+MAGIC, VERSION = b"edgekitP", 2
 ALIGNED, HEAD_BYTES, RECORD_BYTES, JOB_BYTES = 4096, 256, 128, 128
 BURST_BYTES = 64
 """The file ends at a multiple of it: a port to memory reads whole words."""

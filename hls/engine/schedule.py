@@ -11,6 +11,7 @@ from edgekit.hls.engine.lower import Lowered
 from edgekit.hls.engine.order import Tile
 from edgekit.hls.engine.program import JOB_BEATS, LATENCY, Step, View, banks_of, chained
 from edgekit.hls.engine.size import EngineSize
+from edgekit.hls.engine.tables import behind, first_table
 
 AHEAD = 40
 """Steps of an array, in order, among which the next one is chosen."""
@@ -91,12 +92,18 @@ def _neighbours(views: Mapping[str, View]) -> dict[str, list[str]]:
 def scheduled(
     steps: Sequence[Step], accesses: Sequence[Access], views: Mapping[str, View], size: EngineSize, worth: int = 0
 ) -> tuple[list[Step], int] | None:
-    """The steps with their beats, in the same order, and the beats of all; None once these must be `worth` or more, if that is not 0."""
+    """The steps with their beats, in the same order, and the beats of all; None once these must be `worth` or more, if that is not 0.
+
+    As the order of an array's steps is known here, so is which of their jobs bring a table; steps are given as if none did.
+    """
+    steps = list(steps)
     waits, follows = before(accesses, views), previous_writers(accesses)
     banks = [_ports(access, views, size) for access in accesses]
     arrays = [step.matrix for step in steps]
     queues = {matrix: [index for index, one in enumerate(arrays) if one == matrix] for matrix in (True, False)}
-    free, head_from = {True: 0, False: 0}, {True: 0, False: 0}
+    free, head_from, table_from, held = ({True: 0, False: 0} for _ in range(4))
+    tables = [first_table(step.jobs) for step in steps]
+    bringing: dict[int, Step] = {}
     ports = {matrix: [0] * (2 * size.banks) for matrix in (True, False)}
     ends: dict[int, int] = {}
     starts: dict[int, int] = {}
@@ -124,7 +131,13 @@ def scheduled(
                         ),
                         default=0,
                     )
-                start = max(ready[index], floor, head_from[matrix] + steps[index].passes.head)
+                if tables[index] in (0, held[matrix]):
+                    start = max(ready[index], floor, head_from[matrix] + steps[index].passes.head)
+                else:
+                    if index not in bringing:
+                        bringing[index], _ = behind(steps[index], 0, size)
+                    passes = bringing[index].passes
+                    start = max(ready[index], floor, (table_from if passes.table else head_from)[matrix] + passes.table + passes.head)
                 if best is not None and best < (start, index):
                     continue
                 for port in banks[index]:
@@ -135,14 +148,17 @@ def scheduled(
         if best is None:
             raise AssertionError("steps wait for each other")
         start, index = best
-        matrix, passes = arrays[index], steps[index].passes
+        matrix, least = arrays[index], steps[index].passes.beats
+        if tables[index]:
+            steps[index], held[matrix] = behind(steps[index], held[matrix], size)
+        passes = steps[index].passes
         end = start + passes.beats
         starts[index], ends[index] = start, end
-        free[matrix], head_from[matrix] = end + JOB_BEATS, end - passes.last
+        free[matrix], head_from[matrix], table_from[matrix] = end + JOB_BEATS, end - passes.last, end - passes.spare
         for port in banks[index]:
             ports[matrix][port] = end + LATENCY
         queues[matrix].remove(index)
-        left[matrix] -= passes.beats + JOB_BEATS
+        left[matrix] -= least + JOB_BEATS
         if 0 < worth <= end + left[matrix]:
             return None
     return [replace(step, start=starts[index], end=ends[index]) for index, step in enumerate(steps)], max(

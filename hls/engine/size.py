@@ -7,7 +7,8 @@ from math import ceil
 
 WEIGHT_BITS, CONSTANT_BITS = 6, 40
 """A weight of the contract, divided by 4; a channel's bias (32 bits) and shift (8 bits)."""
-TABLE_ENTRIES = 256
+TABLE_ENTRIES, TABLE_BYTES_MAX = 256, 8
+"""Of a table, and of a row of one."""
 LINE_BYTES_MAX, GATHERED_WORDS = 8192, 4
 """Bytes of the image's lines that lie under a row of a kernel, and words of what lies under a whole kernel, where it is gathered."""
 
@@ -67,8 +68,14 @@ class EngineSize:
         return 8 * self.row_bytes // CONSTANT_BITS
 
     @property
+    def table_bytes(self) -> int:
+        """Entries of a table that a row brings: a power of two, so that a lane's table is one memory, of which a byte's upper bits are the
+        address."""
+        return 1 << min(TABLE_BYTES_MAX, self.row_bytes).bit_length() - 1
+
+    @property
     def table_rows(self) -> int:
-        return ceil(TABLE_ENTRIES / self.row_bytes)
+        return TABLE_ENTRIES // self.table_bytes
 
     @property
     def products(self) -> int:

@@ -1,8 +1,8 @@
 """Weights, constants and tables as rows of the weight stream, in the order in which a job's loops take them.
 
 A row has row_bytes bytes: row_words * simd weights of 6 bits, the first in the lowest bits; or as many constants of 5 bytes as fit,
-a bias (int32) and a shift code (int8) each; or entries of a table. Weights are the contract's divided by 4, sums are of quarters:
-acc = 4 * sum + 2
+a bias (int32) and a shift code (int8) each; or table_bytes entries of a table. Weights are the contract's divided by 4, sums are of
+quarters: acc = 4 * sum + 2
 
     code >= 0:  out = clamp(sum >> code)                       code = n - 2 for n >= 3;  n itself after a product of activations
     code < 0:   out = clamp((2 * sum + 1) << (-code - 1))      code = n - 2 for n <= 1
@@ -20,7 +20,7 @@ import numpy as np
 from edgekit.arrays import Array, Int64
 from edgekit.graph import IntegerGraph, MatMul, product_shift, requantize_of
 from edgekit.graph.ir import WeightedOp
-from edgekit.hls.engine.size import TABLE_ENTRIES, WEIGHT_BITS, EngineSize
+from edgekit.hls.engine.size import WEIGHT_BITS, EngineSize
 
 ROWS_AT_ONCE = 1 << 16
 """Rows that are packed at a time: their bits are bytes while that lasts."""
@@ -81,14 +81,14 @@ def read_weights(rows: Array, words: int, size: EngineSize) -> Array:
 
 def table_rows(table: Array, size: EngineSize) -> Array:
     """uint8 (table_rows, row_bytes): the entry for the byte b is the b-th, whether the input is signed or not."""
-    rows = np.zeros(size.table_rows * size.row_bytes, np.uint8)
-    rows[:TABLE_ENTRIES] = table.astype(np.int64).astype(np.uint8)
-    return rows.reshape(size.table_rows, size.row_bytes)
+    rows = np.zeros((size.table_rows, size.row_bytes), np.uint8)
+    rows[:, : size.table_bytes] = table.astype(np.int64).astype(np.uint8).reshape(-1, size.table_bytes)
+    return rows
 
 
-def with_table(rows: Array, head: int, table: Array, size: EngineSize) -> Array:
-    """A job's rows with a table behind the first `head` of them: these come while the job before still looks its outputs up."""
-    return np.concatenate([rows[:head], table_rows(table, size), rows[head:]])
+def read_table(rows: Array, size: EngineSize) -> Array:
+    """uint8 (256,) of rows that table_rows made."""
+    return np.ascontiguousarray(rows[:, : size.table_bytes]).reshape(-1)
 
 
 def matrix_rows(weights: Array, biases: Array, codes: Array, size: EngineSize) -> Array:

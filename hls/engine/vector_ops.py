@@ -26,11 +26,11 @@ from edgekit.graph import (
     requantize_of,
 )
 from edgekit.hls.engine.lower import Make, Read, Store, Task, Views
-from edgekit.hls.engine.lowering import Lowering, only_flattened, table_of
+from edgekit.hls.engine.lowering import Lowering, only_flattened
 from edgekit.hls.engine.maps import map_shape
 from edgekit.hls.engine.program import NOWHERE, PASS_BEATS_MIN, Job, Kind, Loops, VectorJob, View, banks_of
 from edgekit.hls.engine.size import EngineSize
-from edgekit.hls.engine.stream import depthwise_rows, quarter_constants, table_rows, with_table
+from edgekit.hls.engine.stream import depthwise_rows, quarter_constants
 
 
 def _add_task(here: Lowering, op: str, output: str, reads: tuple[Read, ...], make: Make, stream: Array | None = None) -> None:
@@ -73,14 +73,11 @@ def depthwise(here: Lowering, op: DepthwiseConv2D) -> None:
         loops = Loops(first, rows, out.cols, kernel, op.strides, pad, op.dilation)
         x = here.view(views, op.input)
         job = VectorJob(Kind.DEPTHWISE, loops, out, layout.pixel, x, taps=taps, walk=walk, low=low, high=high, weights=row)
-        return (replace(job, table=table is not None),)
+        return (replace(job, table=table),)
 
     read = here.read(op.input, op.dilation[0] * (kernel[0] - 1) + 1, op.strides[0], pad[0])
-    stream = depthwise_rows(placed, biases, codes, taps, here.size)
-    if table is not None:
-        stream = with_table(stream, here.size.constant_rows + here.size.weight_rows(taps * here.size.words), table, here.size)
-    _add_task(here, op.name, output, (read,), make, stream)
-    _change_last(here, passed="" if table is None else op.output)
+    _add_task(here, op.name, output, (read,), make, depthwise_rows(placed, biases, codes, taps, here.size))
+    _change_last(here, passed=op.output if table else "")
 
 
 def upsample(here: Lowering, op: DepthwiseConv2DTranspose) -> None:
@@ -171,13 +168,15 @@ def lookup(here: Lowering, op: Lookup) -> None:
     if op.input in here.looked_up:
         return
 
+    table = here.table_number(op)
+
     def make(views: Views, row: int, first: int, rows: int) -> tuple[Job, ...]:
         out = views[op.output]
         x = here.view(views, op.input)
-        job = VectorJob(Kind.COPY, Loops(first, rows, out.cols), out, out.pixel, x, table=True, weights=row)
+        job = VectorJob(Kind.COPY, Loops(first, rows, out.cols), out, out.pixel, x, table=table, weights=row)
         return (side_by_side(job, here.size),)
 
-    _add_task(here, op.name, op.output, (here.read(op.input),), make, stream=table_rows(table_of(here.graph, op), here.size))
+    _add_task(here, op.name, op.output, (here.read(op.input),), make)
 
 
 def concat(here: Lowering, op: Concat) -> None:

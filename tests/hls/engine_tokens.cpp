@@ -38,7 +38,7 @@ static unsigned put(std::vector<memory_word> &memory, const std::vector<char> &b
 }
 
 static void add(std::ofstream &file, const nnet::engine_fill &fill) {
-    const int numbers[] = {fill.streams, fill.groups, fill.rows, fill.last_rows, fill.passes};
+    const int numbers[] = {fill.streams, fill.groups, fill.rows, fill.last_rows, fill.table, fill.passes};
     file.write(reinterpret_cast<const char *>(numbers), sizeof numbers);
 }
 

@@ -52,7 +52,8 @@ inline void take(int port, engine_fill &fill) {
     fill.groups = (short)edgekit_lane(port, 1);
     fill.rows = (short)edgekit_lane(port, 2);
     fill.last_rows = (short)edgekit_lane(port, 3);
-    fill.passes = edgekit_lane(port, 4);
+    fill.table = (short)edgekit_lane(port, 4);
+    fill.passes = edgekit_lane(port, 5);
 }
 template <class S> void take(int port, engine_row<S> &row) {
     for (unsigned at = 0; at < S::row_bytes; at++) {
@@ -145,7 +146,7 @@ REFERRED = {
 
 def variables(array: str, number: str) -> str:
     """An array's, and its control's. `number`: words of weights of a pass."""
-    return f"""    unsigned char {array}_entry[SIZE_T::lanes][SIZE_T::table_rows * SIZE_T::row_bytes];
+    return f"""    unsigned char {array}_entry[SIZE_T::lanes][SIZE_T::table_rows][SIZE_T::table_bytes];
     int {", ".join(f"{array}_{one}[SIZE_T::lanes]" for one in CONSTANTS)}, {array}_length[5];
     struct {{ int of[SIZE_T::positions][SIZE_T::lanes]; }} {array}_sums;
     short {array}_half[engine_job_halves + engine_extent_halves];
@@ -292,7 +293,7 @@ def engine_stage(size: EngineSize, folder: Path) -> StageRtl:
     whole = written_headers(size, folder)
     loop = rewritten("template <class SIZE_T>\n" + whole[whole.index("void run_engine") :], BEATS)
     loop = "namespace nnet {\n" + loop.replace("\n#endif", "")
-    of_array = (StreamShape(8, 16, True), StreamShape(5, 32, True), StreamShape(size.row_bytes, 8, False))
+    of_array = (StreamShape(8, 16, True), StreamShape(6, 32, True), StreamShape(size.row_bytes, 8, False))
     token = StreamShape(size.lanes, 8, False)
     return translated(size, loop + TOKENS + STAGE, (*of_array, *of_array, token, token, StreamShape(3, 32, True)), folder)
 

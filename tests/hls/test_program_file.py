@@ -113,7 +113,7 @@ def _refused_or_whole(content: bytes) -> None:
     ("spoil", "complaint"),
     [
         (lambda whole: b"PK" + whole[2:], "no program of an engine; 'edgekit hls NETWORK --board BOARD' writes one"),
-        (lambda whole: with_head(whole, version=2), "of version 2 and this reads 1"),
+        (lambda whole: with_head(whole, version=1), "of version 1 and this reads 2"),
         (lambda whole: with_head(whole, engine=7), r"for engine 00000007 \(simd 16, words 2,.*, and this is engine c0ffee05"),
         (lambda whole: whole[:-1], "bytes; copy it again"),
         (lambda whole: whole[:-1] + b"\x55", "damaged: its checksum"),

@@ -62,7 +62,7 @@ def frame_of(seed: int, size: EngineSize, executable: Path) -> Frame:
     write_program(program, folder)
     (folder / "images.bin").write_bytes(image.astype(graph.tensors[graph.input].dtype).tobytes())
     subprocess.run([str(executable), str(folder)], check=True)
-    widths = (16, 20, size.row_bytes, 16, 20, size.row_bytes, size.lanes)
+    widths = (16, 24, size.row_bytes, 16, 24, size.row_bytes, size.lanes)
     streams = [np.fromfile(folder / f"{number}.tokens", np.uint8).reshape(-1, width) for number, width in enumerate(widths)]
     jobs = [sum(len(step.jobs) for step in program.steps if step.matrix == matrix) for matrix in (True, False)]
     start = np.array([program.beats, *jobs], "<i4").view(np.uint8)

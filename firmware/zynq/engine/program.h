@@ -10,7 +10,7 @@
 
 namespace edgekit {
 
-constexpr std::uint32_t program_version = 1, head_bytes = 256, record_bytes = 128, job_bytes = 128, part_aligned = 4096, outputs_max = 64;
+constexpr std::uint32_t program_version = 2, head_bytes = 256, record_bytes = 128, job_bytes = 128, part_aligned = 4096, outputs_max = 64;
 constexpr std::int64_t lines_max = 8192;  // bytes of the image's lines under a kernel
 
 /// Why a file is no program that can be run.
