@@ -125,9 +125,9 @@ def test_a_table_comes_before_the_job_and_not_while_the_one_before_looks_up() ->
     assert last.start - third.end == max(LATENCY, front - plain.last)
 
 
-@pytest.mark.parametrize("size", [*SIZES, replace(TINY, simd=6, row_words=1)])
+@pytest.mark.parametrize("size", [*SIZES, replace(TINY, simd=4, row_words=1)])
 def test_rows_of_a_table_have_a_power_of_two_of_entries(size: EngineSize) -> None:
-    """The narrowest row there is has five bytes."""
+    """Whatever a row has: that of the last engine is three bytes."""
     table = np.random.default_rng(0).integers(0, 255, 256, endpoint=True)
     rows = table_rows(table, size)
     assert size.table_bytes == max(2**n for n in range(9) if 2**n <= min(TABLE_BYTES_MAX, size.row_bytes))
