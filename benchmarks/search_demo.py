@@ -61,7 +61,7 @@ def search_device(workers: str, folder: Path) -> Found:
         trials=20,
         finalists=1,
         supernet_epochs=4,
-        epochs=10,
+        epochs=8,
         qfx_epochs=2,
         seeds=SEEDS,
         workers=workers,

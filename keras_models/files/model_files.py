@@ -21,7 +21,7 @@ from edgekit.keras_models.files.connections import require_connected
 from edgekit.keras_models.files.hdf5 import open_hdf5, read_member, require_file
 from edgekit.keras_models.files.keras3 import as_keras_2, is_of_keras_3, load_keras_3_weights
 from edgekit.keras_models.layers.bounds import bounded_variables
-from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.layers.legacy_keras import as_written, import_keras
 from edgekit.keras_models.reading.arithmetic import OPERATORS
 from edgekit.plan import write_file
 from edgekit.scratch import scratch_folder
@@ -130,9 +130,9 @@ def _load(path: Path) -> Any:
     try:
         with bounded_variables(f"the model in '{path}'", unpacked_bytes_max(path.stat().st_size)):
             if is_zipfile(path) and not of_keras_3:
-                model = keras.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)
+                model = as_written(keras.saving.deserialize_keras_object)(config, custom_objects(), safe_mode=True)
             else:
-                model = keras.models.model_from_json(json.dumps(config), custom_objects())
+                model = as_written(keras.models.model_from_json)(json.dumps(config), custom_objects())
         if of_keras_3:
             load_keras_3_weights(model, written, path)
         else:

@@ -6,9 +6,11 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def import_keras() -> Any:
@@ -21,6 +23,19 @@ def import_keras() -> Any:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     with _stderr_kept_back():
         return _import()
+
+
+def as_written(function: Function) -> Function:
+    """The function, with all that it calls, traced by TensorFlow as it is written.
+
+    No layer that edgekit builds, reads or trains branches in Python on a tensor's value, and rewriting each one for that (autograph)
+    takes longer than tracing it.
+    """
+    import_keras()
+    import tensorflow as tf
+
+    unconverted: Function = tf.autograph.experimental.do_not_convert(function)
+    return unconverted
 
 
 def _import() -> Any:

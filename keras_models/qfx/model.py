@@ -8,7 +8,17 @@ from typing import Any
 
 from edgekit.keras_models.layers.backend import qkeras, tf_keras
 from edgekit.keras_models.qfx.binary_point import BinaryPoint, binary_points_by_name
-from edgekit.keras_models.qfx.quantizers import QFXActivation, QFXBias, QFXInput, QFXLookup, QFXProduct, QFXProductBias, QFXTable, QFXWeight
+from edgekit.keras_models.qfx.quantizers import (
+    QFXActivation,
+    QFXBias,
+    QFXInput,
+    QFXLookup,
+    QFXProduct,
+    QFXProductBias,
+    QFXTable,
+    QFXWeight,
+    shapes_alone,
+)
 
 
 class QActivation(qkeras.QActivation):  # type: ignore[misc]
@@ -34,7 +44,7 @@ class QFXModel(tf_keras.Model):  # type: ignore[misc]
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-        with binary_points_by_name():
+        with binary_points_by_name(), shapes_alone():
             return super().from_config(config, custom_objects)
 
 
@@ -71,12 +81,12 @@ def switched_off(chosen: Iterable[Any]) -> Iterator[None]:
     """Within, these quantizers let values pass as they are."""
     quantizers = list(chosen)
     for quantizer in quantizers:
-        quantizer.active = False
+        quantizer.switched_on = False
     try:
         yield
     finally:
         for quantizer in quantizers:
-            quantizer.active = True
+            quantizer.switched_on = True
 
 
 def unquantized(model: Any) -> AbstractContextManager[None]:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.keras_models.layers.backend import tf
 from edgekit.keras_models.layers.bn_form import bn_form
 from edgekit.keras_models.layers.bn_layers import progressive_norms, set_norm_mix
 from edgekit.keras_models.qfx.bias_correction import correct_biases
@@ -20,6 +19,7 @@ from edgekit.keras_models.qfx.lattice_equalization import equalize_for_lattice
 from edgekit.keras_models.qfx.layers import QKerasLayers
 from edgekit.keras_models.qfx.model import QFXModel
 from edgekit.keras_models.qfx.precision import Precisions
+from edgekit.keras_models.qfx.quantizers import shapes_alone
 from edgekit.keras_models.qfx.reconstruct import reconstruct
 from edgekit.keras_models.qfx.scores import place_scores
 from edgekit.keras_models.qfx.sensitivity import LayerLoss
@@ -71,8 +71,8 @@ def quantize(
     note("reading the layers")
     model, changes = bn_form(flattened(model), images)
     layers = QKerasLayers(precisions)
-    # Only edgekit's and qkeras' layers are built here, which have no control flow for autograph to convert: it takes longer than all else.
-    twin, weights, found = tf.autograph.experimental.do_not_convert(replay)(model, layers)
+    with shapes_alone():
+        twin, weights, found = replay(model, layers)
     layers.precisions.check_names(weights)
     notes = [*changes, *found]
     transfer(weights, twin, layers.weight_gains)
@@ -105,7 +105,8 @@ def require_exact_form(model: Any, images: npt.NDArray[np.float32]) -> None:
     mixes = [float(layer.mix) for layer in norms]
     set_norm_mix(twin, 0)
     try:
-        replay(twin, QKerasLayers())
+        with shapes_alone():
+            replay(twin, QKerasLayers())
     finally:
         for layer, mix in zip(norms, mixes, strict=True):
             layer.mix.assign(mix)
@@ -116,7 +117,8 @@ def build_qkeras_model(
 ) -> QFXModel:
     """The qkeras twin of `build_model` in the BN form: untrained, binary points at 0. Raises as `build_model` does."""
     model = build_model(name, alpha=alpha, size=size, classes=classes, form=Form.BN)
-    twin: QFXModel = replay(model, QKerasLayers(precisions))[0]
+    with shapes_alone():
+        twin: QFXModel = replay(model, QKerasLayers(precisions))[0]
     return twin
 
 

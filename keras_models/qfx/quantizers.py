@@ -16,7 +16,9 @@ activations, where n = f_x + f_y - f_out would be negative (rule 8).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import log
 from typing import Any
 
@@ -26,6 +28,7 @@ from edgekit.graph.ranges import FLOAT32_INTEGERS
 from edgekit.graph.requantize import SHIFT_MIN
 from edgekit.keras_models.layers.activations import activation_function
 from edgekit.keras_models.layers.backend import qkeras, tf
+from edgekit.keras_models.layers.legacy_keras import as_written
 from edgekit.keras_models.qfx.binary_point import BinaryPoint, resolve
 from edgekit.keras_models.qfx.precision import BITS_MAX, WeightPrecision
 
@@ -111,21 +114,35 @@ def legal_weight_point(f_w: Any, f_in: Any, f_out: Any) -> Any:
     return f_w + tf.stop_gradient(tf.where(tf.equal(n, 2.0), 1.0, n) + f_out - f_in - f_w)
 
 
-as_written = tf.autograph.experimental.do_not_convert
-"""A quantizer has no branch on a tensor's value: tracing it is enough, and several times faster than rewriting it for each layer."""
-
 # --- quantizers ----------------------------------------------------------------------------------------------------------
 
 
+_shapes_alone: ContextVar[bool] = ContextVar("a model is put together", default=False)
+
+
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """Within, quantizers do nothing: while Keras puts a model together it calls each layer, and looks at the shape of what that gives."""
+    token = _shapes_alone.set(True)
+    try:
+        yield
+    finally:
+        _shapes_alone.reset(token)
+
+
 class _QFX(qkeras.quantizers.BaseQuantizer):  # type: ignore[misc]
-    """What qkeras asks of a quantizer. `active` False lets values through unquantized, for calibration."""
+    """What qkeras asks of a quantizer. `switched_on` False lets values through unquantized, for calibration."""
 
     alpha = "auto"  # tells qkeras to leave initializers alone
     bits = 8
 
     def __init__(self) -> None:
         super().__init__()
-        self.active = True
+        self.switched_on = True
+
+    @property
+    def active(self) -> bool:
+        return self.switched_on and not _shapes_alone.get()
 
     def max(self) -> float:
         return UNBOUNDED
@@ -158,7 +175,7 @@ class QFXActivation(_QFX):
         if binary_point is not None:
             self.point.assign(binary_point)
 
-    @as_written  # type: ignore[untyped-decorator]
+    @as_written
     def __call__(self, x: Any) -> Any:
         x = CLAMPS[self.clamp](x)
         return self.fixed_point(x, self.point.rounded(), *type_range(self.signed)) if self.active else x
@@ -225,7 +242,7 @@ class QFXWeight(_QFX):
         """Legal integer-valued binary points, float32 () or (channels,)."""
         return legal_weight_point(self.point.rounded(), self.source.rounded(), self.target.rounded())
 
-    @as_written  # type: ignore[untyped-decorator]
+    @as_written
     def __call__(self, w: Any) -> Any:
         if not self.active:
             return w
@@ -256,7 +273,7 @@ class QFXBias(_QFX):
         super().__init__()
         self.weight, self.source, self.target = resolve(weight), resolve(source), resolve(target)
 
-    @as_written  # type: ignore[untyped-decorator]
+    @as_written
     def __call__(self, b: Any) -> Any:
         if not self.active:
             return b
@@ -281,10 +298,12 @@ class QFXProductBias(_QFX):
         super().__init__()
         self.x, self.y = resolve(x), resolve(y)
 
-    @as_written  # type: ignore[untyped-decorator]
+    @as_written
     def __call__(self, b: Any) -> Any:
+        if not self.active:
+            return b
         f = tf.stop_gradient(self.x.rounded() + self.y.rounded())
-        return fixed_point(b, f, -float(FLOAT32_INTEGERS), float(FLOAT32_INTEGERS)) if self.active else b
+        return fixed_point(b, f, -float(FLOAT32_INTEGERS), float(FLOAT32_INTEGERS))
 
     def get_config(self) -> dict[str, Any]:
         return {"x": self.x.name, "y": self.y.name}
@@ -309,7 +328,7 @@ class QFXLookup(_QFX):
         if binary_point is not None:
             self.point.assign(binary_point)
 
-    @as_written  # type: ignore[untyped-decorator]
+    @as_written
     def __call__(self, x: Any) -> Any:
         real = activation_function(self.function)(x)
         if not self.active:
@@ -343,7 +362,7 @@ class QFXTable(_QFX):
         if binary_point is not None:
             self.point.assign(binary_point)
 
-    @as_written  # type: ignore[untyped-decorator]
+    @as_written
     def __call__(self, x: Any) -> Any:
         low = -128.0 if self.signed_input else 0.0
         index = tf.cast(tf.round(x * power_of_two(self.source.rounded())) - low, tf.int32)

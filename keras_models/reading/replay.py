@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgekit.errors import UnsupportedLayer
+from edgekit.keras_models.layers.legacy_keras import as_written
 from edgekit.keras_models.reading.activations import ACTIVATION_READERS
 from edgekit.keras_models.reading.arguments import require_inference, require_readable_arguments
 from edgekit.keras_models.reading.arithmetic import ARITHMETIC_READERS
@@ -47,6 +48,11 @@ def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, Folded], li
     nodes = nodes_of(model)
     _require_readable(nodes)
     reading = Reading(layers)
+    built = as_written(_build)(model, nodes, reading, layers)
+    return built, reading.weights, reading.notes
+
+
+def _build(model: Any, nodes: list[Any], reading: Reading, layers: FoldedLayers) -> Any:
     slices = "ChannelSlice"  # a part of a convolution's channels is a convolution: it does not need the whole
     uses = Counter(key_of(tensor) for node in nodes if type(node.layer).__name__ != slices for tensor in node.keras_inputs)
     uses.update(key_of(tensor) for tensor in model.outputs)
@@ -67,7 +73,7 @@ def replay(model: Any, layers: FoldedLayers) -> tuple[Any, dict[str, Folded], li
     wanted = tuple(model.outputs[0].shape[1:])
     if layers.shape(end) != wanted:
         end = layers.reshape(end, "output_reshape", wanted)
-    return layers.model(source, end, model.name), reading.weights, reading.notes
+    return layers.model(source, end, model.name)
 
 
 def _require_readable(nodes: list[Any]) -> None:

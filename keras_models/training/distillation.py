@@ -9,12 +9,14 @@ the two parts in proportion.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
+from edgekit.keras_models.layers.legacy_keras import as_written
 from edgekit.keras_models.reading.ending import SOFTMAX, ending, gives_probability
 from edgekit.keras_models.training.images import Images, Rows
 
@@ -69,7 +71,9 @@ def taught(data: Images, teacher: Teacher) -> Images:
 
 def predicted(model: Any, images: Rows) -> npt.NDArray[np.int64]:
     """The class that a model sees in each image, (count,). Images are read batch by batch."""
-    batches = [model.predict_on_batch(images[start : start + PREDICT_BATCH]) for start in range(0, len(images), PREDICT_BATCH)]
+    # Batches of one size, but for the last one, as the model is traced for each size.
+    size, predict = ceil(len(images) / ceil(len(images) / PREDICT_BATCH)), as_written(model.predict_on_batch)
+    batches = [predict(images[start : start + size]) for start in range(0, len(images), size)]
     outputs = np.concatenate(batches).reshape(len(images), -1)
     return (outputs[:, 0] > 0.5).astype(np.int64) if gives_probability(model) else outputs.argmax(axis=1).astype(np.int64)
 

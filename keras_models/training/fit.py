@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 from edgekit.keras_models.layers.bn_layers import progressive_norms, set_norm_mix
-from edgekit.keras_models.layers.legacy_keras import import_keras
+from edgekit.keras_models.layers.legacy_keras import as_written, import_keras
 from edgekit.keras_models.training.batches import epoch_batches
 from edgekit.keras_models.training.checkpoint import (
     Checkpoint,
@@ -206,7 +206,7 @@ def _train_step(model: Any, optimizer: Any, teacher: Teacher | None) -> Callable
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss, tf.reduce_mean(tf.cast(tf.argmax(found, axis=-1) == labels, tf.float32))
 
-    return tf.function(train_on)
+    return tf.function(as_written(train_on))
 
 
 def _dropout_generators(model: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from edgekit.errors import UnknownName
+from edgekit.keras_models.layers.legacy_keras import as_written
 from edgekit.keras_models.zoo.arch import build
 from edgekit.keras_models.zoo.count_layers import Counts
 from edgekit.keras_models.zoo.network import Request, count_request, make_request
@@ -93,4 +94,4 @@ def _build(built: Built) -> Any:
 
     request = built.request
     layers = KerasLayers(built.convention, built.form)
-    return build(request.network.arch(request.alpha), layers, request.size, request.classes, request.model_name)
+    return as_written(build)(request.network.arch(request.alpha), layers, request.size, request.classes, request.model_name)

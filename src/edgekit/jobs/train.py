@@ -124,6 +124,8 @@ def train_model(
     else:
         _check_destinations(output)
     start = _prepare(request, data, master, exact, note)
+    if not qfx and not is_network(request.model):  # otherwise quantizing says so, or there is one
+        start = _judged(start, exact)
     if precisions is not None and start.quantized:
         raise EdgekitError(f"'{request.model}' is quantized already; the bits of its weights are chosen from the float model")
     lesson = None if master is None else _lesson(master, start)
@@ -231,19 +233,17 @@ def _prepare(request: ModelRequest, data: str, master: KerasSource | None, exact
         model, changes = bn_form(model, split.train.images[:IMAGES_QUICK])
         set_norm_mix(model, 1)
         notes = (*notes, *changes)
-    reason = None if is_network(request.model) else _no_exact_form(model, split)
-    if exact and reason is not None:
+    return _Start(model=model, split=split, name=source.name, preprocessing=source.preprocessing, notes=notes, warnings=source.warnings)
+
+
+def _judged(start: _Start, exact: bool) -> _Start:
+    """The start, with what is to be told where its model has no exact form. Raises UnsupportedLayer if it was to be `exact`."""
+    reason = _no_exact_form(start.model, start.split)
+    if reason is None:
+        return start
+    if exact:
         raise UnsupportedLayer(f"{reason} Without --exact it is trained as it is")
-    warnings = source.warnings if reason is None else (*source.warnings, f"there is no exact form of this model: {reason}")
-    return _Start(
-        model=model,
-        split=split,
-        name=source.name,
-        preprocessing=source.preprocessing,
-        notes=notes,
-        warnings=warnings,
-        exact_form=reason is None,
-    )
+    return replace(start, warnings=(*start.warnings, f"there is no exact form of this model: {reason}"), exact_form=False)
 
 
 def _no_exact_form(model: Any, split: Split) -> str | None:
