@@ -60,7 +60,8 @@ def quantize(
         precisions: of the weights, by layer name; without, 6 significant bits everywhere.
         effort: FULL takes minutes for a network for ImageNet, and is nearer to the float network.
         of_classes: the outputs are scores of classes, of which only the differences count.
-        representative: the images are like those to come: FULL may take a constant off all scores of classes.
+        representative: the images are like those to come: FULL looks at what the scores depend on there, and may take a constant off all
+            scores of classes.
 
     Raises:
         UnknownName: `precisions` names a layer that the quantized model has not.
@@ -87,7 +88,7 @@ def quantize(
         less = place_scores(twin, images) if of_classes and representative else 0.0
         if less != 0.0:
             notes.append(f"all scores are {less:g} less than the float model's, which changes neither their order nor their softmax")
-        losses = reconstruct(twin, images, note, of_classes=of_classes)
+        losses = reconstruct(twin, images, note, of_classes=of_classes, representative=representative)
     else:
         correct_biases(twin, images, note)
     if layers.output_gain != 1.0:

@@ -6,7 +6,8 @@ Layers are taken from the input on. Each sees what the quantized layers before i
    Where a skip is added to what the layer gives, what was lost on the skip counts, too. A fourth of the images tells how near they have to
    stay to the float weights, so that what is undone is not these images' alone.
 2. Rounding with error feedback (GPTQ, arXiv 2210.17323), at the binary point that calibration chose and its neighbours; then once more at
-   those that were chosen, with errors spread over outputs, too, by what the network's scores make of them (score_gradients).
+   those that were chosen, and where the images are like those to come with errors spread over outputs, too, by what the network's scores
+   make of them (score_gradients): gradients of two photographs mislead (docs/accuracy.md).
 3. Where nothing but a clamp lies between the layer and the only one that reads it, each channel is multiplied by the gain with the least
    error, and what reads it divides by it (cross-layer equalization, arXiv 1906.04721, section 4.1, with any positive factor: a lattice
    with binary points as scales misses a channel's largest weight by up to half). A gain must not move what the clamp at 6 does. Behind
@@ -68,12 +69,19 @@ RECONSTRUCTED = ("QConv2D", "QDepthwiseConv2D", "QDense")
 
 
 def reconstruct(
-    model: QFXModel, images: Floats, note: Note = lambda _: None, seed: int = 0, *, of_classes: bool = False
+    model: QFXModel,
+    images: Floats,
+    note: Note = lambda _: None,
+    seed: int = 0,
+    *,
+    of_classes: bool = False,
+    representative: bool = False,
 ) -> tuple[LayerLoss, ...]:
     """Changes weights, biases and the weights' binary points of a QFXModel that holds float weights and is calibrated, in place.
 
     Args:
         images: (count, *input shape), normalized as the network takes them; all of them are run, a layer at a time.
+        of_classes, representative: as for `quantize`.
 
     Returns:
         What every layer with weights loses, in the network's order.
@@ -93,8 +101,10 @@ def reconstruct(
     behind = {key_of(node.keras_inputs[0]): node.layer.quantizer for node in nodes if _requantizes(node.layer)}
     losses = []
     rng = np.random.default_rng(seed)
-    convolutions = [node.layer for node in nodes if _is_reconstructed(node.layer) and type(node.layer).__name__ != "QDense"]
-    gradients = weight_gradients(model, convolutions, images, rng, of_classes=of_classes, note=note)
+    gradients: dict[str, WeightGradients] = {}
+    if representative:
+        convolutions = [node.layer for node in nodes if _is_reconstructed(node.layer) and type(node.layer).__name__ != "QDense"]
+        gradients = weight_gradients(model, convolutions, images, rng, of_classes=of_classes, note=note)
     for number, node in enumerate(nodes, 1):
         note(f"reconstructing, layer {number} of {len(nodes)}")
         layer, output = node.layer, key_of(node.outputs)

@@ -63,7 +63,7 @@ def test_it_loses_less_than_bias_correction_on_images_that_it_has_not_seen(activ
     before = after = 0.0
     for _ in range(3):
         model, images = network(rng, activation), images_for(rng, 320)
-        quick, full = (quantize(model, images[:256], effort=effort).model for effort in (Effort.QUICK, Effort.FULL))
+        quick, full = (quantize(model, images[:256], effort=effort, representative=True).model for effort in (Effort.QUICK, Effort.FULL))
         before += lost(model, quick, images[256:])
         after += lost(model, full, images[256:])
     assert after < 0.9 * before  # what is left is the 8 bits of the tensors
@@ -71,7 +71,7 @@ def test_it_loses_less_than_bias_correction_on_images_that_it_has_not_seen(activ
 
 def test_the_same_again_and_on_the_lattice(rng: np.random.Generator) -> None:
     model, images = network(rng), images_for(rng)
-    first, second = (quantize(model, images, effort=Effort.FULL) for _ in range(2))
+    first, second = (quantize(model, images, effort=Effort.FULL, representative=True) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first.model.get_weights(), second.model.get_weights(), strict=True))
     assert first.losses == second.losses
     graph = freeze(first.model)
@@ -95,7 +95,7 @@ def test_fewer_and_two_hot_bits(rng: np.random.Generator) -> None:
     for precision in (WeightPrecision(4), WeightPrecision(k_hot=2)):
         found = {}
         for effort in Effort:
-            quantized = quantize(model, images, precisions=Precisions(precision), effort=effort).model
+            quantized = quantize(model, images, precisions=Precisions(precision), effort=effort, representative=True).model
             found[effort] = lost(model, quantized, images)
             levels = {
                 abs(int(weight)) // 4
@@ -128,6 +128,22 @@ def test_gains_leave_what_the_clamp_at_six_does(rng: np.random.Generator) -> Non
     reaches = (real == 6).mean(axis=0) > 0.2
     assert reaches.any()
     assert np.abs(gains[reaches] - 1).max() < 0.05
+
+
+def test_scores_are_asked_only_of_images_like_those_to_come(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients at two photographs cost EfficientNet-Lite0 accuracy on others (docs/accuracy.md)."""
+
+    class Asked(Exception):
+        pass
+
+    def ask(*_: Any, **__: Any) -> None:
+        raise Asked
+
+    monkeypatch.setattr("edgekit.keras_models.qfx.reconstruct.weight_gradients", ask)
+    model, images = network(rng), images_for(rng)
+    assert quantize(model, images, effort=Effort.FULL).losses
+    with pytest.raises(Asked):
+        quantize(model, images, effort=Effort.FULL, representative=True)
 
 
 def test_values_beyond_sixteen_bits_are_kept_whole(rng: np.random.Generator) -> None:
