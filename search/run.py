@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -65,9 +66,9 @@ def search_networks(space: Space, options: SearchOptions, *, output: Path, note:
     """
     _check(space, options)
     check_destination(output)
-    state, phases = _state_folder(space, options, output), list[Phase]()
     classes = len(search_images(options.data, _sizes(space)[0])[0].classes)
-    with workers_at(options.workers) as workers:
+    state, phases = _state_folder(space, options, output), list[Phase]()
+    with _gone_if_empty(state), workers_at(options.workers) as workers:
         with phase("measuring operators", phases):
             model, operators = _cost_model(space, options, state, classes, note)
         with phase("training the supernet", phases):
@@ -166,6 +167,17 @@ def _state_folder(space: Space, options: SearchOptions, output: Path) -> Path:
     state.mkdir(parents=True, exist_ok=True)
     write_file(identity, text.encode())
     return state
+
+
+@contextmanager
+def _gone_if_empty(state: Path) -> Iterator[None]:
+    """Where an error comes before there is anything to go on from, the folder goes, too."""
+    try:
+        yield
+    except EdgekitError:
+        if [one.name for one in state.iterdir()] == [IDENTITY]:
+            shutil.rmtree(state)
+        raise
 
 
 def _sizes(space: Space) -> tuple[int, ...]:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from edgekit.cli.search import milliseconds
 from edgekit.errors import EdgekitError
 from edgekit.search.results import SearchOptions
 from edgekit.search.run import search_networks
@@ -56,6 +58,31 @@ def test_what_cannot_be_searched_is_refused(tmp_path: Path, options: dict[str, o
     with pytest.raises(EdgekitError, match=said):
         search_networks(own_space(DEVICE), SearchOptions(data="digits", **options), output=tmp_path / "out")  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"data": "nowhere", "board": "ultra96"}, "'nowhere' is not a folder"),
+        ({"data": "digits", "target": "rpi4", "on": "ssh://"}, "ssh://"),
+        ({"data": "digits", "board": "ultra96", "workers": "many"}, "many"),
+    ],
+)
+def test_nothing_is_left_where_there_is_nothing_to_go_on_from(tmp_path: Path, options: dict[str, str], said: str) -> None:
+    with pytest.raises(EdgekitError, match=said):
+        search_networks(own_space(DEVICE), SearchOptions(**options), output=tmp_path / "out")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["5", "5ms", "5 ms", "5.0"])
+def test_a_latency_has_a_unit_or_none(text: str) -> None:
+    assert milliseconds(text) == 5.0
+
+
+@pytest.mark.parametrize("text", ["", "ms", "5s", "five"])
+def test_what_is_no_latency_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="5 or 5ms"):
+        milliseconds(text)
 
 
 def test_a_space_of_one_network_is_refused(tmp_path: Path) -> None:

@@ -15,13 +15,24 @@ if TYPE_CHECKING:
     from edgekit.search.results import Found
 
 
+def milliseconds(text: str) -> float:
+    """A time as 5, 5ms or "5 ms". Raises typer.BadParameter."""
+    try:
+        return float(text.strip().removesuffix("ms"))
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no time; give milliseconds, as 5 or 5ms") from None
+
+
 def search(
     data: Annotated[
         str | None, typer.Option(metavar="DIR|digits", help="Images, a sub-folder a class; or scikit-learn's digits.", show_default=False)
     ] = None,
     target: Annotated[str | None, typer.Option(help="The device, such as rpi4, to search for; with --on.", show_default=False)] = None,
     board: Annotated[str | None, typer.Option(help="The FPGA board to search for, instead of a device.", show_default=False)] = None,
-    latency: Annotated[float | None, typer.Option(metavar="MS", help="Milliseconds that a network may take.", show_default="any")] = None,
+    latency: Annotated[
+        float | None,
+        typer.Option(metavar="MS", parser=milliseconds, help="Milliseconds that a network may take, as 5 or 5ms.", show_default="any"),
+    ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second that a board has to make.", show_default="any")] = None,
     on: On = "local",
     space: Annotated[
