@@ -103,3 +103,18 @@ def test_scores_of_classes_may_move_where_images_are_like_those_to_come(
     with pytest.raises(Asked) as found:
         integer_graph(source, ModelRequest("net", calibration=calibration), lambda _: None)
     assert found.value.args == said
+
+
+def test_training_on_is_advised_only_where_it_gets_something_back() -> None:
+    """Behind full effort it costs accuracy on photographs (docs/accuracy.md)."""
+    keras = import_keras()
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(10)]
+    )
+    source = FloatModel(name="net", options={}, weights=WeightsSource("file"), preprocessing=MINUS_ONE_TO_ONE, keras=model, answers=CLASSES)
+    quick, full = (
+        " ".join(integer_graph(source, ModelRequest("net", calibration="digits", effort=effort), lambda _: None).notes)
+        for effort in ("quick", "full")
+    )
+    assert "train --qfx" in quick
+    assert "train --qfx" not in full and "every layer reconstructed" in full

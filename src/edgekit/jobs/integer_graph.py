@@ -63,7 +63,7 @@ def integer_graph(source: Source, request: ModelRequest, note: Note) -> ExactFor
     how = ", every layer reconstructed" if effort is Effort.FULL else ""
     what = "images" if source.preprocessing.of == PIXELS else "inputs"
     notes.append(f"quantized after training, with {len(images)} calibration {what}{how}")
-    if source.preprocessing.of == PIXELS:
+    if source.preprocessing.of == PIXELS and effort is Effort.QUICK:  # behind FULL it has nothing to get back
         notes[-1] += "; `edgekit train --qfx` gets accuracy back that this may cost"
     if request.calibration is None:
         notes.append("calibrated with crops of two sample photographs; --calibration DIR takes images like yours")
