@@ -72,8 +72,7 @@ def quantize(
     note("reading the layers")
     model, changes = bn_form(flattened(model), images)
     layers = QKerasLayers(precisions)
-    with shapes_alone():
-        twin, weights, found = replay(model, layers)
+    twin, weights, found = _built(model, layers)
     layers.precisions.check_names(weights)
     notes = [*changes, *found]
     transfer(weights, twin, layers.weight_gains)
@@ -106,8 +105,7 @@ def require_exact_form(model: Any, images: npt.NDArray[np.float32]) -> None:
     mixes = [float(layer.mix) for layer in norms]
     set_norm_mix(twin, 0)
     try:
-        with shapes_alone():
-            replay(twin, QKerasLayers())
+        _built(twin, QKerasLayers())
     finally:
         for layer, mix in zip(norms, mixes, strict=True):
             layer.mix.assign(mix)
@@ -118,9 +116,13 @@ def build_qkeras_model(
 ) -> QFXModel:
     """The qkeras twin of `build_model` in the BN form: untrained, binary points at 0. Raises as `build_model` does."""
     model = build_model(name, alpha=alpha, size=size, classes=classes, form=Form.BN)
+    return _built(model, QKerasLayers(precisions))[0]
+
+
+def _built(model: Any, layers: QKerasLayers) -> tuple[QFXModel, dict[str, Folded], list[str]]:
+    """As `replay`."""
     with shapes_alone():
-        twin: QFXModel = replay(model, QKerasLayers(precisions))[0]
-    return twin
+        return replay(model, layers)
 
 
 def transfer(weights: dict[str, Folded], twin: QFXModel, gains: dict[str, float]) -> None:
